@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways a channel can fail, each with a sentence: what was expected, what was found, where, what to do next.
+#pragma once
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace framebus {
+
+// The order is the order of the Python classes in src/framebus/errors.py; a test compares the two.
+enum class Errc {
+  error,
+  channel_not_found,
+  channel_in_use,
+  channel_closed,
+  publisher_died,
+  timeout,
+  channel_full,
+  too_many_held,
+  frame_too_large,
+  layout_mismatch,
+  corrupt_channel,
+  invalid_name,
+  loan_ended,
+  invalid_argument,
+  permission_denied,
+  system,
+};
+
+class Error : public std::runtime_error {
+ public:
+  Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  [[nodiscard]] Errc code() const noexcept { return code_; }
+
+ private:
+  Errc code_;
+};
+
+[[noreturn]] inline void fail(Errc code, const std::string& message) { throw Error(code, message); }
+
+// An operating-system call failed: says which, on what, and why.
+[[noreturn]] inline void fail_errno(const std::string& what, int error = errno) {
+  const Errc code = (error == EACCES || error == EPERM || error == EROFS) ? Errc::permission_denied : Errc::system;
+  throw Error(code, what + ": " + std::strerror(error));
+}
+
+}  // namespace framebus

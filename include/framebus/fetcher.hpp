@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing and holding the next frame: order, skipping, history, moving to the next generation.
+//
+// Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies between is
+// counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was wanted).
+#pragma once
+
+#include <sched.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "reader_session.hpp"
+
+namespace framebus {
+
+struct FetchCounts {
+  std::uint64_t missed = 0;
+  std::uint64_t dropped = 0;
+};
+
+class Fetcher {
+ public:
+  Fetcher(std::shared_ptr<ReaderSession> session, const SubscriberOptions& options)
+      : session_(std::move(session)), every_(options.every), hold_limit_(options.hold) {
+    const std::uint64_t head = block().head.load();
+    const std::uint64_t newest = frame_seq(head);
+    if (options.history != 0) {
+      cursor_ = newest - std::min<std::uint64_t>(newest, options.history);
+      backlog_until_ = newest;
+      skip_what_is_gone(newest);
+    } else {
+      cursor_ = every_ || newest == 0 || frame_slot(head) == kNoSlot ? newest : newest - 1;
+    }
+    session_->line().cursor.store(cursor_);
+  }
+
+  // Is there a frame that was not fetched yet?
+  [[nodiscard]] bool has_news() const noexcept {
+    const std::uint64_t head = block().head.load();
+    return frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot;
+  }
+  [[nodiscard]] std::uint64_t pending() const noexcept {
+    return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
+  }
+  [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
+
+  std::optional<Frame> fetch() {
+    const auto hold = session_->take_hold();
+    if (!hold) fail_too_many_held();
+    try {
+      if (const std::uint64_t word = hold_next(*hold)) return take(*hold, word);
+    } catch (...) {
+      session_->release(*hold);
+      throw;
+    }
+    session_->give_back(*hold);
+    return std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
+
+  // The word of the frame that is now held, or 0 where there is nothing new.
+  std::uint64_t hold_next(std::uint32_t hold) {
+    for (;;) {
+      const std::uint64_t head = block().head.load();  // pairs with SlotWriter::publish
+      if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
+      if (store_ == nullptr) map_current();
+      const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
+      if (word != 0) return word;
+      if (has_moved()) {
+        map_current();
+      } else if (block().head.load() == head) {
+        // Neither store nor head changed, so the publisher cannot have touched the head's slot.
+        corrupt("the newest frame is not in the slot where it should be");
+      }
+    }
+  }
+
+  std::uint64_t hold_one(std::uint32_t hold, std::uint64_t word) {
+    return SlotReader(session_->line(), store_->table()).try_hold(hold, word) ? word : 0;
+  }
+
+  // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one.
+  std::uint64_t hold_oldest(std::uint32_t hold, std::uint64_t head) {
+    const SlotReader reader(session_->line(), store_->table());
+    const std::uint64_t reach = store_->table().directory_mask + 1;
+    const std::uint64_t newest = frame_seq(head);
+    std::uint64_t seq = std::max(cursor_ + 1, newest >= reach ? newest - reach + 1 : 1);
+    for (; seq <= newest; ++seq) {
+      const std::uint64_t word = seq == newest ? head : reader.find(seq);
+      if (word != 0 && hold_one(hold, word) != 0) return word;
+      // It is gone, unless it is in a newer store: a frame later than that store's making is only there.
+      if (has_moved()) return 0;
+    }
+    return 0;
+  }
+
+  Frame take(std::uint32_t hold, std::uint64_t word) {
+    const std::uint64_t seq = frame_seq(word);
+    const std::uint32_t slot = frame_slot(word);
+    const char* reason =
+        read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
+    (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
+    cursor_ = seq;
+    session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+    if (every_) session_->notify_space();
+    if (reason != nullptr) corrupt(reason);
+    return {session_, store_, hold, slot};
+  }
+
+  [[nodiscard]] bool has_moved() const {
+    return block().generation.load() != store_->generation();  // pairs with the store in make_generation
+  }
+
+  void map_current() {
+    constexpr int kTries = 1000;
+    for (int i = 0; i < kTries; ++i) {
+      const std::uint32_t generation = block().generation.load();
+      if (auto store = open_store(session_->control(), generation)) {
+        store_ = std::move(store);
+        return;
+      }
+      if (block().generation.load() == generation) ::sched_yield();  // otherwise the publisher has just moved on
+    }
+    corrupt("its frame store is missing");
+  }
+
+  // History is what is still there, and what is gone before we came counts neither as missed nor as dropped.
+  void skip_what_is_gone(std::uint64_t newest) {
+    if (newest == 0 || block().generation.load() == 0) return;
+    map_current();
+    const SlotReader reader(session_->line(), store_->table());
+    auto is_there = [&](std::uint64_t seq) {
+      const std::uint64_t word = reader.find(seq);
+      return word != 0 && frame_slot(word) < store_->slot_count() &&
+             store_->table().slots[frame_slot(word)].word.load() == slot_word(seq);
+    };
+    const std::uint64_t reach = store_->table().directory_mask + 1;
+    cursor_ = std::max(cursor_, newest - std::min(newest, reach));
+    while (cursor_ < newest && !is_there(cursor_ + 1)) ++cursor_;
+  }
+
+  [[noreturn]] void corrupt(const std::string& what) const {
+    fail(Errc::corrupt_channel, "channel '" + session_->control().name() + "' is broken: " + what +
+                                    "; something else writes to its shared memory; restart its publisher");
+  }
+  [[noreturn]] void fail_too_many_held() const {
+    fail(Errc::too_many_held, "this Subscriber of '" + session_->control().name() + "' already holds " +
+                                  std::to_string(hold_limit_) + " frames, all that hold=" + std::to_string(hold_limit_) +
+                                  " allows; every frame, and every array made from one, keeps its slot: release() or copy() "
+                                  "some, or pass a larger hold= (at most " + std::to_string(kMaxHolds) + ")");
+  }
+
+  std::shared_ptr<ReaderSession> session_;
+  std::shared_ptr<Store> store_;
+  bool every_;
+  std::uint32_t hold_limit_;
+  std::uint64_t cursor_ = 0;
+  std::uint64_t backlog_until_ = 0;
+  FetchCounts counts_;
+};
+
+}  // namespace framebus

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Coming, being there, and leaving: who is part of a channel, decided by kernel locks alone.
+//
+// Bytes of the control block that are locked (see docs/design.md, "Who is alive"):
+//   0        the publisher
+//   1 + i    the owner of reader line i
+//   128      the gate: locked only by a leaver that has found everybody gone and is removing the files
+//
+// Promises: a participant is alive exactly while its lock is held; a dead reader's line is wiped only under its lock; the
+// files are removed only by one who holds all the locks at once, and only if the path still leads to that very file;
+// nobody is left in a file that has lost its name without noticing it.
+#pragma once
+
+#include <sched.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "control.hpp"
+
+namespace framebus {
+
+inline constexpr std::uint64_t kPublisherByte = 0;
+inline constexpr std::uint64_t kGateByte = 128;
+inline constexpr std::uint64_t kLockBytes = 129;
+constexpr std::uint64_t reader_byte(std::uint32_t index) noexcept { return 1 + index; }
+constexpr std::uint64_t reader_bit(std::uint32_t index) noexcept { return std::uint64_t{1} << index; }
+static_assert(reader_byte(kMaxReaders - 1) < kGateByte);
+
+inline bool is_publisher_alive(const Control& control) { return os::is_locked(control.file(), kPublisherByte); }
+inline bool is_reader_alive(const Control& control, std::uint32_t index) {
+  return os::is_locked(control.file(), reader_byte(index));
+}
+
+// Leaves nothing of a reader behind. The caller holds the line's lock.
+inline void wipe_reader(ControlBlock& block, std::uint32_t index) noexcept {
+  // Bits first: a publisher that sees the bit gone does not look at the line (pairs with its load of `readers`).
+  block.readers.fetch_and(~reader_bit(index));
+  block.sleepers.fetch_and(~reader_bit(index));
+  ReaderLine& line = block.reader[index];
+  for (auto& hold : line.holds) hold.store(0, std::memory_order_release);
+  line.flags.store(0, std::memory_order_release);
+}
+
+// Wipes the lines of readers that died; returns how many. `mask` says which lines to ask about.
+inline int reap_readers(Control& control, std::uint64_t mask) {
+  ControlBlock& block = control.block();
+  int reaped = 0;
+  for (std::uint32_t i = 0; i < kMaxReaders; ++i) {
+    if ((block.readers.load() & mask & reader_bit(i)) == 0 || !os::try_lock(control.file(), reader_byte(i))) continue;
+    wipe_reader(block, i);
+    os::unlock(control.file(), reader_byte(i));
+    ++reaped;
+  }
+  return reaped;
+}
+
+// Does the control block still have its name? If not, whoever came through that name must come again.
+inline bool is_current(const Control& control) { return os::is_named(control.file(), control.path()); }
+
+// Is somebody removing the files right now?
+inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
+
+// Drops my lock and, if nobody is left, removes the files. `byte` is the one I hold.
+inline void leave(Control& control, std::uint64_t byte) noexcept {
+  if (control.is_forked() || !control.file().is_open()) return;
+  try {
+    os::unlock(control.file(), byte);
+    FRAMEBUS_STEP("leave:unlocked");
+    if (!os::try_lock(control.file(), 0, kLockBytes)) return;
+    if (is_current(control)) {
+      const std::uint32_t generation = control.block().generation.load();
+      // A publisher killed while growing may have left the store before or after the current one.
+      for (std::uint32_t g = generation == 0 ? 0 : generation - 1; g <= generation + 1; ++g) {
+        os::unlink_quietly(store_path(control.name(), g));
+      }
+      FRAMEBUS_STEP("leave:stores_removed");
+      os::unlink_quietly(control.path());
+    }
+    os::unlock(control.file(), 0, kLockBytes);
+  } catch (const Error&) {
+    // Leaving cannot fail: the kernel drops the lock with the descriptor, and the files stay for the next one.
+  }
+}
+
+// Becomes the publisher of a name: makes the control block or takes it over. Fails with channel_in_use.
+inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
+  for (;;) {
+    std::shared_ptr<Control> control = open_control(name);
+    if (control == nullptr) {
+      control = make_control(name, mode);
+      os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
+      FRAMEBUS_STEP("publisher:made");
+      if (os::link_name(control->file(), control->path())) return control;
+      continue;  // somebody was faster
+    }
+    const std::uint32_t owner = os::facts(control->file()).owner;
+    if (owner != ::geteuid()) {
+      fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
+                                        std::to_string(::geteuid()) + "; a channel can only be published by its owner, choose another name");
+    }
+    if (os::try_lock(control->file(), kPublisherByte)) {
+      if (is_current(*control)) return control;
+      continue;
+    }
+    if (is_being_removed(*control) || !is_current(*control)) {
+      ::sched_yield();
+      continue;
+    }
+    const Identity& other = control->block().publisher;
+    if (!is_publisher_alive(*control)) continue;  // it left in between
+    fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) + " (" +
+                                   std::string(other.command, ::strnlen(other.command, sizeof other.command)) +
+                                   "); end it, or choose another name");
+  }
+}
+
+struct ReaderSeat {
+  std::shared_ptr<Control> control;
+  std::uint32_t index = 0;
+};
+
+// Takes a reader line. Nothing where the channel has no files. Its bit is not set yet.
+inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
+  for (;;) {
+    std::shared_ptr<Control> control = open_control(name);
+    if (control == nullptr) return std::nullopt;
+    std::uint32_t index = 0;
+    while (index < kMaxReaders && !os::try_lock(control->file(), reader_byte(index))) ++index;
+    if (index < kMaxReaders && is_current(*control)) {
+      wipe_reader(control->block(), index);
+      return ReaderSeat{std::move(control), index};
+    }
+    if (index < kMaxReaders || is_being_removed(*control) || !is_current(*control)) {
+      ::sched_yield();
+      continue;
+    }
+    fail(Errc::error, "channel '" + name + "' already has " + std::to_string(kMaxReaders) +
+                          " subscribers, the most a channel can have; close one of them");
+  }
+}
+
+}  // namespace framebus

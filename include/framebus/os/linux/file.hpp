@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files in shared memory on Linux: opened safely, made nameless, linked when complete, mapped, locked by byte.
+//
+// Promises: a path is never followed through a symlink, never blocks (FIFO), and only a regular file is accepted;
+// a file gets its name when it is complete; a lock belongs to the open file description and goes with it.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "../../error.hpp"
+
+namespace framebus::os {
+
+class File {
+ public:
+  File() = default;
+  explicit File(int fd) noexcept : fd_(fd) {}
+  File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  File& operator=(File&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() { close(); }
+
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+  void close() noexcept {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+struct FileFacts {
+  std::uint64_t bytes = 0;
+  std::uint64_t allocated_bytes = 0;
+  std::uint32_t owner = 0;
+  std::uint32_t mode = 0;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  bool regular = false;
+};
+
+inline FileFacts facts_of(const struct stat& s) noexcept {
+  return {static_cast<std::uint64_t>(s.st_size), static_cast<std::uint64_t>(s.st_blocks) * 512, s.st_uid,
+          static_cast<std::uint32_t>(s.st_mode & 07777), s.st_dev, s.st_ino, S_ISREG(s.st_mode)};
+}
+
+inline FileFacts facts(const File& file) {
+  struct stat s {};
+  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  return facts_of(s);
+}
+
+// Is `path` still the name of this very file?
+inline bool is_named(const File& file, const std::string& path) {
+  struct stat s {};
+  if (::lstat(path.c_str(), &s) != 0) return false;
+  const FileFacts mine = facts(file);
+  return s.st_ino == mine.inode && s.st_dev == mine.device;
+}
+
+inline bool exists(const std::string& path) noexcept {
+  struct stat s {};
+  return ::lstat(path.c_str(), &s) == 0;
+}
+
+inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
+  struct stat s {};
+  return ::lstat(path.c_str(), &s) == 0 ? static_cast<std::uint64_t>(s.st_blocks) * 512 : 0;
+}
+
+// Opens a regular file; a File that is not open where there is none of that name.
+inline File open_existing(const std::string& path, bool writable) {
+  const int fd = ::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT) return {};
+  if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO)) {
+    fail(Errc::corrupt_channel, path + ": expected a regular file, found something else (symlink, directory or "
+                                       "device); remove it by hand if nobody needs it");
+  }
+  if (fd < 0 && errno == EACCES) {
+    struct stat s {};
+    if (::lstat(path.c_str(), &s) == 0) {
+      char mode[8];
+      std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(s.st_mode & 07777));
+      fail(Errc::permission_denied,
+           path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) + " with mode " + mode +
+               ", you are user " + std::to_string(::geteuid()) + "; its publisher can share it with mode=0o660");
+    }
+  }
+  if (fd < 0) fail_errno(path);
+  File file(fd);
+  if (!facts(file).regular) {
+    fail(Errc::corrupt_channel, path + ": expected a regular file, found something else; remove it by hand if nobody "
+                                       "needs it");
+  }
+  return file;
+}
+
+// A file without a name yet, in `directory`, of `bytes` zeros.
+inline File make_nameless(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
+  File file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file.is_open()) {
+    fail_errno("cannot make a file in " + directory + " (shared memory must be mounted there and writable)");
+  }
+  if (::fchmod(file.fd(), mode) != 0) fail_errno("fchmod in " + directory);
+  if (::ftruncate(file.fd(), static_cast<off_t>(bytes)) != 0) fail_errno("ftruncate in " + directory);
+  return file;
+}
+
+// Gives a nameless file its name; false where the name is taken.
+inline bool link_name(const File& file, const std::string& path) {
+  const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
+  if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  if (errno == EEXIST) return false;
+  fail_errno("cannot name " + path + " (needs /proc)");
+}
+
+inline void unlink_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
+
+inline std::uint64_t free_bytes(const std::string& directory) noexcept {
+  struct statvfs s {};
+  if (::statvfs(directory.c_str(), &s) != 0) return 0;
+  return static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize;
+}
+
+// Reserves pages, so that touching them later cannot fail. False where there is no room.
+inline bool reserve(const File& file, std::uint64_t offset, std::uint64_t bytes) {
+  if (bytes == 0) return true;
+  int error = 0;
+  do {
+    error = ::posix_fallocate(file.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  if (error == ENOSPC) return false;
+  if (error != 0) fail_errno("posix_fallocate", error);
+  return true;
+}
+
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(const File& file, std::uint64_t bytes, bool writable) : bytes_(bytes) {
+    void* p = ::mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.fd(), 0);
+    if (p == MAP_FAILED) fail_errno("cannot map " + std::to_string(bytes) + " bytes of shared memory");
+    data_ = static_cast<std::byte*>(p);
+  }
+  Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
+    if (data_ != nullptr) ::munmap(data_, bytes_);
+  }
+
+  [[nodiscard]] std::byte* data() const noexcept { return data_; }
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace framebus::os

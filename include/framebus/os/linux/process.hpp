@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// This process: its clocks, its identity, and what happens to a channel when it forks.
+//
+// Promise: after fork() the child's copies of a channel's descriptors are closed before fork() returns, so a child
+// never keeps a dead parent's locks, and fork_epoch() differs from the parent's, so that objects the child inherited
+// can refuse to be used and do not undo what belongs to the parent.
+#pragma once
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../../layout.hpp"
+#include "file.hpp"
+
+namespace framebus::os {
+
+inline std::int64_t clock_ns(clockid_t clock) noexcept {
+  struct timespec ts {};
+  ::clock_gettime(clock, &ts);
+  return static_cast<std::int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+inline std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+inline std::int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
+
+// The first bytes of this process's command line, arguments separated by blanks.
+inline std::string command_line() {
+  const File file(::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+  char buffer[kCommandBytes] = {};
+  const ssize_t n = file.is_open() ? ::read(file.fd(), buffer, sizeof buffer - 1) : 0;
+  std::string command(buffer, buffer + std::max<ssize_t>(n, 0));
+  while (!command.empty() && command.back() == '\0') command.pop_back();
+  std::replace_if(command.begin(), command.end(), [](char c) { return c == '\0' || c == '\n'; }, ' ');
+  return command;
+}
+
+inline void write_identity(Identity& identity) {
+  identity.pid = static_cast<std::uint32_t>(::getpid());
+  identity.uid = ::geteuid();
+  identity.since_ns = wall_ns();
+  const std::string command = command_line();
+  std::memset(identity.command, 0, sizeof identity.command);
+  std::memcpy(identity.command, command.data(), std::min(command.size(), sizeof identity.command - 1));
+}
+
+inline std::uint64_t random_word() {
+  std::random_device device;
+  return static_cast<std::uint64_t>(device()) << 32 | device();
+}
+
+// The descriptors that a forked child must not keep.
+class ForkGuard {
+ public:
+  static ForkGuard& instance() {
+    static ForkGuard* guard = new ForkGuard;  // never destroyed: objects may end after static destructors
+    return *guard;
+  }
+  void add(File* file) {
+    const std::lock_guard lock(mutex_);
+    files_.push_back(file);
+  }
+  void remove(File* file) {
+    const std::lock_guard lock(mutex_);
+    std::erase(files_, file);
+  }
+  [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_.load(std::memory_order_relaxed); }
+
+ private:
+  ForkGuard() { ::pthread_atfork(&before, &in_parent, &in_child); }
+  static void before() { instance().mutex_.lock(); }
+  static void in_parent() { instance().mutex_.unlock(); }
+  static void in_child() {
+    ForkGuard& guard = instance();
+    for (File* file : guard.files_) file->close();
+    guard.files_.clear();
+    // Relaxed: a forked child has one thread, and no other process reads this.
+    guard.epoch_.fetch_add(1, std::memory_order_relaxed);
+    guard.mutex_.unlock();
+  }
+
+  std::mutex mutex_;
+  std::vector<File*> files_;
+  std::atomic<std::uint32_t> epoch_{0};
+};
+
+inline std::uint32_t fork_epoch() noexcept { return ForkGuard::instance().epoch(); }
+
+}  // namespace framebus::os

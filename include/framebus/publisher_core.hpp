@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sending end of a channel: finding a slot, filling it, making it visible.
+//
+// Promises: any thread may claim, fill and commit at any time; filling holds no lock; what is not committed is never
+// seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a lock.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "growth.hpp"
+#include "membership.hpp"
+#include "meter.hpp"
+#include "wait.hpp"
+
+namespace framebus {
+
+enum class OnFull : std::uint8_t { drop, block, raise };
+
+struct PublisherOptions {
+  std::uint32_t slots = 8;
+  std::uint64_t max_bytes = 0;  // 0: not known in advance
+  std::uint32_t mode = 0600;
+  OnFull on_full = OnFull::drop;
+};
+
+struct PublisherStatistics {
+  std::uint64_t frames = 0, bytes = 0, dropped = 0, memory_bytes = 0;
+  std::uint32_t held = 0, subscribers = 0, slots = 0, generation = 0;
+  double rate_hz = 0, latency_p50_s = 0, latency_p99_s = 0;
+};
+
+// Called between slices of a wait, without a lock; throws to end the wait.
+using Interrupt = void (*)();
+
+// A slot that somebody fills.
+struct Filling {
+  std::shared_ptr<Store> store;
+  std::uint32_t slot = 0;
+  std::int64_t since_ns = 0;
+};
+
+class PublisherCore {
+ public:
+  PublisherCore(const std::string& name, const PublisherOptions& options)
+      : options_(options), control_(join_as_publisher(name, options.mode)) {
+    ControlBlock& block = control_->block();
+    os::write_identity(block.publisher);
+    block.publisher_epoch.store(block.publisher_epoch.load() + 1);
+    block.state.store(kStateOpen);
+    announce(block);
+  }
+  PublisherCore(const PublisherCore&) = delete;
+  PublisherCore& operator=(const PublisherCore&) = delete;
+  ~PublisherCore() { close(); }
+
+  [[nodiscard]] const std::string& name() const noexcept { return control_->name(); }
+
+  void close() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    if (control_->is_forked()) return;
+    ControlBlock& block = control_->block();
+    block.closed_epoch.store(block.publisher_epoch.load());
+    block.state.store(kStateClosed);
+    announce(block);
+    leave(*control_, kPublisherByte);
+    control_->file().close();
+  }
+  [[nodiscard]] bool is_closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
+
+  // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, or waiting.
+  std::optional<Filling> try_claim(std::uint64_t bytes) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return std::nullopt;
+    check_open();
+    if (now_.store == nullptr || bytes > now_.store->slot_bytes()) return std::nullopt;
+    const Claimed claimed = now_.writer->claim(rules(bytes, false));
+    if (claimed.shortage != Shortage::none) return std::nullopt;
+    return filling(claimed, bytes);
+  }
+
+  // A slot for `bytes`; grows, gives up frames, waits or fails as on_full says.
+  Filling claim(std::uint64_t bytes, std::int64_t timeout_ns, Interrupt interrupt) {
+    const std::int64_t deadline = deadline_after(timeout_ns);
+    SpaceWanted wanted(*this);
+    for (;;) {
+      std::uint32_t ticket = 0;
+      {
+        const std::lock_guard lock(mutex_);
+        check_open();
+        ticket = control_->block().space.load();
+        if (auto got = claim_or_grow(bytes)) return std::move(*got);
+        if (options_.on_full == OnFull::raise) fail_full("is full", 0);
+        if (!wanted.is_set()) {
+          wanted.set();  // and look once more, since a reader may have moved before it could see this
+          continue;
+        }
+      }
+      const std::int64_t left = deadline - os::monotonic_ns();
+      if (left <= 0) fail_full("had no room within the timeout of", timeout_ns);
+      os::futex_wait(control_->block().space, ticket, std::min(left, kSpaceSlice));
+      if (interrupt != nullptr) interrupt();
+    }
+  }
+
+  // Makes a filled slot the newest frame; returns its sequence. Timestamps that are 0 are set to now.
+  std::uint64_t commit(Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
+    const std::uint64_t end = frame.meta_offset + meta.size();
+    frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
+    for (;;) {
+      if (has_room(filling, end)) {
+        if (!meta.empty()) std::memcpy(bytes_of(filling) + frame.meta_offset, meta.data(), meta.size());
+        const std::lock_guard lock(mutex_);
+        check_open();
+        if (filling.store == now_.store) return publish(filling, frame);
+      }
+      // The channel has grown under this slot, or the metadata does not fit: move.
+      Filling other = copy_of(filling, frame, end, interrupt);
+      abandon(filling);
+      filling = std::move(other);
+    }
+  }
+
+  // Publishes a copy and leaves the slot with its owner, who still has writable arrays in it.
+  std::uint64_t commit_copy(const Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
+    Filling other = copy_of(filling, frame, frame.meta_offset + meta.size(), interrupt);
+    return commit(other, frame, meta, interrupt);
+  }
+
+  void abandon(const Filling& filling) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (filling.store != nullptr && filling.store == now_.store) now_.writer->abandon(filling.slot);
+  }
+
+  static std::byte* bytes_of(const Filling& filling) noexcept { return filling.store->payload(filling.slot); }
+
+  [[nodiscard]] PublisherStatistics statistics() const;
+
+  // After fork() the child has a copy of this object, but not the channel.
+  void check_open() const {
+    if (control_->is_forked()) {
+      fail(Errc::error, "this Publisher of '" + name() + "' belongs to process " + std::to_string(control_->block().publisher.pid) +
+                            ", you are in a forked child of it; publish in one of the two only, or open another channel here");
+    }
+    if (closed_) fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
+  }
+
+ private:
+  // Says "wake me when there is space" as long as it lives.
+  class SpaceWanted {
+   public:
+    explicit SpaceWanted(PublisherCore& core) : core_(core) {}
+    SpaceWanted(const SpaceWanted&) = delete;
+    SpaceWanted& operator=(const SpaceWanted&) = delete;
+    ~SpaceWanted() {
+      if (!set_) return;
+      const std::lock_guard lock(core_.mutex_);
+      if (--core_.space_waiters_ == 0) core_.control_->block().space_wanted.store(0);
+    }
+    [[nodiscard]] bool is_set() const noexcept { return set_; }
+    void set() {  // under the mutex
+      set_ = true;
+      ++core_.space_waiters_;
+      core_.control_->block().space_wanted.store(1);  // pairs with the readers' load after they moved
+    }
+
+   private:
+    PublisherCore& core_;
+    bool set_ = false;
+  };
+
+  [[nodiscard]] ClaimRules rules(std::uint64_t bytes, bool may_drop) const;
+  std::optional<Filling> claim_or_grow(std::uint64_t bytes);
+  void grow(std::uint64_t bytes, std::uint32_t slots);
+  [[nodiscard]] std::uint32_t slots_required() const;
+  std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);
+  std::uint64_t publish(Filling& filling, Descriptor& frame);
+  [[noreturn]] void fail_full(const std::string& what, std::int64_t timeout_ns) const;
+  Filling copy_of(const Filling& filling, const Descriptor& frame, std::uint64_t bytes, Interrupt interrupt);
+  bool has_room(const Filling& filling, std::uint64_t bytes);
+
+  PublisherOptions options_;
+  std::shared_ptr<Control> control_;
+  mutable std::mutex mutex_;  // everything below; never held while waiting or while frames are copied in
+  Generation now_;
+  bool closed_ = false;
+  int space_waiters_ = 0;
+  int vain_wakes_ = 0;
+  std::uint64_t seq_ = frame_seq(control_->block().head.load());
+  std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0;
+  Meter meter_;
+};
+
+}  // namespace framebus
+
+#include "publisher_steps.hpp"

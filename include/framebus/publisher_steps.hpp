@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of PublisherCore: choosing, growing, publishing, counting. Included by publisher_core.hpp only.
+//
+// All of them but copy_of() run under the publisher's mutex.
+#pragma once
+
+#include "publisher_core.hpp"
+
+namespace framebus {
+
+inline constexpr std::uint64_t kCheapRing = 4 << 20;  // bytes; a ring this small is kept whole, for history
+inline constexpr int kVainWakes = 16;                 // wake-ups that woke nobody before asking who is still alive
+
+inline ClaimRules PublisherCore::rules(std::uint64_t bytes, bool may_drop) const {
+  const std::uint64_t slots = now_.store->slot_count();
+  const bool cheap = bytes <= kCheapRing / slots;
+  return {cheap ? slots : std::min<std::uint64_t>(control_->block().history_wanted.load(), slots), may_drop};
+}
+
+inline std::uint32_t PublisherCore::slots_required() const {
+  std::uint32_t budgets = 0;
+  for_each_reader(control_->block(), [&](std::uint32_t, ReaderLine& line) { budgets += budget_of(line); });
+  return budgets + 2 + now_.writer->lent_count();  // the newest frame and the one about to be filled
+}
+
+inline void PublisherCore::grow(std::uint64_t bytes, std::uint32_t slots) {
+  std::shared_ptr<Store> old = now_.store;
+  GrowthPlan plan{std::max(slots, options_.slots), bytes + kPage, bytes, options_.mode};
+  if (old == nullptr) {
+    plan.slot_bytes = std::max(plan.slot_bytes, options_.max_bytes + kPage);
+    const std::uint32_t generation = control_->block().generation.load();
+    try {
+      if (generation != 0) old = open_store(*control_, generation);
+    } catch (const Error& error) {
+      if (error.code() != Errc::corrupt_channel) throw;  // a predecessor's broken store holds nothing worth keeping
+    }
+  } else if (bytes > old->slot_bytes()) {
+    plan.slot_bytes = std::max(plan.slot_bytes, old->slot_bytes() / 2 * 3);
+  }
+  now_ = make_generation(*control_, old, plan);
+}
+
+inline std::optional<Filling> PublisherCore::filling(const Claimed& claimed, std::uint64_t bytes) {
+  dropped_ += claimed.dropped;
+  control_->block().dropped.store(dropped_, std::memory_order_relaxed);  // relaxed: for statistics
+  if (!now_.store->reserve(claimed.slot, bytes)) {
+    now_.writer->abandon(claimed.slot);
+    fail(Errc::frame_too_large, no_room("one frame", bytes));
+  }
+  return Filling{now_.store, claimed.slot, os::monotonic_ns()};
+}
+
+inline std::optional<Filling> PublisherCore::claim_or_grow(std::uint64_t bytes) {
+  if (now_.store == nullptr || bytes > now_.store->slot_bytes()) grow(bytes, 0);
+  for (;;) {
+    Claimed claimed = now_.writer->claim(rules(bytes, false));
+    if (claimed.shortage == Shortage::none) return filling(claimed, bytes);
+    if (reap_readers(*control_, ~std::uint64_t{0}) > 0) continue;
+    const std::uint32_t required = slots_required();
+    if (now_.store->slot_count() < required) {
+      grow(bytes, required);
+      continue;
+    }
+    if (claimed.shortage == Shortage::needed) {
+      if (options_.on_full != OnFull::drop) return std::nullopt;
+      claimed = now_.writer->claim(rules(bytes, true));
+      if (claimed.shortage == Shortage::none) return filling(claimed, bytes);
+    }
+    grow(bytes, now_.store->slot_count() * 2);  // somebody holds more than it declared
+  }
+}
+
+inline Filling PublisherCore::copy_of(const Filling& filling, const Descriptor& frame, std::uint64_t bytes,
+                                      Interrupt interrupt) {
+  Filling other = claim(bytes, -1, interrupt);
+  other.since_ns = filling.since_ns;
+  std::memcpy(bytes_of(other), bytes_of(filling), frame.meta_offset);
+  return other;
+}
+
+inline bool PublisherCore::has_room(const Filling& filling, std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (filling.store != now_.store || bytes > now_.store->slot_bytes()) return false;
+  if (!now_.store->reserve(filling.slot, bytes)) fail(Errc::frame_too_large, no_room("one frame", bytes));
+  return true;
+}
+
+inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame) {
+  ControlBlock& block = control_->block();
+  frame.seq = seq_ + 1;
+  frame.published_ns = os::monotonic_ns();
+  if (frame.timestamp_ns == 0) frame.timestamp_ns = frame.published_ns;
+  if (frame.wall_time_ns == 0) frame.wall_time_ns = os::wall_ns();
+  write_descriptor(now_.store->table().slots[filling.slot], frame);
+  now_.writer->publish(filling.slot, frame.seq);
+  filling.store = nullptr;
+  seq_ = frame.seq;
+  // Relaxed, all of these: figures for statistics and for `predictive` waiting, whose guess may be off.
+  const auto last = static_cast<std::int64_t>(block.last_publish_ns.load(std::memory_order_relaxed));
+  const auto period = static_cast<std::int64_t>(block.period_ns.load(std::memory_order_relaxed));
+  const std::int64_t gap = frame.published_ns - last;
+  if (frames_ != 0) {
+    block.period_ns.store(static_cast<std::uint64_t>(period == 0 ? gap : period + (gap - period) / 8),
+                          std::memory_order_relaxed);
+  }
+  block.last_publish_ns.store(static_cast<std::uint64_t>(frame.published_ns), std::memory_order_relaxed);
+  block.frames.store(++frames_, std::memory_order_relaxed);
+  block.bytes.store(bytes_ += frame.payload_bytes, std::memory_order_relaxed);
+  meter_.add(frame.published_ns, frame.published_ns - filling.since_ns);
+  const int woken = announce(block);
+  vain_wakes_ = woken == 0 ? vain_wakes_ + 1 : 0;
+  if (vain_wakes_ >= kVainWakes) {
+    reap_readers(*control_, block.sleepers.load());
+    vain_wakes_ = 0;
+  }
+  return frame.seq;
+}
+
+inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeout_ns) const {
+  ControlBlock& block = control_->block();
+  const ReaderLine* slowest = nullptr;
+  for_each_reader(block, [&](std::uint32_t, ReaderLine& line) {
+    if ((line.flags.load() & kReaderEvery) == 0) return;
+    if (slowest == nullptr || line.cursor.load() < slowest->cursor.load()) slowest = &line;
+  });
+  std::string message = "channel '" + name() + "' " + what;
+  if (timeout_ns > 0) message += " " + std::to_string(static_cast<double>(timeout_ns) * 1e-9) + " s";
+  if (slowest != nullptr) {
+    const std::uint64_t head = frame_seq(block.head.load());
+    const Identity& who = slowest->identity;
+    message += ": subscriber process " + std::to_string(who.pid) + " (" +
+               std::string(who.command, ::strnlen(who.command, sizeof who.command)) + "), which wants every frame, is " +
+               std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
+  }
+  fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
+}
+
+inline PublisherStatistics PublisherCore::statistics() const {
+  const std::lock_guard lock(mutex_);
+  PublisherStatistics s;
+  s.frames = frames_;
+  s.bytes = bytes_;
+  s.dropped = dropped_;
+  s.rate_hz = meter_.rate_hz(os::monotonic_ns());
+  s.latency_p50_s = meter_.latency_s(0.50);
+  s.latency_p99_s = meter_.latency_s(0.99);
+  for_each_reader(control_->block(), [&](std::uint32_t, ReaderLine& line) {
+    if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
+    for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) s.held += line.holds[h].load() != 0 ? 1 : 0;
+  });
+  if (now_.store != nullptr) {
+    s.slots = now_.store->slot_count();
+    s.generation = now_.store->generation();
+    s.memory_bytes = now_.store->allocated_bytes();
+  }
+  return s;
+}
+
+}  // namespace framebus

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// A subscriber's place in a channel, and the frames it holds there.
+//
+// Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in whichever
+// order; and a forked child that inherited them changes nothing.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "membership.hpp"
+#include "slots.hpp"
+#include "wait.hpp"
+
+namespace framebus {
+
+struct SubscriberOptions {
+  bool every = false;
+  std::uint32_t hold = 2;
+  std::uint32_t history = 0;
+  std::int64_t connect_timeout_ns = 0;
+  Wait wait = Wait::adaptive;
+  bool reconnect = true;
+  bool observer = false;  // looks without being counted, for tools
+};
+
+class ReaderSession {
+ public:
+  ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
+      : seat_(std::move(seat)),
+        waiter_(seat_.control->block(), reader_bit(seat_.index), options.wait),
+        frames_(options.hold),
+        free_(options.hold >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << options.hold) - 1) {
+    ReaderLine& mine = line();
+    // Until the start is chosen the cursor stands at the head: nothing that comes from now on is missed.
+    mine.cursor.store(frame_seq(block().head.load()));
+    mine.hold_budget.store(options.hold);
+    mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U));
+    for (auto* counter : {&mine.frames, &mine.bytes, &mine.missed, &mine.dropped}) counter->store(0);
+    os::write_identity(mine.identity);
+    raise_history(options.history);
+    FRAMEBUS_STEP("attach:line_written");
+    block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
+    epoch_ = block().publisher_epoch.load();
+  }
+  ReaderSession(const ReaderSession&) = delete;
+  ReaderSession& operator=(const ReaderSession&) = delete;
+  ~ReaderSession() {
+    if (is_forked()) return;
+    wipe_reader(block(), seat_.index);
+    FRAMEBUS_STEP("detach:wiped");
+    notify_space();
+    leave(*seat_.control, reader_byte(seat_.index));
+  }
+
+  [[nodiscard]] ControlBlock& block() const noexcept { return seat_.control->block(); }
+  [[nodiscard]] ReaderLine& line() const noexcept { return block().reader[seat_.index]; }
+  [[nodiscard]] Control& control() const noexcept { return *seat_.control; }
+  [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
+  [[nodiscard]] bool is_forked() const noexcept { return seat_.control->is_forked(); }
+  [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
+  [[nodiscard]] Descriptor& frame(std::uint32_t hold) noexcept { return frames_[hold]; }
+  [[nodiscard]] std::uint32_t held() const noexcept {
+    return static_cast<std::uint32_t>(frames_.size()) -
+           static_cast<std::uint32_t>(std::popcount(free_.load(std::memory_order_relaxed)));  // relaxed: stale at once
+  }
+
+  // A hold that nobody uses. Which are free is kept here, not read from the segment, which others may write.
+  std::optional<std::uint32_t> take_hold() noexcept {
+    std::uint64_t free = free_.load(std::memory_order_relaxed);
+    while (free != 0) {
+      // Acquire: pairs with give_back(); the hold's last user is done with it.
+      if (free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire, std::memory_order_relaxed)) {
+        return static_cast<std::uint32_t>(std::countr_zero(free));
+      }
+    }
+    return std::nullopt;
+  }
+  void give_back(std::uint32_t hold) noexcept {
+    free_.fetch_or(std::uint64_t{1} << hold, std::memory_order_release);  // pairs with take_hold()
+  }
+
+  // After the last read of a held frame.
+  void release(std::uint32_t hold) noexcept {
+    if (is_forked()) return;
+    line().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
+    give_back(hold);
+    notify_space();
+  }
+
+  // A publisher may be waiting for what this reader has just given up.
+  void notify_space() noexcept {
+    if (block().space_wanted.load() == 0) return;  // pairs with SpaceWanted::set: it stores, then looks at the readers
+    block().space.fetch_add(1);
+    os::futex_wake_all(block().space);
+  }
+
+ private:
+  void raise_history(std::uint32_t history) noexcept {
+    std::uint32_t wanted = block().history_wanted.load();
+    while (wanted < history && !block().history_wanted.compare_exchange_weak(wanted, history)) {
+    }
+  }
+
+  ReaderSeat seat_;
+  Waiter waiter_;
+  std::vector<Descriptor> frames_;
+  std::atomic<std::uint64_t> free_;
+  std::uint32_t epoch_ = 0;
+};
+
+// One frame, held: nobody overwrites it until this is gone. Movable; may outlive its subscriber.
+class Frame {
+ public:
+  Frame(std::shared_ptr<ReaderSession> session, std::shared_ptr<Store> store, std::uint32_t hold, std::uint32_t slot)
+      : session_(std::move(session)), store_(std::move(store)), hold_(hold), slot_(slot) {}
+  Frame(Frame&& other) noexcept = default;
+  Frame& operator=(Frame&& other) noexcept {
+    if (this != &other) {
+      release();
+      session_ = std::move(other.session_);
+      store_ = std::move(other.store_);
+      hold_ = other.hold_;
+      slot_ = other.slot_;
+    }
+    return *this;
+  }
+  ~Frame() { release(); }
+
+  [[nodiscard]] bool is_held() const noexcept { return session_ != nullptr; }
+  // What is in the frame; copied and checked when it was fetched.
+  [[nodiscard]] const Descriptor& info() const {
+    check();
+    return session_->frame(hold_);
+  }
+  [[nodiscard]] const std::byte* data(std::uint32_t i = 0) const {
+    check();
+    return store_->payload(slot_) + session_->frame(hold_).arrays[i].offset;
+  }
+  [[nodiscard]] std::string_view meta() const {
+    const Descriptor& d = info();
+    return {reinterpret_cast<const char*>(store_->payload(slot_) + d.meta_offset), d.meta_bytes};
+  }
+  void release() noexcept {
+    if (const auto session = std::move(session_)) session->release(hold_);
+    store_.reset();
+  }
+
+ private:
+  void check() const {
+    if (session_ == nullptr) fail(Errc::error, "this frame has been released; use it before release(), or copy() it");
+  }
+
+  std::shared_ptr<ReaderSession> session_;
+  std::shared_ptr<Store> store_;
+  std::uint32_t hold_ = 0;
+  std::uint32_t slot_ = 0;
+};
+
+}  // namespace framebus

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of Subscriber: attaching, waiting, noticing the end, counting. Included by subscriber.hpp only.
+#pragma once
+
+#include "subscriber.hpp"
+
+namespace framebus {
+
+inline void Subscriber::check_options() const {
+  check_name(name_);
+  if (options_.hold < 1 || options_.hold > kMaxHolds) {
+    fail(Errc::invalid_argument,
+         "hold must be 1 to " + std::to_string(kMaxHolds) + ", got " + std::to_string(options_.hold));
+  }
+  if (options_.history > 1024) {
+    fail(Errc::invalid_argument, "history must be 0 to 1024, got " + std::to_string(options_.history));
+  }
+}
+
+// Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
+inline bool Subscriber::attach() {
+  auto seat = join_as_reader(name_);
+  if (!seat) return false;
+  const ControlBlock& block = seat->control->block();
+  const bool left_a_frame = block.state.load() == kStateOpen && block.head.load() != 0;
+  if (!is_publisher_alive(*seat->control) && !left_a_frame) {
+    leave(*seat->control, reader_byte(seat->index));
+    return false;
+  }
+  session_ = std::make_shared<ReaderSession>(std::move(*seat), options_);
+  fetcher_ = std::make_unique<Fetcher>(session_, options_);
+  return true;
+}
+
+inline void Subscriber::check_open() const {
+  if (closed_) fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
+  if (session_->is_forked()) {
+    fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " + std::to_string(session_->line().identity.pid) +
+                          ", you are in a forked child of it; make a new Subscriber here");
+  }
+}
+
+inline std::optional<Frame> Subscriber::fetch() {
+  if (notifier_ != nullptr) notifier_->clear();
+  auto frame = fetcher_->fetch();
+  if (!frame) return frame;
+  if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
+  const Descriptor& info = frame->info();
+  const std::int64_t now = os::monotonic_ns();
+  meter_.add(now, now - info.published_ns);
+  ++frames_;
+  bytes_ += info.payload_bytes;
+  // Relaxed: for people who look at the channel.
+  ReaderLine& line = session_->line();
+  line.frames.store(frames_, std::memory_order_relaxed);
+  line.bytes.store(bytes_, std::memory_order_relaxed);
+  line.missed.store(before_.missed + fetcher_->counts().missed, std::memory_order_relaxed);
+  line.dropped.store(before_.dropped + fetcher_->counts().dropped, std::memory_order_relaxed);
+  return frame;
+}
+
+inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed) {
+  const std::int64_t deadline = deadline_after(timeout_ns);
+  for (;;) {
+    std::shared_ptr<ReaderSession> session;
+    std::uint32_t ticket = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      check_open();
+      session = session_;
+      ticket = session->waiter().ticket();
+      const bool closed = session->block().state.load() == kStateClosed;  // before the last look at the frames
+      if (auto frame = fetch()) return frame;
+      if (closed && until_closed) return std::nullopt;
+    }
+    if (!options_.reconnect) fail_if_ended(false);
+    if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
+    session->waiter().wait(ticket, deadline);
+    if (interrupt != nullptr) interrupt();
+    if (session->waiter().ticket() != ticket) continue;
+    if (!options_.reconnect) fail_if_ended(true);
+    if (options_.reconnect && !is_publisher_alive(session->control())) reattach_if_removed();
+  }
+}
+
+// For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
+inline void Subscriber::fail_if_ended(bool ask_kernel) const {
+  const std::lock_guard lock(mutex_);
+  check_open();
+  if (fetcher_->has_news()) return;
+  const ControlBlock& block = session_->block();
+  const bool replaced = block.publisher_epoch.load() != session_->epoch();
+  if (block.closed_epoch.load() == session_->epoch() && session_->epoch() != 0) {
+    fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
+  }
+  if (replaced || (ask_kernel && !is_publisher_alive(session_->control()))) {
+    fail(Errc::publisher_died, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
+                                   ", died; pass reconnect=True to go on with the next one");
+  }
+}
+
+inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
+  const std::lock_guard lock(mutex_);
+  check_open();
+  const ControlBlock& block = session_->block();
+  const std::string within = " within " + std::to_string(static_cast<double>(timeout_ns) * 1e-9) + " s";
+  if (is_publisher_alive(session_->control())) {
+    fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; its publisher, process " +
+                            std::to_string(block.publisher.pid) + ", is alive and has sent " + std::to_string(frame_seq(block.head.load())));
+  }
+  if (block.state.load() == kStateClosed) {
+    fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel and no other came" + within);
+  }
+  fail(Errc::timeout, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
+                          ", died and no other came" + within);
+}
+
+// Somebody removed the files under us by hand: come in again through the door, if there is one.
+inline void Subscriber::reattach_if_removed() {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || is_current(session_->control())) return;
+  const FetchCounts counts = fetcher_->counts();
+  if (!attach()) return;
+  before_.missed += counts.missed;
+  before_.dropped += counts.dropped;
+  if (notifier_ != nullptr) notifier_->move_to(session_);
+}
+
+inline SubscriberStatistics Subscriber::statistics() const {
+  const std::lock_guard lock(mutex_);
+  if (!closed_) {
+    check_open();
+    return measure();
+  }
+  SubscriberStatistics s = last_;
+  const auto session = after_close_.lock();
+  s.held = session == nullptr ? 0 : session->held();
+  return s;
+}
+
+inline SubscriberStatistics Subscriber::measure() const {
+  SubscriberStatistics s;
+  s.frames = frames_;
+  s.bytes = bytes_;
+  s.missed = before_.missed + fetcher_->counts().missed;
+  s.dropped = before_.dropped + fetcher_->counts().dropped;
+  s.pending = fetcher_->pending();
+  s.held = session_->held();
+  for_each_reader(session_->block(), [&](std::uint32_t, ReaderLine& line) {
+    if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
+  });
+  s.rate_hz = meter_.rate_hz(os::monotonic_ns());
+  s.latency_p50_s = meter_.latency_s(0.50);
+  s.latency_p99_s = meter_.latency_s(0.99);
+  s.generation = session_->block().generation.load();
+  s.memory_bytes = os::allocated_bytes(store_path(name_, s.generation));
+  if (fetcher_->store() != nullptr) s.slots = fetcher_->store()->slot_count();
+  return s;
+}
+
+}  // namespace framebus
