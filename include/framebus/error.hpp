@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -45,6 +47,13 @@ class Error : public std::runtime_error {
 [[noreturn]] inline void fail_errno(const std::string& what, int error = errno) {
   const Errc code = (error == EACCES || error == EPERM || error == EROFS) ? Errc::permission_denied : Errc::system;
   throw Error(code, what + ": " + std::strerror(error));
+}
+
+// Nanoseconds as people write seconds.
+inline std::string seconds_text(std::int64_t ns) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g s", static_cast<double>(ns) * 1e-9);
+  return text;
 }
 
 }  // namespace framebus

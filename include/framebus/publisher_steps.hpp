@@ -124,7 +124,7 @@ inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeo
     if (slowest == nullptr || line.cursor.load() < slowest->cursor.load()) slowest = &line;
   });
   std::string message = "channel '" + name() + "' " + what;
-  if (timeout_ns > 0) message += " " + std::to_string(static_cast<double>(timeout_ns) * 1e-9) + " s";
+  if (timeout_ns > 0) message += " " + seconds_text(timeout_ns);
   if (slowest != nullptr) {
     const std::uint64_t head = frame_seq(block.head.load());
     const Identity& who = slowest->identity;

@@ -103,7 +103,7 @@ inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
   const std::lock_guard lock(mutex_);
   check_open();
   const ControlBlock& block = session_->block();
-  const std::string within = " within " + std::to_string(static_cast<double>(timeout_ns) * 1e-9) + " s";
+  const std::string within = " within " + seconds_text(timeout_ns);
   if (is_publisher_alive(session_->control())) {
     fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; its publisher, process " +
                             std::to_string(block.publisher.pid) + ", is alive and has sent " + std::to_string(frame_seq(block.head.load())));

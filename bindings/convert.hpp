@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arguments and waits between Python and the core.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace framebus_python {
+
+namespace nb = nanobind;
+
+// Seconds or None to nanoseconds, -1 for ever.
+inline std::int64_t timeout_ns(std::optional<double> seconds, const char* name = "timeout") {
+  if (!seconds) return -1;
+  if (std::isnan(*seconds) || *seconds < 0) {
+    throw nb::value_error((std::string(name) + " must be 0 or more seconds, or None, got " + nb::str(nb::float_(*seconds)).c_str()).c_str());
+  }
+  return *seconds > 9e9 ? -1 : static_cast<std::int64_t>(*seconds * 1e9);
+}
+
+// Runs Python's signal handlers between two slices of a wait; throws what they raise (KeyboardInterrupt).
+inline void check_signals() {
+  const nb::gil_scoped_acquire acquire;
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+// Registers, each in its own file.
+void bind_errors(nb::module_& m);
+void bind_publisher(nb::module_& m);
+void bind_subscriber(nb::module_& m);
+void bind_inspect(nb::module_& m);
+
+}  // namespace framebus_python

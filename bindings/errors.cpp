@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns framebus::Error into the Python classes of framebus.errors.
+#include <framebus/error.hpp>
+
+#include <array>
+#include <exception>
+
+#include "convert.hpp"
+
+namespace framebus_python {
+
+namespace {
+
+// In the order of framebus::Errc, up to invalid_argument, which is Python's own ValueError.
+constexpr std::array kNames = {
+    "Error",         "ChannelNotFound", "ChannelInUse",   "ChannelClosed",  "PublisherDied", "Timeout",    "ChannelFull",
+    "TooManyHeld",   "FrameTooLarge",   "LayoutMismatch", "CorruptChannel", "InvalidName",   "LoanEnded",
+};
+static_assert(kNames.size() == static_cast<std::size_t>(framebus::Errc::invalid_argument));
+
+void set_error(const char* name, const char* message) {
+  const nb::object type = nb::module_::import_("framebus.errors").attr(name);
+  PyErr_SetString(type.ptr(), message);
+}
+
+void translate(const std::exception_ptr& p, void* /*unused*/) {
+  try {
+    std::rethrow_exception(p);
+  } catch (const framebus::Error& e) {
+    switch (e.code()) {
+      case framebus::Errc::invalid_argument:
+        PyErr_SetString(PyExc_ValueError, e.what());
+        return;
+      case framebus::Errc::permission_denied:
+        set_error("PermissionDenied", e.what());
+        return;
+      case framebus::Errc::system:
+        set_error("SystemFailure", e.what());
+        return;
+      default:
+        set_error(kNames.at(static_cast<std::size_t>(e.code())), e.what());
+    }
+  }
+}
+
+}  // namespace
+
+void bind_errors(nb::module_& /*m*/) { nb::register_exception_translator(translate); }
+
+}  // namespace framebus_python

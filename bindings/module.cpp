@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The extension module framebus._core. It converts types, releases the GIL and ties arrays to their memory; it decides
+// nothing. Users import framebus, never this.
+#define FRAMEBUS_IMPORTS_NUMPY
+#include "convert.hpp"
+#include "numpy_api.hpp"
+
+namespace {
+
+int import_numpy() {
+  import_array1(-1);
+  return 0;
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  if (import_numpy() != 0) throw nanobind::python_error();
+  m.doc() = "The native core of framebus. Private: import framebus instead.";
+  m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
+  framebus_python::bind_errors(m);
+  framebus_python::bind_publisher(m);
+  framebus_python::bind_subscriber(m);
+  framebus_python::bind_inspect(m);
+}

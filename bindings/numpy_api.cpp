@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "numpy_api.hpp"
+
+#include <nanobind/stl/string.h>
+
+#include <cstring>
+#include <string>
+
+namespace framebus_python {
+
+using framebus::ArrayInfo;
+using framebus::ElementType;
+
+ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
+  const auto bytes = static_cast<std::uint32_t>(PyDataType_ELSIZE(descr));
+  const char order = bytes == 1 ? '|' : descr->byteorder == '=' ? NPY_NATBYTE : descr->byteorder;
+  const ElementType type{static_cast<std::uint8_t>(descr->kind), static_cast<std::uint8_t>(order), bytes};
+  if (framebus::is_valid(type)) return type;
+  const std::string dtype = nb::str(nb::handle(reinterpret_cast<PyObject*>(descr))).c_str();
+  const char* remedy = "convert it to a numeric dtype";
+  switch (descr->kind) {
+    case 'O':
+      remedy = "send numeric arrays, one per name in a dict, and put other objects into meta= as JSON";
+      break;
+    case 'S':
+    case 'U':
+    case 'T':
+      remedy = "put text into meta=, or send its bytes: numpy.frombuffer(text.encode(), 'uint8')";
+      break;
+    case 'M':
+    case 'm':
+      remedy = "send array.view('int64') and put the unit into meta=";
+      break;
+    case 'V':
+      remedy = "send each field as an array of its own: {name: array[name] for name in array.dtype.names}";
+      break;
+    default:
+      break;
+  }
+  throw nb::type_error(("array '" + name + "' has dtype " + dtype + "; a frame carries bool, integer, float and complex arrays; " + remedy).c_str());
+}
+
+namespace {
+
+void set_name(ArrayInfo& info, const std::string& name) {
+  if (name.empty() || name.size() > framebus::kNameBytes) {
+    throw nb::value_error(("an array name has 1 to 32 bytes of UTF-8, got '" + name + "' with " + std::to_string(name.size())).c_str());
+  }
+  std::memset(info.name_chars, 0, framebus::kNameBytes);
+  std::memcpy(info.name_chars, name.data(), name.size());
+  info.name_bytes = static_cast<std::uint32_t>(name.size());
+}
+
+void set_shape(ArrayInfo& info, int ndim, const npy_intp* shape, const std::string& name) {
+  if (ndim > static_cast<int>(framebus::kMaxDims)) {
+    throw nb::value_error(("array '" + name + "' has " + std::to_string(ndim) + " dimensions; a frame carries 0 to 8").c_str());
+  }
+  info.ndim = static_cast<std::uint32_t>(ndim);
+  for (int i = 0; i < ndim; ++i) {
+    if (shape[i] < 0) {
+      throw nb::value_error(("array '" + name + "': a dimension must be 0 or more, got " + std::to_string(shape[i])).c_str());
+    }
+    info.shape[i] = static_cast<std::uint64_t>(shape[i]);
+  }
+}
+
+int numpy_type(const ElementType& type) {
+  const auto kind = static_cast<char>(type.kind);
+  if (kind == 'b') return NPY_BOOL;
+  if (kind == 'i') return type.bytes == 1 ? NPY_INT8 : type.bytes == 2 ? NPY_INT16 : type.bytes == 4 ? NPY_INT32 : NPY_INT64;
+  if (kind == 'u') return type.bytes == 1 ? NPY_UINT8 : type.bytes == 2 ? NPY_UINT16 : type.bytes == 4 ? NPY_UINT32 : NPY_UINT64;
+  if (kind == 'f') return type.bytes == 2 ? NPY_HALF : type.bytes == 4 ? NPY_FLOAT : type.bytes == 8 ? NPY_DOUBLE : NPY_LONGDOUBLE;
+  return type.bytes == 8 ? NPY_CFLOAT : type.bytes == 16 ? NPY_CDOUBLE : NPY_CLONGDOUBLE;
+}
+
+PyArray_Descr* numpy_descr(const ElementType& type) {
+  PyArray_Descr* descr = PyArray_DescrFromType(numpy_type(type));
+  if (descr == nullptr) throw nb::python_error();
+  if (static_cast<std::uint32_t>(PyDataType_ELSIZE(descr)) != type.bytes) {
+    Py_DECREF(descr);
+    throw nb::type_error("this numpy has no element type of that size");
+  }
+  if (type.order == '|' || type.order == NPY_NATBYTE) return descr;
+  PyArray_Descr* swapped = PyArray_DescrNewByteorder(descr, NPY_SWAP);
+  Py_DECREF(descr);
+  if (swapped == nullptr) throw nb::python_error();
+  return swapped;
+}
+
+}  // namespace
+
+void describe_array(PyArrayObject* array, const std::string& name, ArrayInfo& info) {
+  set_name(info, name);
+  info.type = element_type_of(PyArray_DESCR(array), name);
+  set_shape(info, PyArray_NDIM(array), PyArray_DIMS(array), name);
+}
+
+void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInfo& info) {
+  const auto text = nb::cast<std::string>(name);
+  set_name(info, text);
+  PyArray_Descr* descr = nullptr;
+  if (PyArray_DescrConverter(dtype.ptr(), &descr) != NPY_SUCCEED) throw nb::python_error();
+  const nb::object keep = nb::steal(reinterpret_cast<PyObject*>(descr));
+  info.type = element_type_of(descr, text);
+  PyArray_Dims dims{};
+  if (PyArray_IntpConverter(shape.ptr(), &dims) != NPY_SUCCEED) throw nb::python_error();
+  try {
+    set_shape(info, dims.len, dims.ptr, text);
+  } catch (...) {
+    PyDimMem_FREE(dims.ptr);
+    throw;
+  }
+  PyDimMem_FREE(dims.ptr);
+}
+
+nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool writable) {
+  npy_intp shape[framebus::kMaxDims];
+  for (std::uint32_t i = 0; i < info.ndim; ++i) shape[i] = static_cast<npy_intp>(info.shape[i]);
+  const int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | (writable ? NPY_ARRAY_WRITEABLE : 0);
+  PyObject* array = PyArray_NewFromDescr(&PyArray_Type, numpy_descr(info.type), static_cast<int>(info.ndim), shape,
+                                         nullptr, data, flags, nullptr);
+  if (array == nullptr) throw nb::python_error();
+  nb::object result = nb::steal(array);
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), owner.inc_ref().ptr()) != 0) throw nb::python_error();
+  return result;
+}
+
+void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
+  if (info.bytes == 0) return;
+  if (PyArray_IS_C_CONTIGUOUS(array)) {
+    const void* from = PyArray_DATA(array);
+    if (info.bytes > kLongCopy) {
+      const nb::gil_scoped_release release;
+      std::memcpy(data, from, info.bytes);
+    } else {
+      std::memcpy(data, from, info.bytes);
+    }
+    return;
+  }
+  const nb::object target = array_over(info, data, nb::none(), true);
+  if (PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.ptr()), array) != 0) throw nb::python_error();
+}
+
+}  // namespace framebus_python

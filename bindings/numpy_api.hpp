@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// numpy's C interface, and the few conversions between its arrays and framebus's descriptions.
+//
+// Promise: arrays over shared memory keep the object that owns the memory alive, in C order, aligned; nothing is copied
+// here but by copy_into().
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#define PY_ARRAY_UNIQUE_SYMBOL framebus_numpy_api
+#ifndef FRAMEBUS_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include <framebus/framebus.hpp>
+
+namespace framebus_python {
+
+namespace nb = nanobind;
+
+// What the elements of an array are; TypeError for what a frame cannot carry, saying what to send instead.
+framebus::ElementType element_type_of(PyArray_Descr* descr, const std::string& name);
+
+// Fills in type and shape of one array.
+void describe_array(PyArrayObject* array, const std::string& name, framebus::ArrayInfo& info);
+
+// Fills in name, type and shape; ValueError for a bad name or shape.
+void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, framebus::ArrayInfo& info);
+
+// An array over `data`, kept alive by `owner`.
+nb::object array_over(const framebus::ArrayInfo& info, void* data, nb::handle owner, bool writable);
+
+// Copies an array of any strides to C order at `data`; releases the GIL where it takes long.
+void copy_into(void* data, const framebus::ArrayInfo& info, PyArrayObject* array);
+
+inline constexpr std::uint64_t kLongCopy = 64 << 10;  // bytes; longer copies release the GIL
+
+}  // namespace framebus_python

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publisher and Loan for Python.
+//
+// A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets, and a
+// view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's reference
+// count tells at the end of the block whether somebody still has another writable view; then a copy is published and the
+// slot stays with the views (see docs/design.md).
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "convert.hpp"
+#include "numpy_api.hpp"
+
+namespace framebus_python {
+
+namespace {
+
+using framebus::Descriptor;
+using framebus::Loan;
+using framebus::Publisher;
+
+std::string_view bytes_view(const std::optional<nb::bytes>& bytes) {
+  return bytes ? std::string_view(bytes->c_str(), bytes->size()) : std::string_view();
+}
+
+struct Memory {
+  std::shared_ptr<Loan> loan;
+};
+
+class PyLoan {
+ public:
+  explicit PyLoan(Loan loan) : loan_(std::make_shared<Loan>(std::move(loan))) {}
+
+  nb::object array(std::uint32_t i) {
+    if (i >= loan_->frame().array_count) throw nb::index_error();
+    if (!open_) {
+      framebus::fail(framebus::Errc::loan_ended,
+                     "this loan has ended: its frame was sent or dropped; use the array inside the with block, or copy() it there");
+    }
+    if (!arrays_[i].is_valid()) {
+      const nb::object memory = nb::cast(Memory{loan_});
+      bases_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), memory, true);
+      arrays_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), bases_[i], true);
+    }
+    return arrays_[i];
+  }
+
+  nb::tuple names() const {
+    nb::list names;
+    for (std::uint32_t i = 0; i < loan_->frame().array_count; ++i) {
+      const std::string_view name = loan_->frame().arrays[i].name();
+      names.append(nb::str(name.data(), name.size()));
+    }
+    return nb::tuple(names);
+  }
+
+  std::uint64_t commit(const std::optional<nb::bytes>& meta, std::string_view pixel_format) {
+    const bool copy = end();
+    loan_->set_pixel_format(pixel_format);
+    const std::string_view text = bytes_view(meta);
+    const nb::gil_scoped_release release;
+    return copy ? loan_->commit_copy(text, check_signals) : loan_->commit(text, check_signals);
+  }
+
+  void drop() {
+    if (open_ && !end()) loan_->drop();
+  }
+
+ private:
+  // Takes the arrays away from the user; true where derived arrays live on that can still write.
+  bool end() {
+    if (!open_) framebus::fail(framebus::Errc::loan_ended, "this loan has ended already");
+    open_ = false;
+    bool kept = false;
+    for (std::size_t i = 0; i < arrays_.size(); ++i) {
+      if (!arrays_[i].is_valid()) continue;
+      kept = kept || Py_REFCNT(bases_[i].ptr()) > 2;  // bases_ and arrays_[i] itself
+      for (nb::object* object : {&arrays_[i], &bases_[i]}) {
+        PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(object->ptr()), NPY_ARRAY_WRITEABLE);
+        object->reset();
+      }
+    }
+    return kept;
+  }
+
+  std::shared_ptr<Loan> loan_;
+  std::array<nb::object, framebus::kMaxArrays> bases_, arrays_;
+  bool open_ = true;
+};
+
+class PyPublisher {
+ public:
+  PyPublisher(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode, const std::string& on_full)
+      : publisher_(name, options(slots, max_bytes, mode, on_full)) {}
+
+  std::uint64_t send(nb::handle frame, const std::optional<nb::bytes>& meta, std::string_view pixel_format,
+                     std::optional<double> timeout, std::int64_t timestamp_ns, std::int64_t wall_time_ns) {
+    PyArrayObject* arrays[framebus::kMaxArrays];
+    Descriptor d;
+    describe(frame, d, arrays);
+    const std::string_view text = bytes_view(meta);
+    Loan loan = claim(d, text.size(), timeout_ns(timeout));
+    for (std::uint32_t i = 0; i < d.array_count; ++i) copy_into(loan.data(i), loan.frame().arrays[i], arrays[i]);
+    loan.set_pixel_format(pixel_format);
+    loan.frame().timestamp_ns = timestamp_ns;
+    loan.frame().wall_time_ns = wall_time_ns;
+    return commit(loan, text);
+  }
+
+  PyLoan loan(const nb::list& specs, std::optional<double> timeout) {
+    Descriptor d;
+    check_count(nb::len(specs));
+    for (const nb::handle spec : specs) {
+      const nb::object name = spec[0], shape = spec[1], dtype = spec[2];
+      describe_spec(name, shape, dtype, d.arrays[d.array_count++]);
+    }
+    d.meta_offset = framebus::plan_arrays(d);
+    return PyLoan(claim(d, 0, timeout_ns(timeout)));
+  }
+
+  void close() {
+    const nb::gil_scoped_release release;
+    publisher_.close();
+  }
+  bool is_closed() const { return publisher_.is_closed(); }
+
+  nb::dict statistics() const {
+    const framebus::PublisherStatistics s = publisher_.statistics();
+    nb::dict d;
+    d["frames"] = s.frames;
+    d["bytes"] = s.bytes;
+    d["dropped"] = s.dropped;
+    d["missed"] = 0;
+    d["held"] = s.held;
+    d["subscribers"] = s.subscribers;
+    d["pending"] = 0;
+    d["slots"] = s.slots;
+    d["generation"] = s.generation;
+    d["memory_bytes"] = s.memory_bytes;
+    d["rate_hz"] = s.rate_hz;
+    d["latency_p50_s"] = s.latency_p50_s;
+    d["latency_p99_s"] = s.latency_p99_s;
+    return d;
+  }
+
+ private:
+  static framebus::PublisherOptions options(std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode, const std::string& on_full) {
+    using framebus::OnFull;
+    const OnFull policy = on_full == "block" ? OnFull::block : on_full == "raise" ? OnFull::raise : OnFull::drop;
+    return {slots, max_bytes, mode, policy};
+  }
+
+  static void check_count(std::size_t n) {
+    if (n == 0 || n > framebus::kMaxArrays) {
+      throw nb::value_error(("a frame has 1 to 8 arrays, got " + std::to_string(n)).c_str());
+    }
+  }
+
+  // `frame` is an ndarray, or a dict of them.
+  static void describe(nb::handle frame, Descriptor& d, PyArrayObject** arrays) {
+    static const std::string kDefaultName = "image";
+    if (PyArray_Check(frame.ptr())) {
+      arrays[0] = reinterpret_cast<PyArrayObject*>(frame.ptr());
+      describe_array(arrays[0], kDefaultName, d.arrays[0]);
+      d.array_count = 1;
+    } else {
+      const auto items = nb::cast<nb::dict>(frame);
+      check_count(items.size());
+      for (const auto& [name, value] : items) {
+        arrays[d.array_count] = reinterpret_cast<PyArrayObject*>(value.ptr());
+        describe_array(arrays[d.array_count], nb::cast<std::string>(name), d.arrays[d.array_count]);
+        ++d.array_count;
+      }
+    }
+    d.meta_offset = framebus::plan_arrays(d);
+  }
+
+  Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
+    if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
+    const nb::gil_scoped_release release;
+    return publisher_.loan(d, meta_bytes, timeout, check_signals);
+  }
+
+  static std::uint64_t commit(Loan& loan, std::string_view meta) {
+    const nb::gil_scoped_release release;
+    return loan.commit(meta, check_signals);
+  }
+
+  Publisher publisher_;
+};
+
+}  // namespace
+
+void bind_publisher(nb::module_& m) {
+  nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.");
+  nb::class_<PyLoan>(m, "Loan", "A slot that the publisher fills in place.")
+      .def("array", &PyLoan::array, nb::arg("index"), "The writable array of that index.")
+      .def("names", &PyLoan::names, "The names of the arrays, in order.")
+      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"), "Sends the frame; returns its sequence number.")
+      .def("drop", &PyLoan::drop, "Gives the slot back; nobody ever sees what was in it.");
+  nb::class_<PyPublisher>(m, "Publisher", "The sending end of a channel.")
+      .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(), nb::arg("name"),
+           nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
+      .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format"),
+           nb::arg("timeout").none(), nb::arg("timestamp_ns"), nb::arg("wall_time_ns"), "Copies arrays into a slot and publishes it.")
+      .def("loan", &PyPublisher::loan, nb::arg("specs"), nb::arg("timeout").none(), "A slot for (name, shape, dtype) arrays.")
+      .def("close", &PyPublisher::close, "Ends the channel for its subscribers.")
+      .def("is_closed", &PyPublisher::is_closed, "Whether close() was called.")
+      .def("statistics", &PyPublisher::statistics, "Counts and figures, see framebus.Statistics.");
+}
+
+}  // namespace framebus_python

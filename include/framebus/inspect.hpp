@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is going on in a channel, for tools: who publishes, who reads, what the newest frame looks like.
+//
+// Promise: looking changes nothing that others can notice but one reader line used for a moment by an observer, which
+// no count includes. What it says is stale at once.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "subscriber.hpp"
+
+namespace framebus {
+
+struct Participant {
+  std::uint32_t pid = 0;
+  std::string command;
+  bool alive = false;
+  bool every = false;
+  std::uint32_t held = 0;
+  std::uint64_t frames = 0, missed = 0, dropped = 0;
+};
+
+struct ChannelReport {
+  std::string name;
+  Participant publisher;
+  bool closed = false;
+  std::vector<Participant> subscribers;
+  std::uint64_t seq = 0, memory_bytes = 0;
+  double rate_hz = 0;
+  std::optional<Descriptor> newest;
+};
+
+inline Participant participant_of(const Identity& shared) {
+  Identity copy;
+  std::memcpy(&copy, &shared, sizeof copy);
+  Participant p;
+  p.pid = copy.pid;
+  p.command = std::string(copy.command, ::strnlen(copy.command, sizeof copy.command));
+  return p;
+}
+
+inline std::vector<Participant> subscribers_of(const Control& control) {
+  std::vector<Participant> found;
+  for_each_reader(control.block(), [&](std::uint32_t i, ReaderLine& line) {
+    const std::uint32_t flags = line.flags.load();
+    if ((flags & kReaderObserver) != 0) return;
+    Participant p = participant_of(line.identity);
+    p.alive = is_reader_alive(control, i);
+    p.every = (flags & kReaderEvery) != 0;
+    for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) p.held += line.holds[h].load() != 0 ? 1 : 0;
+    p.frames = line.frames.load();
+    p.missed = line.missed.load();
+    p.dropped = line.dropped.load();
+    found.push_back(std::move(p));
+  });
+  return found;
+}
+
+// The newest frame's description, if it can be had.
+inline std::optional<Descriptor> newest_of(const std::string& name) {
+  try {
+    SubscriberOptions options;
+    options.observer = true;
+    options.hold = 1;
+    Subscriber observer(name, options);
+    if (const auto frame = observer.try_recv()) return frame->info();
+  } catch (const Error& error) {
+    if (error.code() == Errc::corrupt_channel || error.code() == Errc::layout_mismatch) throw;
+  }
+  return std::nullopt;  // closed, or gone in between
+}
+
+// Nothing where there is no such channel; throws what opening it throws.
+inline std::optional<ChannelReport> inspect(const std::string& name) {
+  const auto control = open_control(name);
+  if (control == nullptr) return std::nullopt;
+  const ControlBlock& block = control->block();
+  ChannelReport r;
+  r.name = name;
+  r.publisher = participant_of(block.publisher);
+  r.publisher.alive = is_publisher_alive(*control);
+  r.closed = block.state.load() == kStateClosed;
+  r.subscribers = subscribers_of(*control);
+  r.seq = frame_seq(block.head.load());
+  r.memory_bytes = os::facts(control->file()).allocated_bytes + os::allocated_bytes(store_path(name, block.generation.load()));
+  const auto period = static_cast<double>(block.period_ns.load());
+  const auto idle = static_cast<double>(os::monotonic_ns() - static_cast<std::int64_t>(block.last_publish_ns.load()));
+  if (period > 0 && r.publisher.alive) r.rate_hz = 1e9 / std::max(period, idle / 3);
+  r.newest = newest_of(name);
+  return r;
+}
+
+}  // namespace framebus

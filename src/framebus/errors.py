@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that can go wrong with a channel, each with a class of its own.
+
+All derive from Error. Where Python has a class for the same idea they derive from that too, so that generic code works:
+ChannelNotFound is a LookupError, Timeout a TimeoutError, InvalidName a ValueError. Arguments out of range are plain
+ValueErrors, arguments of a wrong type plain TypeErrors.
+"""
+
+
+class Error(Exception):
+    """Base class of all errors of framebus."""
+
+
+class ChannelNotFound(Error, LookupError):
+    """No program publishes a channel of this name."""
+
+
+class ChannelInUse(Error):
+    """The channel already has a publisher; there can be only one."""
+
+
+class ChannelClosed(Error):
+    """The publisher has closed the channel, or this end of it has been closed."""
+
+
+class PublisherDied(Error):
+    """The publisher ended without closing the channel, and reconnect=False asked to be told."""
+
+
+class Timeout(Error, TimeoutError):
+    """Nothing came, or nothing could be sent, within the timeout."""
+
+
+class ChannelFull(Timeout):
+    """A subscriber that wants every frame is behind: on_full="raise", or "block" that ran into its timeout."""
+
+
+class TooManyHeld(Error):
+    """A subscriber holds as many frames as its hold= allows and asked for one more."""
+
+
+class FrameTooLarge(Error):
+    """There is no room in shared memory for the frame. The channel keeps working as it was."""
+
+
+class LayoutMismatch(Error):
+    """The channel was made by a release of framebus, or a machine, that lays memory out differently."""
+
+
+class CorruptChannel(Error):
+    """Something in the shared memory contradicts itself; what was read has not been used."""
+
+
+class EndpointError(Error):
+    """A source or sink other than a channel failed."""
+
+
+class InvalidName(Error, ValueError):
+    """Not a channel name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit."""
+
+
+class LoanEnded(Error, ValueError):
+    """A loan was used after the block in which it was taken."""
+
+
+class PermissionDenied(Error, PermissionError):
+    """The channel belongs to somebody who does not share it."""
+
+
+class SystemFailure(Error, OSError):
+    """The operating system refused: no descriptors left, no memory, no /dev/shm."""

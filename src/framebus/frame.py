@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame: the arrays that were sent together, and what is known about them.
+
+A Frame from a Subscriber is a view: its arrays are the shared memory, read-only. The slot stays theirs until the frame
+and every array made from it are gone; nobody overwrites it before that. A Frame from copy() owns private memory.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framebus import metadata
+from framebus.errors import Error
+
+if TYPE_CHECKING:
+    from framebus._core import FrameView
+
+_RELEASED = "this frame has been released; use it before release(), or keep an array of it, or copy() it"
+
+
+class Frame:
+    """One frame, as received.
+
+    Attributes:
+        seq: sequence number in its channel, from 1, without repeats.
+        timestamp_ns: when it was captured, CLOCK_MONOTONIC, in nanoseconds; when it was published unless the sender
+            said otherwise.
+        wall_time_ns: the same moment by the wall clock, nanoseconds since 1970 UTC.
+        pixel_format: PFNC name such as "BGR8", or None.
+    """
+
+    __slots__ = ("_array", "_arrays", "_meta", "_view", "pixel_format", "seq", "timestamp_ns", "wall_time_ns")
+
+    seq: int
+    timestamp_ns: int
+    wall_time_ns: int
+    pixel_format: str | None
+    _view: FrameView | None
+    _array: NDArray[Any] | None
+    _arrays: dict[str, NDArray[Any]] | None
+    _meta: dict[str, Any] | None
+
+    def __init__(
+        self,
+        arrays: dict[str, NDArray[Any]],
+        *,
+        seq: int,
+        timestamp_ns: int,
+        wall_time_ns: int,
+        meta: dict[str, Any] | None = None,
+        pixel_format: str | None = None,
+    ) -> None:
+        """Makes a frame of arrays that belong to the caller. Subscribers make theirs themselves."""
+        self._view = None
+        self._arrays = dict(arrays)
+        self._array = next(iter(self._arrays.values()))
+        self._meta = {} if meta is None else meta
+        self.seq = seq
+        self.timestamp_ns = timestamp_ns
+        self.wall_time_ns = wall_time_ns
+        self.pixel_format = pixel_format
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view.
+
+        Raises Error after release().
+        """
+        if self._array is None:
+            if self._view is None:
+                raise Error(_RELEASED)
+            self._array = self._view.array(0)
+        return self._array
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name, in the order they were sent; a single array has the name "image".
+
+        Raises Error after release().
+        """
+        if self._arrays is None:
+            if self._view is None:
+                raise Error(_RELEASED)
+            view = self._view
+            first = self.array
+            self._arrays = {name: view.array(i) if i else first for i, name in enumerate(view.names())}
+        return self._arrays
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The metadata that was sent, {} for none. Raises Error after release(), unless it was read before."""
+        if self._meta is None:
+            if self._view is None:
+                raise Error(_RELEASED)
+            self._meta = metadata.decode(self._view.meta())
+        return self._meta
+
+    def copy(self) -> Frame:
+        """Returns the same frame in private, writable memory; it outlives the channel and holds no slot."""
+        return Frame(
+            {name: np.array(array, order="C") for name, array in self.arrays.items()},
+            seq=self.seq,
+            timestamp_ns=self.timestamp_ns,
+            wall_time_ns=self.wall_time_ns,
+            meta=metadata.decode(metadata.encode(self.meta) or b""),
+            pixel_format=self.pixel_format,
+        )
+
+    def release(self) -> None:
+        """Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone."""
+        self._view = None
+        self._array = None
+        self._arrays = None
+
+    def __enter__(self) -> Frame:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The first array, for numpy.asarray(frame) and everything that calls it."""
+        array = self.array
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            if copy is False:
+                raise ValueError(f"a frame of {array.dtype} can't become {np.dtype(dtype)} without a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The first array as a DLPack capsule, read-only; BufferError where the consumer cannot say read-only."""
+        try:
+            return self.array.__dlpack__(**options)
+        except BufferError as error:
+            raise BufferError(f"{error}; a frame is read-only shared memory, use frame.copy() instead") from None
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Where the array is: the CPU."""
+        return self.array.__dlpack_device__()
+
+    def __repr__(self) -> str:
+        if self._view is None and self._arrays is None:
+            return f"<Frame {self.seq} released>"
+        arrays = ", ".join(
+            f"{name} {'x'.join(map(str, array.shape)) or 'scalar'} {array.dtype}" for name, array in self.arrays.items()
+        )
+        form = f" {self.pixel_format}" if self.pixel_format else ""
+        return f"<Frame {self.seq}: {arrays}{form}>"
+
+
+def frame_of(view: FrameView) -> Frame:
+    """Wraps what the native subscriber returned; nothing is made that is not asked for."""
+    frame = _new(Frame)
+    frame._view = view
+    frame._array = None
+    frame._arrays = None
+    frame._meta = None
+    frame.seq, frame.timestamp_ns, frame.wall_time_ns, frame.pixel_format = view.facts()
+    return frame
+
+
+_new = object.__new__
