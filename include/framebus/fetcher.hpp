@@ -91,7 +91,9 @@ class Fetcher {
     const SlotReader reader(session_->line(), store_->table());
     const std::uint64_t reach = store_->table().directory_mask + 1;
     const std::uint64_t newest = frame_seq(head);
-    std::uint64_t seq = std::max(cursor_ + 1, newest >= reach ? newest - reach + 1 : 1);
+    std::uint64_t seq = cursor_ + 1;
+    // The directory of the current store reaches that far back. That of an older store ends earlier, and so begins earlier.
+    if (newest >= seq + reach && !has_moved()) seq = newest - reach + 1;
     for (; seq <= newest; ++seq) {
       const std::uint64_t word = seq == newest ? head : reader.find(seq);
       if (word != 0 && hold_one(hold, word) != 0) return word;

@@ -116,6 +116,7 @@ class Subscriber {
   std::optional<Frame> fetch();
   std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
   void fail_if_ended(bool ask_kernel) const;
+  [[noreturn]] void fail_ended() const;
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
   [[nodiscard]] SubscriberStatistics measure() const;

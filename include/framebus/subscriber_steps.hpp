@@ -41,6 +41,7 @@ inline void Subscriber::check_open() const {
 }
 
 inline std::optional<Frame> Subscriber::fetch() {
+  if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
   if (!frame) return frame;
@@ -89,14 +90,15 @@ inline void Subscriber::fail_if_ended(bool ask_kernel) const {
   check_open();
   if (fetcher_->has_news()) return;
   const ControlBlock& block = session_->block();
-  const bool replaced = block.publisher_epoch.load() != session_->epoch();
-  if (block.closed_epoch.load() == session_->epoch() && session_->epoch() != 0) {
+  if (block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch()) fail_ended();
+  if (ask_kernel && !is_publisher_alive(session_->control())) fail_ended();
+}
+
+inline void Subscriber::fail_ended() const {
+  if (session_->block().closed_epoch.load() == session_->epoch()) {
     fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
   }
-  if (replaced || (ask_kernel && !is_publisher_alive(session_->control()))) {
-    fail(Errc::publisher_died, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
-                                   ", died; pass reconnect=True to go on with the next one");
-  }
+  fail(Errc::publisher_died, "the publisher of '" + name_ + "' died; pass reconnect=True to go on with the next one");
 }
 
 inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
