@@ -17,7 +17,9 @@ namespace nb = nanobind;
 inline std::int64_t timeout_ns(std::optional<double> seconds, const char* name = "timeout") {
   if (!seconds) return -1;
   if (std::isnan(*seconds) || *seconds < 0) {
-    throw nb::value_error((std::string(name) + " must be 0 or more seconds, or None, got " + nb::str(nb::float_(*seconds)).c_str()).c_str());
+    throw nb::value_error(
+        (std::string(name) + " must be 0 or more seconds, or None, got " + nb::str(nb::float_(*seconds)).c_str())
+            .c_str());
   }
   return *seconds > 9e9 ? -1 : static_cast<std::int64_t>(*seconds * 1e9);
 }

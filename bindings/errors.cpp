@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns framebus::Error into the Python classes of framebus.errors.
-#include <framebus/error.hpp>
-
 #include <array>
 #include <exception>
+#include <framebus/error.hpp>
 
 #include "convert.hpp"
 
@@ -13,8 +12,8 @@ namespace {
 
 // In the order of framebus::Errc, up to invalid_argument, which is Python's own ValueError.
 constexpr std::array kNames = {
-    "Error",         "ChannelNotFound", "ChannelInUse",   "ChannelClosed",  "PublisherDied", "Timeout",    "ChannelFull",
-    "TooManyHeld",   "FrameTooLarge",   "LayoutMismatch", "CorruptChannel", "InvalidName",   "LoanEnded",
+    "Error",       "ChannelNotFound", "ChannelInUse",   "ChannelClosed",  "PublisherDied", "Timeout",   "ChannelFull",
+    "TooManyHeld", "FrameTooLarge",   "LayoutMismatch", "CorruptChannel", "InvalidName",   "LoanEnded",
 };
 static_assert(kNames.size() == static_cast<std::size_t>(framebus::Errc::invalid_argument));
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looking at channels from Python, as plain dicts.
-#include <framebus/inspect.hpp>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <framebus/inspect.hpp>
 #include <string>
 
 #include "convert.hpp"
@@ -35,7 +35,8 @@ nb::list arrays(const framebus::Descriptor& frame) {
     const framebus::ArrayInfo& a = frame.arrays[i];
     nb::list shape;
     for (std::uint32_t k = 0; k < a.ndim; ++k) shape.append(a.shape[k]);
-    const std::string dtype = std::string(1, static_cast<char>(a.type.order)) + static_cast<char>(a.type.kind) + std::to_string(a.type.bytes);
+    const std::string dtype =
+        std::string(1, static_cast<char>(a.type.order)) + static_cast<char>(a.type.kind) + std::to_string(a.type.bytes);
     list.append(nb::make_tuple(text(a.name()), nb::tuple(shape), dtype));
   }
   return list;
@@ -54,7 +55,9 @@ nb::object inspect(const std::string& name) {
   d["size_bytes"] = report->memory_bytes;
   d["rate_hz"] = report->rate_hz;
   d["arrays"] = report->newest ? arrays(*report->newest) : nb::list();
-  d["pixel_format"] = report->newest && report->newest->pixel_format_bytes != 0 ? nb::object(text(report->newest->pixel_format())) : nb::none();
+  d["pixel_format"] = report->newest && report->newest->pixel_format_bytes != 0
+                          ? nb::object(text(report->newest->pixel_format()))
+                          : nb::none();
   return d;
 }
 
@@ -62,7 +65,8 @@ nb::object inspect(const std::string& name) {
 
 void bind_inspect(nb::module_& m) {
   m.def("channel_names", &framebus::channel_names, "The names of all channels that have a control block.");
-  m.def("inspect", &inspect, nb::arg("name"), nb::sig("def inspect(name: str) -> dict | None"), "What is going on in a channel, None where there is none.");
+  m.def("inspect", &inspect, nb::arg("name"), nb::sig("def inspect(name: str) -> dict[str, typing.Any] | None"),
+        "What is going on in a channel, None where there is none.");
 }
 
 }  // namespace framebus_python

@@ -37,14 +37,17 @@ ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
     default:
       break;
   }
-  throw nb::type_error(("array '" + name + "' has dtype " + dtype + "; a frame carries bool, integer, float and complex arrays; " + remedy).c_str());
+  throw nb::type_error(("array '" + name + "' has dtype " + dtype +
+                        "; a frame carries bool, integer, float and complex arrays; " + remedy)
+                           .c_str());
 }
 
 namespace {
 
 void set_name(ArrayInfo& info, const std::string& name) {
   if (name.empty() || name.size() > framebus::kNameBytes) {
-    throw nb::value_error(("an array name has 1 to 32 bytes of UTF-8, got '" + name + "' with " + std::to_string(name.size())).c_str());
+    throw nb::value_error(
+        ("an array name has 1 to 32 bytes of UTF-8, got '" + name + "' with " + std::to_string(name.size())).c_str());
   }
   std::memset(info.name_chars, 0, framebus::kNameBytes);
   std::memcpy(info.name_chars, name.data(), name.size());
@@ -53,12 +56,14 @@ void set_name(ArrayInfo& info, const std::string& name) {
 
 void set_shape(ArrayInfo& info, int ndim, const npy_intp* shape, const std::string& name) {
   if (ndim > static_cast<int>(framebus::kMaxDims)) {
-    throw nb::value_error(("array '" + name + "' has " + std::to_string(ndim) + " dimensions; a frame carries 0 to 8").c_str());
+    throw nb::value_error(
+        ("array '" + name + "' has " + std::to_string(ndim) + " dimensions; a frame carries 0 to 8").c_str());
   }
   info.ndim = static_cast<std::uint32_t>(ndim);
   for (int i = 0; i < ndim; ++i) {
     if (shape[i] < 0) {
-      throw nb::value_error(("array '" + name + "': a dimension must be 0 or more, got " + std::to_string(shape[i])).c_str());
+      throw nb::value_error(
+          ("array '" + name + "': a dimension must be 0 or more, got " + std::to_string(shape[i])).c_str());
     }
     info.shape[i] = static_cast<std::uint64_t>(shape[i]);
   }
@@ -67,9 +72,12 @@ void set_shape(ArrayInfo& info, int ndim, const npy_intp* shape, const std::stri
 int numpy_type(const ElementType& type) {
   const auto kind = static_cast<char>(type.kind);
   if (kind == 'b') return NPY_BOOL;
-  if (kind == 'i') return type.bytes == 1 ? NPY_INT8 : type.bytes == 2 ? NPY_INT16 : type.bytes == 4 ? NPY_INT32 : NPY_INT64;
-  if (kind == 'u') return type.bytes == 1 ? NPY_UINT8 : type.bytes == 2 ? NPY_UINT16 : type.bytes == 4 ? NPY_UINT32 : NPY_UINT64;
-  if (kind == 'f') return type.bytes == 2 ? NPY_HALF : type.bytes == 4 ? NPY_FLOAT : type.bytes == 8 ? NPY_DOUBLE : NPY_LONGDOUBLE;
+  if (kind == 'i')
+    return type.bytes == 1 ? NPY_INT8 : type.bytes == 2 ? NPY_INT16 : type.bytes == 4 ? NPY_INT32 : NPY_INT64;
+  if (kind == 'u')
+    return type.bytes == 1 ? NPY_UINT8 : type.bytes == 2 ? NPY_UINT16 : type.bytes == 4 ? NPY_UINT32 : NPY_UINT64;
+  if (kind == 'f')
+    return type.bytes == 2 ? NPY_HALF : type.bytes == 4 ? NPY_FLOAT : type.bytes == 8 ? NPY_DOUBLE : NPY_LONGDOUBLE;
   return type.bytes == 8 ? NPY_CFLOAT : type.bytes == 16 ? NPY_CDOUBLE : NPY_CLONGDOUBLE;
 }
 
@@ -121,7 +129,8 @@ nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool 
                                          nullptr, data, flags, nullptr);
   if (array == nullptr) throw nb::python_error();
   nb::object result = nb::steal(array);
-  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), owner.inc_ref().ptr()) != 0) throw nb::python_error();
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(array), owner.inc_ref().ptr()) != 0)
+    throw nb::python_error();
   return result;
 }
 

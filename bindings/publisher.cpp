@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publisher and Loan for Python.
 //
-// A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets, and a
-// view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's reference
-// count tells at the end of the block whether somebody still has another writable view; then a copy is published and the
-// slot stays with the views (see docs/design.md).
+// A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets,
+// and a view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's
+// reference count tells at the end of the block whether somebody still has another writable view; then a copy is
+// published and the slot stays with the views (see docs/design.md).
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -41,7 +41,8 @@ class PyLoan {
     if (i >= loan_->frame().array_count) throw nb::index_error();
     if (!open_) {
       framebus::fail(framebus::Errc::loan_ended,
-                     "this loan has ended: its frame was sent or dropped; use the array inside the with block, or copy() it there");
+                     "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
+                     "copy() it there");
     }
     if (!arrays_[i].is_valid()) {
       const nb::object memory = nb::cast(Memory{loan_});
@@ -96,7 +97,8 @@ class PyLoan {
 
 class PyPublisher {
  public:
-  PyPublisher(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode, const std::string& on_full)
+  PyPublisher(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
+              const std::string& on_full)
       : publisher_(name, options(slots, max_bytes, mode, on_full)) {}
 
   std::uint64_t send(nb::handle frame, const std::optional<nb::bytes>& meta, std::string_view pixel_format,
@@ -150,7 +152,8 @@ class PyPublisher {
   }
 
  private:
-  static framebus::PublisherOptions options(std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode, const std::string& on_full) {
+  static framebus::PublisherOptions options(std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
+                                            const std::string& on_full) {
     using framebus::OnFull;
     const OnFull policy = on_full == "block" ? OnFull::block : on_full == "raise" ? OnFull::raise : OnFull::drop;
     return {slots, max_bytes, mode, policy};
@@ -200,19 +203,26 @@ class PyPublisher {
 void bind_publisher(nb::module_& m) {
   nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.");
   nb::class_<PyLoan>(m, "Loan", "A slot that the publisher fills in place.")
-      .def("array", &PyLoan::array, nb::arg("index"), "The writable array of that index.")
-      .def("names", &PyLoan::names, "The names of the arrays, in order.")
-      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"), "Sends the frame; returns its sequence number.")
+      .def("array", &PyLoan::array, nb::arg("index"),
+           nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
+           "The writable array of that index.")
+      .def("names", &PyLoan::names, nb::sig("def names(self) -> tuple[str, ...]"), "The names of the arrays, in order.")
+      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"),
+           "Sends the frame; returns its sequence number.")
       .def("drop", &PyLoan::drop, "Gives the slot back; nobody ever sees what was in it.");
   nb::class_<PyPublisher>(m, "Publisher", "The sending end of a channel.")
-      .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(), nb::arg("name"),
-           nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
+      .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),
+           nb::arg("name"), nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
       .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format"),
-           nb::arg("timeout").none(), nb::arg("timestamp_ns"), nb::arg("wall_time_ns"), "Copies arrays into a slot and publishes it.")
-      .def("loan", &PyPublisher::loan, nb::arg("specs"), nb::arg("timeout").none(), "A slot for (name, shape, dtype) arrays.")
+           nb::arg("timeout").none(), nb::arg("timestamp_ns"), nb::arg("wall_time_ns"),
+           "Copies arrays into a slot and publishes it.")
+      .def("loan", &PyPublisher::loan, nb::arg("specs"), nb::arg("timeout").none(),
+           nb::sig("def loan(self, specs: list[tuple[str, typing.Any, typing.Any]], timeout: float | None) -> Loan"),
+           "A slot for (name, shape, dtype) arrays.")
       .def("close", &PyPublisher::close, "Ends the channel for its subscribers.")
       .def("is_closed", &PyPublisher::is_closed, "Whether close() was called.")
-      .def("statistics", &PyPublisher::statistics, "Counts and figures, see framebus.Statistics.");
+      .def("statistics", &PyPublisher::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
+           "Counts and figures, see framebus.Statistics.");
 }
 
 }  // namespace framebus_python

@@ -140,11 +140,15 @@ void bind_subscriber(nb::module_& m) {
            "Sequence number, CLOCK_MONOTONIC and CLOCK_REALTIME of capture, PFNC name or None.")
       .def_prop_ro("published_ns", &FrameView::published_ns, "CLOCK_MONOTONIC of publication.")
       .def("meta", &FrameView::meta, "The metadata as JSON bytes, empty for none.")
-      .def("names", &FrameView::names, "The names of the arrays, in order.")
-      .def("array", &view_array, nb::arg("index"), "The read-only array of that index.");
+      .def("names", &FrameView::names, nb::sig("def names(self) -> tuple[str, ...]"),
+           "The names of the arrays, in order.")
+      .def("array", &view_array, nb::arg("index"),
+           nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
+           "The read-only array of that index.");
   nb::class_<PySubscriber>(m, "Subscriber", "The receiving end of a channel.")
-      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, bool, bool>(), nb::arg("name"),
-           nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"), nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"))
+      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, bool, bool>(),
+           nb::arg("name"), nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"),
+           nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"))
       .def("try_recv", &PySubscriber::try_recv, "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(), "The next frame; waits.")
       .def("next", &PySubscriber::next, "The next frame, None at the end of the channel; waits.")
@@ -152,7 +156,8 @@ void bind_subscriber(nb::module_& m) {
       .def("fileno", &PySubscriber::fileno, "A descriptor readable when there may be news.")
       .def("close", &PySubscriber::close, "Leaves the channel; frames that are kept stay valid.")
       .def("is_closed", &PySubscriber::is_closed, "Whether close() was called.")
-      .def("statistics", &PySubscriber::statistics, "Counts and figures, see framebus.Statistics.");
+      .def("statistics", &PySubscriber::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
+           "Counts and figures, see framebus.Statistics.");
 }
 
 }  // namespace framebus_python

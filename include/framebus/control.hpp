@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control block of a channel as one participant has it: its own descriptor, its own mapping, checked.
 //
-// Promise: a Control is a complete control block of this layout, all of it mapped, its pages reserved. What is written in
-// it later by others is still not trusted.
+// Promise: a Control is a complete control block of this layout, all of it mapped, its pages reserved. What is written
+// in it later by others is still not trusted.
 #pragma once
 
 #include <cstring>
@@ -28,7 +28,9 @@ class Control {
   Control& operator=(const Control&) = delete;
   ~Control() { os::ForkGuard::instance().remove(&file_); }
 
-  [[nodiscard]] ControlBlock& block() const noexcept { return *std::launder(reinterpret_cast<ControlBlock*>(mapping_.data())); }
+  [[nodiscard]] ControlBlock& block() const noexcept {
+    return *std::launder(reinterpret_cast<ControlBlock*>(mapping_.data()));
+  }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::string path() const { return control_path(name_); }
   [[nodiscard]] const os::File& file() const noexcept { return file_; }
@@ -61,8 +63,9 @@ inline void check_control(const os::File& file, const std::string& path) {
   }
   if (magic != kControlMagic) fail(Errc::corrupt_channel, path + ": not a framebus control block" + remedy);
   if (numbers[0] != kLayoutVersion) {
-    fail(Errc::layout_mismatch, path + ": layout version " + std::to_string(numbers[0]) + ", this program speaks version " +
-                                    std::to_string(kLayoutVersion) + "; use the same framebus release on both sides");
+    fail(Errc::layout_mismatch, path + ": layout version " + std::to_string(numbers[0]) +
+                                    ", this program speaks version " + std::to_string(kLayoutVersion) +
+                                    "; use the same framebus release on both sides");
   }
   if (numbers[1] != sizeof(ControlBlock) || numbers[2] != kMaxReaders || numbers[3] != kMaxHolds ||
       f.bytes != sizeof(ControlBlock)) {

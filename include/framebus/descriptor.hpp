@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The description of one frame: as a publisher plans it, and as a subscriber reads it from memory it does not trust.
 //
-// Promise: read_descriptor() touches the slot record once, copies it to private memory, and returns either a description
-// whose every array lies inside the slot and has exactly the bytes its shape and type say, or the reason why not.
+// Promise: read_descriptor() touches the slot record once, copies it to private memory, and returns either a
+// description whose every array lies inside the slot and has exactly the bytes its shape and type say, or the reason
+// why not.
 #pragma once
 
 #include <algorithm>
@@ -26,10 +27,11 @@ struct ElementType {
 };
 
 constexpr bool is_valid(const ElementType& t) noexcept {
-  const bool known = (t.kind == 'b' && t.bytes == 1) ||
-                     ((t.kind == 'i' || t.kind == 'u') && (t.bytes == 1 || t.bytes == 2 || t.bytes == 4 || t.bytes == 8)) ||
-                     (t.kind == 'f' && (t.bytes == 2 || t.bytes == 4 || t.bytes == 8 || t.bytes == 12 || t.bytes == 16)) ||
-                     (t.kind == 'c' && (t.bytes == 8 || t.bytes == 16 || t.bytes == 24 || t.bytes == 32));
+  const bool known =
+      (t.kind == 'b' && t.bytes == 1) ||
+      ((t.kind == 'i' || t.kind == 'u') && (t.bytes == 1 || t.bytes == 2 || t.bytes == 4 || t.bytes == 8)) ||
+      (t.kind == 'f' && (t.bytes == 2 || t.bytes == 4 || t.bytes == 8 || t.bytes == 12 || t.bytes == 16)) ||
+      (t.kind == 'c' && (t.bytes == 8 || t.bytes == 16 || t.bytes == 24 || t.bytes == 32));
   const bool ordered = t.bytes == 1 ? t.order == '|' : t.order == '<' || t.order == '>';
   return known && ordered;
 }
@@ -146,7 +148,8 @@ inline const char* read_array(ArrayInfo& to, const ArrayRecord& shared, std::uin
   for (std::uint32_t i = 0; i < r.ndim; ++i) to.shape[i] = r.shape[i];
   std::uint64_t bytes = 0;
   if (!array_bytes(to, bytes) || bytes != r.bytes) return "an array whose bytes contradict its shape";
-  if (r.offset % kLine != 0 || r.offset > slot_bytes || bytes > slot_bytes - r.offset) return "an array outside its slot";
+  if (r.offset % kLine != 0 || r.offset > slot_bytes || bytes > slot_bytes - r.offset)
+    return "an array outside its slot";
   to.offset = r.offset;
   to.bytes = bytes;
   to.name_bytes = r.name_bytes;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choosing and holding the next frame: order, skipping, history, moving to the next generation.
 //
-// Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies between is
-// counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was wanted).
+// Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies
+// between is counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was
+// wanted).
 #pragma once
 
 #include <sched.h>
@@ -92,7 +93,8 @@ class Fetcher {
     const std::uint64_t reach = store_->table().directory_mask + 1;
     const std::uint64_t newest = frame_seq(head);
     std::uint64_t seq = cursor_ + 1;
-    // The directory of the current store reaches that far back. That of an older store ends earlier, and so begins earlier.
+    // The directory of the current store reaches that far back. That of an older store ends earlier, and so begins
+    // earlier.
     if (newest >= seq + reach && !has_moved()) seq = newest - reach + 1;
     for (; seq <= newest; ++seq) {
       const std::uint64_t word = seq == newest ? head : reader.find(seq);
@@ -106,8 +108,7 @@ class Fetcher {
   Frame take(std::uint32_t hold, std::uint64_t word) {
     const std::uint64_t seq = frame_seq(word);
     const std::uint32_t slot = frame_slot(word);
-    const char* reason =
-        read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
+    const char* reason = read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
     (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
     cursor_ = seq;
     session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
@@ -153,10 +154,12 @@ class Fetcher {
                                     "; something else writes to its shared memory; restart its publisher");
   }
   [[noreturn]] void fail_too_many_held() const {
-    fail(Errc::too_many_held, "this Subscriber of '" + session_->control().name() + "' already holds " +
-                                  std::to_string(hold_limit_) + " frames, all that hold=" + std::to_string(hold_limit_) +
-                                  " allows; every frame, and every array made from one, keeps its slot: release() or copy() "
-                                  "some, or pass a larger hold= (at most " + std::to_string(kMaxHolds) + ")");
+    fail(Errc::too_many_held,
+         "this Subscriber of '" + session_->control().name() + "' already holds " + std::to_string(hold_limit_) +
+             " frames, all that hold=" + std::to_string(hold_limit_) +
+             " allows; every frame, and every array made from one, keeps its slot: release() or copy() "
+             "some, or pass a larger hold= (at most " +
+             std::to_string(kMaxHolds) + ")");
   }
 
   std::shared_ptr<ReaderSession> session_;

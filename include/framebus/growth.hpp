@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next generation of a channel's store: larger slots, more slots, or a new publisher's own.
 //
-// Promise: either the channel has moved to a complete new store with every valid frame of the old one in the same slot, or
-// an error is thrown and nothing has changed. Readers need not be told: they meet the new generation when they look for a frame
-// that the old store does not have. The old store is never written again and lives as long as somebody maps it.
+// Promise: either the channel has moved to a complete new store with every valid frame of the old one in the same slot,
+// or an error is thrown and nothing has changed. Readers need not be told: they meet the new generation when they look
+// for a frame that the old store does not have. The old store is never written again and lives as long as somebody maps
+// it.
 #pragma once
 
 #include <cstring>
@@ -45,7 +46,8 @@ inline void copy_frames(const Store& from, Generation& to, std::uint64_t head_se
 // Reserves room for the frame that made the growth necessary, so that a lack of it shows before anything has changed.
 inline void reserve_first(Generation& to, std::uint64_t bytes) {
   for (std::uint32_t s = 0; s < to.store->slot_count(); ++s) {
-    if (to.store->table().slots[s].word.load(std::memory_order_relaxed) != 0) continue;  // relaxed: nobody else has it yet
+    if (to.store->table().slots[s].word.load(std::memory_order_relaxed) != 0)
+      continue;  // relaxed: nobody else has it yet
     if (!to.store->reserve(s, bytes)) fail(Errc::frame_too_large, no_room("one frame", bytes));
     return;
   }
@@ -61,8 +63,9 @@ struct GrowthPlan {
 // `old` is the current store, or what can be read of it, or nullptr.
 inline Generation make_generation(Control& control, const std::shared_ptr<Store>& old, const GrowthPlan& plan) {
   ControlBlock& block = control.block();
-  const std::uint32_t number = block.generation.load(std::memory_order_relaxed) + 1;  // relaxed: only publishers write it
-  const std::uint64_t head = block.head.load(std::memory_order_relaxed);              // likewise
+  const std::uint32_t number =
+      block.generation.load(std::memory_order_relaxed) + 1;               // relaxed: only publishers write it
+  const std::uint64_t head = block.head.load(std::memory_order_relaxed);  // likewise
   const std::uint32_t slots = std::max(plan.slots, old == nullptr ? 0 : old->slot_count());
   const std::uint64_t slot_bytes = std::max(plan.slot_bytes, old == nullptr ? 0 : old->slot_bytes());
   if (slots > kMaxSlots) {
@@ -79,8 +82,8 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   while (!os::link_name(next.store->file(), path)) os::unlink_quietly(path);  // a dead publisher's leftover
   FRAMEBUS_STEP("grow:named");
   const std::uint32_t slot = frame_slot(head);
-  if (head != 0 && (slot >= next.store->slot_count() ||
-                    next.store->table().slots[slot].word.load(std::memory_order_relaxed) != slot_word(frame_seq(head)))) {
+  if (head != 0 && (slot >= next.store->slot_count() || next.store->table().slots[slot].word.load(
+                                                            std::memory_order_relaxed) != slot_word(frame_seq(head)))) {
     block.head.store(frame_word(frame_seq(head), kNoSlot));  // the newest frame is lost, its number is not used again
   }
   block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file

@@ -84,7 +84,8 @@ inline std::optional<ChannelReport> inspect(const std::string& name) {
   r.closed = block.state.load() == kStateClosed;
   r.subscribers = subscribers_of(*control);
   r.seq = frame_seq(block.head.load());
-  r.memory_bytes = os::facts(control->file()).allocated_bytes + os::allocated_bytes(store_path(name, block.generation.load()));
+  r.memory_bytes =
+      os::facts(control->file()).allocated_bytes + os::allocated_bytes(store_path(name, block.generation.load()));
   const auto period = static_cast<double>(block.period_ns.load());
   const auto idle = static_cast<double>(os::monotonic_ns() - static_cast<std::int64_t>(block.last_publish_ns.load()));
   if (period > 0 && r.publisher.alive) r.rate_hz = 1e9 / std::max(period, idle / 3);

@@ -6,9 +6,9 @@
 //   1 + i    the owner of reader line i
 //   128      the gate: locked only by a leaver that has found everybody gone and is removing the files
 //
-// Promises: a participant is alive exactly while its lock is held; a dead reader's line is wiped only under its lock; the
-// files are removed only by one who holds all the locks at once, and only if the path still leads to that very file;
-// nobody is left in a file that has lost its name without noticing it.
+// Promises: a participant is alive exactly while its lock is held; a dead reader's line is wiped only under its lock;
+// the files are removed only by one who holds all the locks at once, and only if the path still leads to that very
+// file; nobody is left in a file that has lost its name without noticing it.
 #pragma once
 
 #include <sched.h>
@@ -98,7 +98,8 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     const std::uint32_t owner = os::facts(control->file()).owner;
     if (owner != ::geteuid()) {
       fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
-                                        std::to_string(::geteuid()) + "; a channel can only be published by its owner, choose another name");
+                                        std::to_string(::geteuid()) +
+                                        "; a channel can only be published by its owner, choose another name");
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
       if (is_current(*control)) return control;
@@ -110,8 +111,8 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     }
     const Identity& other = control->block().publisher;
     if (!is_publisher_alive(*control)) continue;  // it left in between
-    fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) + " (" +
-                                   std::string(other.command, ::strnlen(other.command, sizeof other.command)) +
+    fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) +
+                                   " (" + std::string(other.command, ::strnlen(other.command, sizeof other.command)) +
                                    "); end it, or choose another name");
   }
 }

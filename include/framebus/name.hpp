@@ -16,9 +16,7 @@ inline constexpr char kGenerationMark = '@';  // not allowed in a name, so no st
 
 inline bool is_valid_name(std::string_view name) noexcept {
   if (name.empty() || name.size() > 128) return false;
-  auto alphanumeric = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
+  auto alphanumeric = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   if (!alphanumeric(name.front())) return false;
   for (char c : name) {
     if (!alphanumeric(c) && c != '.' && c != '_' && c != '-') return false;
@@ -29,8 +27,9 @@ inline bool is_valid_name(std::string_view name) noexcept {
 inline void check_name(std::string_view name) {
   if (is_valid_name(name)) return;
   const std::string shown(name.substr(0, 160));
-  fail(Errc::invalid_name, "'" + shown + "' is no channel name: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a "
-                           "letter or digit, for example 'camera0'");
+  fail(Errc::invalid_name, "'" + shown +
+                               "' is no channel name: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a "
+                               "letter or digit, for example 'camera0'");
 }
 
 inline std::string control_path(std::string_view name) {

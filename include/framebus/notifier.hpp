@@ -2,7 +2,8 @@
 // Turns the channel's futex word into a descriptor for select, poll and asyncio.
 //
 // Promise: the descriptor becomes readable after every publication and at the end of the channel. It may be readable
-// without news; who finds nothing waits again. One thread, started with the first use of the descriptor, asleep otherwise.
+// without news; who finds nothing waits again. One thread, started with the first use of the descriptor, asleep
+// otherwise.
 #pragma once
 
 #include <sys/eventfd.h>

@@ -28,13 +28,15 @@ struct ArraySpec {
 // Checks what a publisher wants to send and gives every array its place.
 inline Descriptor describe(std::span<const ArraySpec> arrays) {
   if (arrays.empty() || arrays.size() > kMaxArrays) {
-    fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got " + std::to_string(arrays.size()));
+    fail(Errc::invalid_argument,
+         "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got " + std::to_string(arrays.size()));
   }
   Descriptor d;
   for (const ArraySpec& spec : arrays) {
     ArrayInfo& a = d.arrays[d.array_count++];
     if (spec.name.empty() || spec.name.size() > kNameBytes) {
-      fail(Errc::invalid_argument, "an array name has 1 to " + std::to_string(kNameBytes) + " bytes, got '" + spec.name + "'");
+      fail(Errc::invalid_argument,
+           "an array name has 1 to " + std::to_string(kNameBytes) + " bytes, got '" + spec.name + "'");
     }
     if (spec.shape.size() > kMaxDims) {
       fail(Errc::invalid_argument, "array '" + spec.name + "' has " + std::to_string(spec.shape.size()) +

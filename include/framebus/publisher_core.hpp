@@ -2,7 +2,8 @@
 // The sending end of a channel: finding a slot, filling it, making it visible.
 //
 // Promises: any thread may claim, fill and commit at any time; filling holds no lock; what is not committed is never
-// seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a lock.
+// seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a
+// lock.
 #pragma once
 
 #include <algorithm>
@@ -150,10 +151,12 @@ class PublisherCore {
   // After fork() the child has a copy of this object, but not the channel.
   void check_open() const {
     if (control_->is_forked()) {
-      fail(Errc::error, "this Publisher of '" + name() + "' belongs to process " + std::to_string(control_->block().publisher.pid) +
-                            ", you are in a forked child of it; publish in one of the two only, or open another channel here");
+      fail(Errc::error,
+           "this Publisher of '" + name() + "' belongs to process " + std::to_string(control_->block().publisher.pid) +
+               ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }
-    if (closed_) fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
+    if (closed_)
+      fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
   }
 
  private:

@@ -129,8 +129,9 @@ inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeo
     const std::uint64_t head = frame_seq(block.head.load());
     const Identity& who = slowest->identity;
     message += ": subscriber process " + std::to_string(who.pid) + " (" +
-               std::string(who.command, ::strnlen(who.command, sizeof who.command)) + "), which wants every frame, is " +
-               std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
+               std::string(who.command, ::strnlen(who.command, sizeof who.command)) +
+               "), which wants every frame, is " + std::to_string(head - std::min(head, slowest->cursor.load())) +
+               " frames behind";
   }
   fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A subscriber's place in a channel, and the frames it holds there.
 //
-// Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in whichever
-// order; and a forked child that inherited them changes nothing.
+// Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
+// whichever order; and a forked child that inherited them changes nothing.
 #pragma once
 
 #include <atomic>

@@ -2,23 +2,25 @@
 // Publishing and holding: the algorithm that decides who may touch a slot. No operating system, no allocation.
 //
 // Overview. One publisher, many readers. `head` names the newest frame: its sequence and its slot. A reader that wants
-// a frame stores the frame's word into one of its holds and then looks whether the slot still has that frame. A publisher
-// that wants a slot marks the slot's word and then looks whether anybody holds the frame that is in it.
+// a frame stores the frame's word into one of its holds and then looks whether the slot still has that frame. A
+// publisher that wants a slot marks the slot's word and then looks whether anybody holds the frame that is in it.
 //
 // Concurrency. Let R1 = reader stores hold, R2 = reader loads slot word, P1 = publisher marks slot word, P2 = publisher
-// loads the holds. All four are sequentially consistent, so they have one total order S that agrees with each side's own order
-// (R1 < R2, P1 < P2). If R2 does not see the mark, R2 < P1, hence R1 < P2, and P2 sees the hold or something that
-// this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2, and R2 sees the mark (or a later sequence). So
-// reader and publisher never both believe that the slot is theirs.
+// loads the holds. All four are sequentially consistent, so they have one total order S that agrees with each side's
+// own order (R1 < R2, P1 < P2). If R2 does not see the mark, R2 < P1, hence R1 < P2, and P2 sees the hold or something
+// that this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2, and R2 sees the mark (or a later
+// sequence). So reader and publisher never both believe that the slot is theirs.
 //
 // What the publisher writes into a slot it has got is ordered after all that earlier holders read: a holder clears its
 // hold with release (or stores its next hold, which is sequentially consistent and thus a release), P2 reads that value
-// or a later one of the same reader, and acquires. What a reader reads in a slot it holds is ordered after the publisher's
-// writes: the publisher stores the slot word with release after the last write, R2 reads that value and acquires.
+// or a later one of the same reader, and acquires. What a reader reads in a slot it holds is ordered after the
+// publisher's writes: the publisher stores the slot word with release after the last write, R2 reads that value and
+// acquires.
 //
-// Life cycle of a slot word: 0 (never used) -> marked -> sequence << 1 -> marked (still with its old sequence) -> either
-// back, because somebody holds it, or a new sequence. A publisher that dies leaves a mark; nobody takes over a store,
-// so a mark is never met by another publisher. A reader that dies leaves a hold; it counts until its line is wiped.
+// Life cycle of a slot word: 0 (never used) -> marked -> sequence << 1 -> marked (still with its old sequence) ->
+// either back, because somebody holds it, or a new sequence. A publisher that dies leaves a mark; nobody takes over a
+// store, so a mark is never met by another publisher. A reader that dies leaves a hold; it counts until its line is
+// wiped.
 #pragma once
 
 #include <algorithm>
@@ -36,8 +38,8 @@ namespace framebus {
 // Calls f(index, line) for each reader line in use.
 template <class F>
 void for_each_reader(ControlBlock& control, F&& f) {
-  // Sequentially consistent: pairs with the reader's fetch_or in attach. A reader whose bit is missed here sets it, and all its
-  // holds, later in S than this load, thus later than the mark that precedes this load, and sees that mark.
+  // Sequentially consistent: pairs with the reader's fetch_or in attach. A reader whose bit is missed here sets it, and
+  // all its holds, later in S than this load, thus later than the mark that precedes this load, and sees that mark.
   std::uint64_t bits = control.readers.load();
   while (bits != 0) {
     const auto i = static_cast<std::uint32_t>(std::countr_zero(bits));
@@ -147,8 +149,9 @@ class SlotWriter {
     return least;
   }
 
-  // How many readers lose the frame `seq` if its slot is reused. After try_take: a reader moves its cursor before it clears
-  // its hold, and the holds were read before, so a cursor below `seq` means that this reader will not get the frame.
+  // How many readers lose the frame `seq` if its slot is reused. After try_take: a reader moves its cursor before it
+  // clears its hold, and the holds were read before, so a cursor below `seq` means that this reader will not get the
+  // frame.
   [[nodiscard]] std::uint64_t losers(std::uint64_t seq) const {
     std::uint64_t count = 0;
     for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {

@@ -70,7 +70,8 @@ class Store {
     std::uint64_t payload_offset;
   };
   static Numbers numbers_of(const StoreHeader& h) noexcept {
-    return {h.generation, h.slot_count, h.directory_words, h.slot_bytes, h.directory_offset, h.slots_offset, h.payload_offset};
+    return {h.generation,       h.slot_count,   h.directory_words, h.slot_bytes,
+            h.directory_offset, h.slots_offset, h.payload_offset};
   }
 
   os::File file_;
@@ -112,7 +113,8 @@ inline bool is_consistent(const StoreHeader& h, const ControlBlock& control, std
 inline std::string no_room(const std::string& what, std::uint64_t wanted) {
   return std::string(kDirectory) + " is full: wanted " + std::to_string(wanted) + " bytes for " + what + ", free " +
          std::to_string(os::free_bytes(kDirectory)) +
-         "; make it larger (mount -o remount,size=..., docker run --shm-size=1g) or send smaller frames; the channel keeps "
+         "; make it larger (mount -o remount,size=..., docker run --shm-size=1g) or send smaller frames; the channel "
+         "keeps "
          "working as it was";
 }
 
@@ -135,13 +137,14 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
   if (!file.is_open()) return nullptr;
   const os::FileFacts f = os::facts(file);
   if (f.owner != os::facts(control.file()).owner) {
-    fail(Errc::corrupt_channel, path + ": belongs to user " + std::to_string(f.owner) + ", the channel to another; not opened");
+    fail(Errc::corrupt_channel,
+         path + ": belongs to user " + std::to_string(f.owner) + ", the channel to another; not opened");
   }
   StoreHeader header{};
   if (::pread(file.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
       !is_consistent(header, control.block(), generation, f.bytes)) {
-    fail(Errc::corrupt_channel, path + ": not a frame store of generation " + std::to_string(generation) + " of this channel (" +
-                                    std::to_string(f.bytes) + " bytes); restart its publisher");
+    fail(Errc::corrupt_channel, path + ": not a frame store of generation " + std::to_string(generation) +
+                                    " of this channel (" + std::to_string(f.bytes) + " bytes); restart its publisher");
   }
   return std::make_shared<Store>(std::move(file), header, false);
 }

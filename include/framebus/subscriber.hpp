@@ -5,8 +5,9 @@
 //   framebus::Frame frame = subscriber.recv(1'000'000'000);   // waits for a new frame, at most one second
 //   look_at(frame.data(0), frame.info().arrays[0].shape);
 //
-// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and then
-// it is counted; try_recv never waits; a wait holds no lock. Threads may share a Subscriber: each frame goes to one of them.
+// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and
+// then it is counted; try_recv never waits; a wait holds no lock. Threads may share a Subscriber: each frame goes to
+// one of them.
 #pragma once
 
 #include <algorithm>
@@ -77,7 +78,8 @@ class Subscriber {
   int fileno() {
     const std::lock_guard lock(mutex_);
     check_open();
-    if (notifier_ == nullptr) notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
+    if (notifier_ == nullptr)
+      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
     return notifier_->fd();
   }
 

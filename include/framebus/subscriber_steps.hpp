@@ -33,9 +33,11 @@ inline bool Subscriber::attach() {
 }
 
 inline void Subscriber::check_open() const {
-  if (closed_) fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
+  if (closed_)
+    fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
   if (session_->is_forked()) {
-    fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " + std::to_string(session_->line().identity.pid) +
+    fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " +
+                          std::to_string(session_->line().identity.pid) +
                           ", you are in a forked child of it; make a new Subscriber here");
   }
 }
@@ -60,7 +62,8 @@ inline std::optional<Frame> Subscriber::fetch() {
   return frame;
 }
 
-inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed) {
+inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
+                                                       bool until_closed) {
   const std::int64_t deadline = deadline_after(timeout_ns);
   for (;;) {
     std::shared_ptr<ReaderSession> session;
@@ -96,7 +99,8 @@ inline void Subscriber::fail_if_ended(bool ask_kernel) const {
 
 inline void Subscriber::fail_ended() const {
   if (session_->block().closed_epoch.load() == session_->epoch()) {
-    fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
+    fail(Errc::channel_closed,
+         "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
   }
   fail(Errc::publisher_died, "the publisher of '" + name_ + "' died; pass reconnect=True to go on with the next one");
 }
@@ -108,7 +112,8 @@ inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
   const std::string within = " within " + seconds_text(timeout_ns);
   if (is_publisher_alive(session_->control())) {
     fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; its publisher, process " +
-                            std::to_string(block.publisher.pid) + ", is alive and has sent " + std::to_string(frame_seq(block.head.load())));
+                            std::to_string(block.publisher.pid) + ", is alive and has sent " +
+                            std::to_string(frame_seq(block.head.load())));
   }
   if (block.state.load() == kStateClosed) {
     fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel and no other came" + within);

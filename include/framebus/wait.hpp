@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for the next frame, and waking those who wait.
 //
-// Protocol. A reader takes a ticket (the value of `wake`), looks for news, finds none, and waits until `wake` is no longer
-// the ticket. To sleep it sets its bit in `sleepers` first. The publisher stores `head`, then `wake`, then reads `sleepers` and
-// makes the system call only if there is a bit. All of these are sequentially consistent: if the publisher misses the
-// bit, the bit was set after the publisher's read, thus after its store of `wake`, and the kernel, which compares `wake`
-// with the ticket before it lets anybody sleep, sends the reader back.
+// Protocol. A reader takes a ticket (the value of `wake`), looks for news, finds none, and waits until `wake` is no
+// longer the ticket. To sleep it sets its bit in `sleepers` first. The publisher stores `head`, then `wake`, then reads
+// `sleepers` and makes the system call only if there is a bit. All of these are sequentially consistent: if the
+// publisher misses the bit, the bit was set after the publisher's read, thus after its store of `wake`, and the kernel,
+// which compares `wake` with the ticket before it lets anybody sleep, sends the reader back.
 //
 // A sleeper that is killed leaves its bit; the publisher's wake-ups then wake nobody, and after a few of those it asks
 // the kernel who is still alive (publisher.hpp).
@@ -23,10 +23,10 @@
 
 namespace framebus {
 
-inline constexpr std::int64_t kSlice = 50'000'000;       // ns; the longest sleep of a reader
-inline constexpr std::int64_t kSpaceSlice = 5'000'000;   // ns; the longest sleep of a publisher that waits for a reader
-inline constexpr std::int64_t kShortSpin = 20'000;       // ns; what `adaptive` spends before it sleeps
-inline constexpr std::int64_t kSpinMargin = 150'000;     // ns; how early `predictive` wakes up, and how long it stays up
+inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep of a reader
+inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
+inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
+inline constexpr std::int64_t kSpinMargin = 150'000;    // ns; how early `predictive` wakes up, and how long it stays up
 
 enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
 

@@ -135,7 +135,7 @@ class Publisher:
         beginning is left over from earlier frames. Raises what send() raises.
         """
         if isinstance(shape, Mapping):
-            specs = [(name, *spec) for name, spec in shape.items()]
+            specs: list[tuple[str, Any, Any]] = [(name, *spec) for name, spec in shape.items()]
         else:
             specs = [("image", shape, dtype)]
         return Loan(self._core.loan(specs, timeout), meta, pixel_format)

@@ -30,14 +30,14 @@ inline int finish() {
 #define CHECK(expression) ::check::report(static_cast<bool>(expression), #expression, __FILE__, __LINE__)
 
 // The statement must throw framebus::Error with this code.
-#define CHECK_FAILS(statement, expected)                                           \
-  do {                                                                             \
-    bool as_expected = false;                                                      \
-    try {                                                                          \
-      statement;                                                                   \
-    } catch (const framebus::Error& error) {                                       \
-      as_expected = error.code() == (expected);                                    \
-      if (!as_expected) std::fprintf(stderr, "got instead: %s\n", error.what());   \
-    }                                                                              \
+#define CHECK_FAILS(statement, expected)                                                   \
+  do {                                                                                     \
+    bool as_expected = false;                                                              \
+    try {                                                                                  \
+      statement;                                                                           \
+    } catch (const framebus::Error& error) {                                               \
+      as_expected = error.code() == (expected);                                            \
+      if (!as_expected) std::fprintf(stderr, "got instead: %s\n", error.what());           \
+    }                                                                                      \
     ::check::report(as_expected, #statement " fails with " #expected, __FILE__, __LINE__); \
   } while (false)

@@ -2,9 +2,9 @@
 // An atomic type that hands control to a seeded scheduler before every access, so that interleavings of the real
 // algorithm can be tried in thousands and each can be repeated by its seed.
 //
-// Promise: exactly one of the scheduled threads runs at any time; which one goes on is decided at each access by the seed
-// alone. A thread runs for a burst
-// of accesses, so that others are overtaken by little and by much. Threads that are not scheduled use the atomic as it is. It explores orders of accesses, not weak memory: for that there is
+// Promise: exactly one of the scheduled threads runs at any time; which one goes on is decided at each access by the
+// seed alone. A thread runs for a burst of accesses, so that others are overtaken by little and by much. Threads that
+// are not scheduled use the atomic as it is. It explores orders of accesses, not weak memory: for that there is
 // ThreadSanitizer on the same code.
 #pragma once
 
@@ -70,7 +70,8 @@ class Scheduler {
     }
     if (candidates.empty()) return;
     const std::size_t next = candidates[random_() % candidates.size()];
-    burst_ = 1 + static_cast<long>(random_() % (std::uint64_t{1} << random_() % 9));  // mostly short, at times very long
+    burst_ =
+        1 + static_cast<long>(random_() % (std::uint64_t{1} << random_() % 9));  // mostly short, at times very long
     if (next == turn_) return;
     ++switches_;
     turn_ = next;

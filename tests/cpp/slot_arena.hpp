@@ -4,7 +4,6 @@
 #pragma once
 
 #include <framebus/slots.hpp>
-
 #include <memory>
 #include <vector>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publisher and Subscriber on real shared memory, within one process: growth, holds, delivery, taking over, cleaning up.
+// Publisher and Subscriber on real shared memory, within one process: growth, holds, delivery, taking over, cleaning
+// up.
+#include <cstring>
 #include <framebus/framebus.hpp>
 #include <framebus/inspect.hpp>
-
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -179,7 +179,9 @@ void a_loan_that_is_dropped_was_never_there() {
   const std::string name = fresh_name();
   Publisher publisher(name);
   Subscriber subscriber(name);
-  { Loan loan = publisher.loan({{"image", {'u', '|', 1}, {10}}}); }
+  {
+    Loan loan = publisher.loan({{"image", {'u', '|', 1}, {10}}});
+  }
   CHECK(!subscriber.try_recv());
   Loan early = publisher.loan({{"image", {'u', '|', 1}, {10}}});
   std::memset(early.data(0), 7, 10);

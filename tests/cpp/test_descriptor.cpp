@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A frame's description: what a publisher may plan, and what a subscriber must refuse to believe.
 #include <framebus/publisher.hpp>
-
 #include <functional>
 #include <limits>
 
@@ -16,7 +15,8 @@ constexpr std::uint64_t kSlotBytes = 1 << 20;
 ArraySpec spec(std::vector<std::uint64_t> shape) { return {"image", {'u', '<', 2}, std::move(shape)}; }
 
 void planned_arrays_do_not_overlap_and_are_aligned() {
-  const std::vector<ArraySpec> specs = {{"a", {'u', '|', 1}, {3}}, {"b", {'f', '<', 4}, {5, 7}}, {"c", {'c', '<', 8}, {}}};
+  const std::vector<ArraySpec> specs = {
+      {"a", {'u', '|', 1}, {3}}, {"b", {'f', '<', 4}, {5, 7}}, {"c", {'c', '<', 8}, {}}};
   const Descriptor d = describe(specs);
   CHECK(d.array_count == 3);
   for (std::uint32_t i = 0; i < 3; ++i) {

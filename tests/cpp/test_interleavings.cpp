@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thousands of seeded interleavings of publishing and holding; and proof that the same harness finds planted faults.
 #define FRAMEBUS_ATOMIC_HEADER "interleaving.hpp"
-#include "slot_arena.hpp"
-
 #include "check.hpp"
+#include "slot_arena.hpp"
 
 using namespace framebus;
 using namespace arena;

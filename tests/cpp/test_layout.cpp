@@ -2,14 +2,13 @@
 // Freezes the shared layout. Compiling this file is the test; the numbers are written down a second time on purpose.
 // If one has to change, read the rules at the head of layout.hpp and raise kLayoutVersion.
 #include <framebus/layout.hpp>
-
 #include <type_traits>
 
 #include "check.hpp"
 
 using namespace framebus;
 
-#define FROZEN(expression, value)                       \
+#define FROZEN(expression, value)                      \
   static_assert((expression) == (value), #expression); \
   CHECK((expression) == (value))
 #define AT(type, field, offset) FROZEN(offsetof(type, field), offset)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publishing and holding with real threads on plain memory. Under ThreadSanitizer this is the test that the memory orders
-// in slots.hpp suffice: the payload is not atomic.
+// Publishing and holding with real threads on plain memory. Under ThreadSanitizer this is the test that the memory
+// orders in slots.hpp suffice: the payload is not atomic.
 #include <thread>
 
 #include "check.hpp"

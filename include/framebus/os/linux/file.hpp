@@ -55,31 +55,36 @@ struct FileFacts {
 };
 
 inline FileFacts facts_of(const struct stat& s) noexcept {
-  return {static_cast<std::uint64_t>(s.st_size), static_cast<std::uint64_t>(s.st_blocks) * 512, s.st_uid,
-          static_cast<std::uint32_t>(s.st_mode & 07777), s.st_dev, s.st_ino, S_ISREG(s.st_mode)};
+  return {static_cast<std::uint64_t>(s.st_size),
+          static_cast<std::uint64_t>(s.st_blocks) * 512,
+          s.st_uid,
+          static_cast<std::uint32_t>(s.st_mode & 07777),
+          s.st_dev,
+          s.st_ino,
+          S_ISREG(s.st_mode)};
 }
 
 inline FileFacts facts(const File& file) {
-  struct stat s {};
+  struct stat s{};
   if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
   return facts_of(s);
 }
 
 // Is `path` still the name of this very file?
 inline bool is_named(const File& file, const std::string& path) {
-  struct stat s {};
+  struct stat s{};
   if (::lstat(path.c_str(), &s) != 0) return false;
   const FileFacts mine = facts(file);
   return s.st_ino == mine.inode && s.st_dev == mine.device;
 }
 
 inline bool exists(const std::string& path) noexcept {
-  struct stat s {};
+  struct stat s{};
   return ::lstat(path.c_str(), &s) == 0;
 }
 
 inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
-  struct stat s {};
+  struct stat s{};
   return ::lstat(path.c_str(), &s) == 0 ? static_cast<std::uint64_t>(s.st_blocks) * 512 : 0;
 }
 
@@ -88,24 +93,26 @@ inline File open_existing(const std::string& path, bool writable) {
   const int fd = ::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return {};
   if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO)) {
-    fail(Errc::corrupt_channel, path + ": expected a regular file, found something else (symlink, directory or "
-                                       "device); remove it by hand if nobody needs it");
+    fail(Errc::corrupt_channel, path +
+                                    ": expected a regular file, found something else (symlink, directory or "
+                                    "device); remove it by hand if nobody needs it");
   }
   if (fd < 0 && errno == EACCES) {
-    struct stat s {};
+    struct stat s{};
     if (::lstat(path.c_str(), &s) == 0) {
       char mode[8];
       std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(s.st_mode & 07777));
-      fail(Errc::permission_denied,
-           path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) + " with mode " + mode +
-               ", you are user " + std::to_string(::geteuid()) + "; its publisher can share it with mode=0o660");
+      fail(Errc::permission_denied, path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) +
+                                        " with mode " + mode + ", you are user " + std::to_string(::geteuid()) +
+                                        "; its publisher can share it with mode=0o660");
     }
   }
   if (fd < 0) fail_errno(path);
   File file(fd);
   if (!facts(file).regular) {
-    fail(Errc::corrupt_channel, path + ": expected a regular file, found something else; remove it by hand if nobody "
-                                       "needs it");
+    fail(Errc::corrupt_channel, path +
+                                    ": expected a regular file, found something else; remove it by hand if nobody "
+                                    "needs it");
   }
   return file;
 }
@@ -132,7 +139,7 @@ inline bool link_name(const File& file, const std::string& path) {
 inline void unlink_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
 
 inline std::uint64_t free_bytes(const std::string& directory) noexcept {
-  struct statvfs s {};
+  struct statvfs s{};
   if (::statvfs(directory.c_str(), &s) != 0) return 0;
   return static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize;
 }

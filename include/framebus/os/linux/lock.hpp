@@ -14,7 +14,7 @@
 namespace framebus::os {
 
 inline struct flock lock_of(short type, std::uint64_t start, std::uint64_t count) noexcept {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = static_cast<off_t>(start);

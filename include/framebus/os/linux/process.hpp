@@ -25,7 +25,7 @@
 namespace framebus::os {
 
 inline std::int64_t clock_ns(clockid_t clock) noexcept {
-  struct timespec ts {};
+  struct timespec ts{};
   ::clock_gettime(clock, &ts);
   return static_cast<std::int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
 }

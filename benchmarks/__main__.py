@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""python -m benchmarks [NAME ...]: runs all benchmarks, or those named, and says where."""
+
+import sys
+
+from benchmarks import handover, machine, memory, send
+
+ALL = {"send": send.main, "handover": handover.main, "memory": memory.main}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(ALL)
+    unknown = [name for name in chosen if name not in ALL]
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}")
+    print(machine.describe())
+    for name in chosen:
+        ALL[name]()
+
+
+if __name__ == "__main__":
+    main()
