@@ -35,13 +35,13 @@ class Control {
   [[nodiscard]] std::string path() const { return control_path(name_); }
   [[nodiscard]] const os::File& file() const noexcept { return file_; }
   [[nodiscard]] os::File& file() noexcept { return file_; }
-  [[nodiscard]] bool is_forked() const noexcept { return epoch_ != os::fork_epoch(); }
+  [[nodiscard]] bool is_forked() const noexcept { return mark_.is_inherited(); }
 
  private:
   std::string name_;
   os::File file_;
   os::Mapping mapping_;
-  std::uint32_t epoch_ = os::fork_epoch();
+  os::ForkMark mark_;
 };
 
 // Why an existing file is no control block of this layout; throws, or returns.

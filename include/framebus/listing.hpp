@@ -2,10 +2,7 @@
 // Which channels there are: names only, nothing mapped, nothing joined.
 #pragma once
 
-#include <dirent.h>
-
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,13 +13,9 @@ namespace framebus {
 // The names of all channels that have a control block, sorted.
 inline std::vector<std::string> channel_names() {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(kDirectory), &::closedir);
-  if (directory == nullptr) return names;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view file = entry->d_name;
-    if (!file.starts_with(kFilePrefix)) continue;
-    const std::string_view name = file.substr(kFilePrefix.size());
-    if (is_valid_name(name)) names.emplace_back(name);
+  for (const std::string& file : os::names_in(kDirectory, kFilePrefix)) {
+    const std::string name = file.substr(kFilePrefix.size());
+    if (is_valid_name(name)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;

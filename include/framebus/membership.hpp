@@ -62,6 +62,16 @@ inline bool is_current(const Control& control) { return os::is_named(control.fil
 // Is somebody removing the files right now?
 inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
 
+// Unlinks every store of the channel but that of generation `keep` (0: keeps none). A publisher killed while growing
+// may have left one. Only for the live publisher, or for the last one out.
+inline void remove_stores(const Control& control, std::uint32_t keep) {
+  const std::string prefix = std::string(kFilePrefix) + control.name() + kGenerationMark;
+  for (const std::string& file : os::names_in(kDirectory, prefix)) {
+    const std::string path = std::string(kDirectory) + "/" + file;
+    if (keep == 0 || path != store_path(control.name(), keep)) os::unlink_quietly(path);
+  }
+}
+
 // Drops my lock and, if nobody is left, removes the files. `byte` is the one I hold.
 inline void leave(Control& control, std::uint64_t byte) noexcept {
   if (control.is_forked() || !control.file().is_open()) return;
@@ -70,11 +80,7 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
     FRAMEBUS_STEP("leave:unlocked");
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
     if (is_current(control)) {
-      const std::uint32_t generation = control.block().generation.load();
-      // A publisher killed while growing may have left the store before or after the current one.
-      for (std::uint32_t g = generation == 0 ? 0 : generation - 1; g <= generation + 1; ++g) {
-        os::unlink_quietly(store_path(control.name(), g));
-      }
+      remove_stores(control, 0);
       FRAMEBUS_STEP("leave:stores_removed");
       os::unlink_quietly(control.path());
     }
@@ -102,8 +108,9 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
                                         "; a channel can only be published by its owner, choose another name");
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
-      if (is_current(*control)) return control;
-      continue;
+      if (!is_current(*control)) continue;
+      remove_stores(*control, control->block().generation.load());
+      return control;
     }
     if (is_being_removed(*control) || !is_current(*control)) {
       ::sched_yield();

@@ -131,7 +131,6 @@ class Publisher {
   [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
   [[nodiscard]] const std::string& name() const noexcept { return core_->name(); }
   [[nodiscard]] PublisherStatistics statistics() const { return core_->statistics(); }
-  void check_open() const { core_->check_open(); }
 
  private:
   static const PublisherOptions& checked(const PublisherOptions& options) {

@@ -53,6 +53,7 @@ class PublisherCore {
       : options_(options), control_(join_as_publisher(name, options.mode)) {
     ControlBlock& block = control_->block();
     os::write_identity(block.publisher);
+    block.space_wanted.store(0);  // a predecessor may have died waiting
     block.publisher_epoch.store(block.publisher_epoch.load() + 1);
     block.state.store(kStateOpen);
     announce(block);
@@ -64,10 +65,10 @@ class PublisherCore {
   [[nodiscard]] const std::string& name() const noexcept { return control_->name(); }
 
   void close() noexcept {
+    if (control_->is_forked()) return;
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     closed_ = true;
-    if (control_->is_forked()) return;
     ControlBlock& block = control_->block();
     block.closed_epoch.store(block.publisher_epoch.load());
     block.state.store(kStateClosed);
@@ -76,12 +77,14 @@ class PublisherCore {
     control_->file().close();
   }
   [[nodiscard]] bool is_closed() const {
+    if (control_->is_forked()) return true;
     const std::lock_guard lock(mutex_);
     return closed_;
   }
 
   // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, or waiting.
   std::optional<Filling> try_claim(std::uint64_t bytes) {
+    check_not_forked();
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open();
@@ -93,6 +96,7 @@ class PublisherCore {
 
   // A slot for `bytes`; grows, gives up frames, waits or fails as on_full says.
   Filling claim(std::uint64_t bytes, std::int64_t timeout_ns, Interrupt interrupt) {
+    check_not_forked();
     const std::int64_t deadline = deadline_after(timeout_ns);
     SpaceWanted wanted(*this);
     for (;;) {
@@ -119,6 +123,7 @@ class PublisherCore {
   std::uint64_t commit(Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
     const std::uint64_t end = frame.meta_offset + meta.size();
     frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
+    check_not_forked();
     for (;;) {
       if (has_room(filling, end)) {
         if (!meta.empty()) std::memcpy(bytes_of(filling) + frame.meta_offset, meta.data(), meta.size());
@@ -140,6 +145,7 @@ class PublisherCore {
   }
 
   void abandon(const Filling& filling) noexcept {
+    if (control_->is_forked()) return;
     const std::lock_guard lock(mutex_);
     if (filling.store != nullptr && filling.store == now_.store) now_.writer->abandon(filling.slot);
   }
@@ -148,13 +154,15 @@ class PublisherCore {
 
   [[nodiscard]] PublisherStatistics statistics() const;
 
-  // After fork() the child has a copy of this object, but not the channel.
-  void check_open() const {
+  // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
+  void check_not_forked() const {
     if (control_->is_forked()) {
       fail(Errc::error,
            "this Publisher of '" + name() + "' belongs to process " + std::to_string(control_->block().publisher.pid) +
                ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }
+  }
+  void check_open() const {  // under the mutex
     if (closed_)
       fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
   }

@@ -137,6 +137,7 @@ inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeo
 }
 
 inline PublisherStatistics PublisherCore::statistics() const {
+  check_not_forked();
   const std::lock_guard lock(mutex_);
   PublisherStatistics s;
   s.frames = frames_;

@@ -70,16 +70,19 @@ struct Claimed {
 class SlotWriter {
  public:
   SlotWriter(ControlBlock& control, const SlotTable& table)
-      : control_(control), table_(table), sequences_(table.slot_count, 0), lent_(table.slot_count, 0) {}
+      : control_(control),
+        table_(table),
+        head_(control.head.load()),
+        sequences_(table.slot_count, 0),
+        lent_(table.slot_count, 0) {}
 
   // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
-    const std::uint64_t head = control_.head.load(std::memory_order_relaxed);  // relaxed: only this side writes it
     const std::uint64_t needed = needed_after();
-    const std::uint64_t kept = frame_seq(head) > rules.retain ? frame_seq(head) - rules.retain : 0;
+    const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
     bool some_needed = false;
     for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
-      if (lent_[s] != 0 || frame_word(sequences_[s], s) == head) continue;
+      if (lent_[s] != 0 || frame_word(sequences_[s], s) == head_) continue;
       some_needed = some_needed || sequences_[s] > needed;
       if (sequences_[s] > std::min(needed, kept)) continue;
       if (sequences_[s] != 0 && is_held(frame_word(sequences_[s], s))) continue;  // spares the mark; try_take decides
@@ -105,7 +108,8 @@ class SlotWriter {
     place(slot, seq);
     FRAMEBUS_STEP("publish:directory");
     // Sequentially consistent: pairs with a reader's load of head, and precedes the change of `wake`, see wait.hpp.
-    control_.head.store(frame_word(seq, slot));
+    head_ = frame_word(seq, slot);
+    control_.head.store(head_);
     FRAMEBUS_STEP("publish:head");
   }
 
@@ -177,12 +181,11 @@ class SlotWriter {
 
   // The oldest takeable slot whose sequence is in (above, up_to].
   std::optional<std::uint32_t> take_oldest(std::uint64_t above, std::uint64_t up_to) {
-    const std::uint64_t head = control_.head.load(std::memory_order_relaxed);
     for (;;) {
       std::optional<std::uint32_t> oldest;
       for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
         const std::uint64_t seq = sequences_[s];
-        if (lent_[s] != 0 || seq <= above || seq > up_to || frame_word(seq, s) == head) continue;
+        if (lent_[s] != 0 || seq <= above || seq > up_to || frame_word(seq, s) == head_) continue;
         if (!oldest || seq < sequences_[*oldest]) oldest = s;
       }
       if (!oldest || (!is_held(frame_word(sequences_[*oldest], *oldest)) && try_take(*oldest))) return oldest;
@@ -192,7 +195,9 @@ class SlotWriter {
 
   ControlBlock& control_;
   SlotTable table_;
-  std::vector<std::uint64_t> sequences_;  // what each slot holds: a private copy, exact, since only this side writes
+  // Private copies of what only this side writes: exact, and out of others' reach.
+  std::uint64_t head_;
+  std::vector<std::uint64_t> sequences_;  // what each slot holds
   std::vector<std::uint8_t> lent_;        // slots being filled right now
   std::uint64_t last_taken_ = 0;
 };

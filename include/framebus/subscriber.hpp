@@ -50,8 +50,7 @@ class Subscriber {
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() {
     {
-      const std::lock_guard lock(mutex_);
-      check_open();
+      const auto lock = enter();
       if (auto frame = fetch()) return frame;
     }
     if (!options_.reconnect) fail_if_ended(true);
@@ -69,29 +68,27 @@ class Subscriber {
 
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {
-    const std::lock_guard lock(mutex_);
-    check_open();
+    const auto lock = enter();
     return session_->block().state.load() == kStateClosed && !fetcher_->has_news();
   }
 
   // A descriptor that is readable when there may be something new; for select, poll, asyncio.
   int fileno() {
-    const std::lock_guard lock(mutex_);
-    check_open();
+    const auto lock = enter();
     if (notifier_ == nullptr)
       notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
     return notifier_->fd();
   }
 
   void close() noexcept {
+    if (mark_.is_inherited()) {
+      static_cast<void>(notifier_.release());  // its thread is the parent's
+      return;
+    }
     std::unique_ptr<Notifier> notifier;  // ended outside the lock
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     closed_ = true;
-    if (session_->is_forked()) {
-      static_cast<void>(notifier_.release());  // its thread is the parent's
-      return;
-    }
     notifier = std::move(notifier_);
     os::futex_wake_all(session_->block().wake);  // threads that wait in recv look and find it closed
     last_ = measure();
@@ -100,6 +97,7 @@ class Subscriber {
     session_.reset();
   }
   [[nodiscard]] bool is_closed() const {
+    if (mark_.is_inherited()) return true;
     const std::lock_guard lock(mutex_);
     return closed_;
   }
@@ -114,7 +112,7 @@ class Subscriber {
     fail(Errc::channel_not_found, "no program publishes '" + name_ + "'; " + running_channels_text() +
                                       ". Start program A first, or pass connect_timeout=");
   }
-  void check_open() const;
+  [[nodiscard]] std::unique_lock<std::mutex> enter() const;
   std::optional<Frame> fetch();
   std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
   void fail_if_ended(bool ask_kernel) const;
@@ -125,6 +123,8 @@ class Subscriber {
 
   std::string name_;
   SubscriberOptions options_;
+  os::ForkMark mark_;
+  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
   mutable std::mutex mutex_;  // everything below; never held while waiting
   std::shared_ptr<ReaderSession> session_;
   std::unique_ptr<Fetcher> fetcher_;

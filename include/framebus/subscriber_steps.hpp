@@ -32,14 +32,17 @@ inline bool Subscriber::attach() {
   return true;
 }
 
-inline void Subscriber::check_open() const {
-  if (closed_)
-    fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
-  if (session_->is_forked()) {
-    fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " +
-                          std::to_string(session_->line().identity.pid) +
+// The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
+inline std::unique_lock<std::mutex> Subscriber::enter() const {
+  if (mark_.is_inherited()) {
+    fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " + std::to_string(pid_) +
                           ", you are in a forked child of it; make a new Subscriber here");
   }
+  std::unique_lock lock(mutex_);
+  if (closed_) {
+    fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
+  }
+  return lock;
 }
 
 inline std::optional<Frame> Subscriber::fetch() {
@@ -69,8 +72,7 @@ inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, 
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
     {
-      const std::lock_guard lock(mutex_);
-      check_open();
+      const auto lock = enter();
       session = session_;
       ticket = session->waiter().ticket();
       const bool closed = session->block().state.load() == kStateClosed;  // before the last look at the frames
@@ -89,8 +91,7 @@ inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, 
 
 // For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
 inline void Subscriber::fail_if_ended(bool ask_kernel) const {
-  const std::lock_guard lock(mutex_);
-  check_open();
+  const auto lock = enter();
   if (fetcher_->has_news()) return;
   const ControlBlock& block = session_->block();
   if (block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch()) fail_ended();
@@ -106,8 +107,7 @@ inline void Subscriber::fail_ended() const {
 }
 
 inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
-  const std::lock_guard lock(mutex_);
-  check_open();
+  const auto lock = enter();
   const ControlBlock& block = session_->block();
   const std::string within = " within " + seconds_text(timeout_ns);
   if (is_publisher_alive(session_->control())) {
@@ -134,11 +134,11 @@ inline void Subscriber::reattach_if_removed() {
 }
 
 inline SubscriberStatistics Subscriber::statistics() const {
-  const std::lock_guard lock(mutex_);
-  if (!closed_) {
-    check_open();
+  if (mark_.is_inherited() || !is_closed()) {
+    const auto lock = enter();
     return measure();
   }
+  const std::lock_guard lock(mutex_);
   SubscriberStatistics s = last_;
   const auto session = after_close_.lock();
   s.held = session == nullptr ? 0 : session->held();

@@ -5,6 +5,7 @@
 // a file gets its name when it is complete; a lock belongs to the open file description and goes with it.
 #pragma once
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,8 +15,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "../../error.hpp"
 
@@ -134,6 +138,17 @@ inline bool link_name(const File& file, const std::string& path) {
   if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
   if (errno == EEXIST) return false;
   fail_errno("cannot name " + path + " (needs /proc)");
+}
+
+// The names of the files in `directory` that begin with `prefix`; none where it can't be read.
+inline std::vector<std::string> names_in(const std::string& directory, std::string_view prefix) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
+  if (stream == nullptr) return names;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
+  }
+  return names;
 }
 
 inline void unlink_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }

@@ -94,4 +94,14 @@ class ForkGuard {
 
 inline std::uint32_t fork_epoch() noexcept { return ForkGuard::instance().epoch(); }
 
+// Remembers which process made an object. Asked before any lock is taken: a mutex that another thread of the parent
+// held at fork() is never released in the child.
+class ForkMark {
+ public:
+  [[nodiscard]] bool is_inherited() const noexcept { return epoch_ != fork_epoch(); }
+
+ private:
+  std::uint32_t epoch_ = fork_epoch();
+};
+
 }  // namespace framebus::os
