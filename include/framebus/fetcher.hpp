@@ -73,8 +73,12 @@ class Fetcher {
       if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
       if (store_ == nullptr) map_current();
       const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
-      if (word != 0) return word;
-      if (has_moved()) {
+      // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store is
+      // still current after our hold was written, the publisher will see the hold before it gives up anything there.
+      const bool moved = has_moved();
+      if (word != 0 && !moved) return word;
+      if (word != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (moved) {
         map_current();
       } else if (block().head.load() == head) {
         // Neither store nor head changed, so the publisher cannot have touched the head's slot.
