@@ -21,7 +21,7 @@ namespace framebus {
 class Control {
  public:
   Control(std::string name, os::File file)
-      : name_(std::move(name)), file_(std::move(file)), mapping_(file_, sizeof(ControlBlock), true) {
+      : name_(std::move(name)), file_(std::move(file)), mapping_(os::reopen(file_, true), sizeof(ControlBlock), true) {
     os::ForkGuard::instance().add(&file_);
   }
   Control(const Control&) = delete;
@@ -39,7 +39,7 @@ class Control {
 
  private:
   std::string name_;
-  os::File file_;
+  os::File file_;  // for the locks only
   os::Mapping mapping_;
   os::ForkMark mark_;
 };

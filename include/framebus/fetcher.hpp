@@ -64,6 +64,8 @@ class Fetcher {
   }
 
  private:
+  static constexpr int kTries = 1000;  // far more than a live publisher can spoil in a row
+
   [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
 
   // The word of the frame that is now held, or 0 where there is nothing new.
@@ -73,8 +75,8 @@ class Fetcher {
       if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
       if (store_ == nullptr) map_current();
       const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
-      // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store is
-      // still current after our hold was written, the publisher will see the hold before it gives up anything there.
+      // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store
+      // is still current after our hold was written, the publisher will see the hold before it gives up anything there.
       const bool moved = has_moved();
       if (word != 0 && !moved) return word;
       if (word != 0) SlotReader(session_->line(), store_->table()).release(hold);
@@ -94,17 +96,15 @@ class Fetcher {
   // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one.
   std::uint64_t hold_oldest(std::uint32_t hold, std::uint64_t head) {
     const SlotReader reader(session_->line(), store_->table());
-    const std::uint64_t reach = store_->table().directory_mask + 1;
-    const std::uint64_t newest = frame_seq(head);
-    std::uint64_t seq = cursor_ + 1;
-    // The directory of the current store reaches that far back. That of an older store ends earlier, and so begins
-    // earlier.
-    if (newest >= seq + reach && !has_moved()) seq = newest - reach + 1;
-    for (; seq <= newest; ++seq) {
-      const std::uint64_t word = seq == newest ? head : reader.find(seq);
-      if (word != 0 && hold_one(hold, word) != 0) return word;
-      // It is gone, unless it is in a newer store: a frame later than that store's making is only there.
-      if (has_moved()) return 0;
+    const std::uint64_t next = frame_seq(head) == cursor_ + 1 ? head : reader.find(cursor_ + 1);
+    if (next != 0 && hold_one(hold, next) != 0) return next;
+    // It was given up, or its directory entry has been taken by a later frame. Each try that fails means that the
+    // publisher went on, unless it died with a mark in the slot, hence the limit.
+    for (int tries = 0; tries < kTries && !has_moved(); ++tries) {
+      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTries / 2);
+      if (word == 0) return 0;
+      if (hold_one(hold, word) != 0) return word;
+      cpu_relax();
     }
     return 0;
   }
@@ -126,7 +126,6 @@ class Fetcher {
   }
 
   void map_current() {
-    constexpr int kTries = 1000;
     for (int i = 0; i < kTries; ++i) {
       const std::uint32_t generation = block().generation.load();
       if (auto store = open_store(session_->control(), generation)) {
@@ -143,14 +142,8 @@ class Fetcher {
     if (newest == 0 || block().generation.load() == 0) return;
     map_current();
     const SlotReader reader(session_->line(), store_->table());
-    auto is_there = [&](std::uint64_t seq) {
-      const std::uint64_t word = reader.find(seq);
-      return word != 0 && frame_slot(word) < store_->slot_count() &&
-             store_->table().slots[frame_slot(word)].word.load() == slot_word(seq);
-    };
-    const std::uint64_t reach = store_->table().directory_mask + 1;
-    cursor_ = std::max(cursor_, newest - std::min(newest, reach));
-    while (cursor_ < newest && !is_there(cursor_ + 1)) ++cursor_;
+    const std::uint64_t oldest = reader.oldest_after(cursor_, newest, false);
+    if (oldest != 0) cursor_ = frame_seq(oldest) - 1;
   }
 
   [[noreturn]] void corrupt(const std::string& what) const {

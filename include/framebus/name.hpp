@@ -2,6 +2,7 @@
 // Channel names and the files they lead to.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,7 +27,8 @@ inline bool is_valid_name(std::string_view name) noexcept {
 
 inline void check_name(std::string_view name) {
   if (is_valid_name(name)) return;
-  const std::string shown(name.substr(0, 160));
+  std::string shown(name.substr(0, 160));
+  std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
   fail(Errc::invalid_name, "'" + shown +
                                "' is no channel name: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a "
                                "letter or digit, for example 'camera0'");

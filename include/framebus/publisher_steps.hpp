@@ -146,6 +146,7 @@ inline PublisherStatistics PublisherCore::statistics() const {
   s.rate_hz = meter_.rate_hz(os::monotonic_ns());
   s.latency_p50_s = meter_.latency_s(0.50);
   s.latency_p99_s = meter_.latency_s(0.99);
+  if (!closed_) reap_readers(*control_, ~std::uint64_t{0});  // who was killed does not count
   for_each_reader(control_->block(), [&](std::uint32_t, ReaderLine& line) {
     if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
     for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) s.held += line.holds[h].load() != 0 ? 1 : 0;

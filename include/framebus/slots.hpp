@@ -17,10 +17,10 @@
 // publisher's writes: the publisher stores the slot word with release after the last write, R2 reads that value and
 // acquires.
 //
-// Life cycle of a slot word: 0 (never used) -> marked -> sequence << 1 -> marked (still with its old sequence) ->
-// either back, because somebody holds it, or a new sequence. A publisher that dies leaves a mark; nobody takes over a
-// store, so a mark is never met by another publisher. A reader that dies leaves a hold; it counts until its line is
-// wiped.
+// Life cycle of a slot word: 0 (never used) or an old frame's word -> marked, still with the old sequence -> either
+// back, because somebody holds it, or 1, being written for good -> the new frame's word. A publisher that dies leaves a
+// mark; nobody takes over a store, so a mark is never met by another publisher. A reader that dies leaves a hold; it
+// counts until its line is wiped.
 #pragma once
 
 #include <algorithm>
@@ -78,20 +78,20 @@ class SlotWriter {
 
   // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
-    const std::uint64_t needed = needed_after();
+    needed_ = needed_after();
     const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
     bool some_needed = false;
     for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
       if (lent_[s] != 0 || frame_word(sequences_[s], s) == head_) continue;
-      some_needed = some_needed || sequences_[s] > needed;
-      if (sequences_[s] > std::min(needed, kept)) continue;
+      some_needed = some_needed || sequences_[s] > needed_;
+      if (sequences_[s] > std::min(needed_, kept)) continue;
       if (sequences_[s] != 0 && is_held(frame_word(sequences_[s], s))) continue;  // spares the mark; try_take decides
       if (try_take(s)) return {Shortage::none, s, 0};
     }
-    if (const auto s = take_oldest(0, needed)) return {Shortage::none, *s, 0};
+    if (const auto s = take_oldest(0, needed_)) return {Shortage::none, *s, 0};
     if (rules.may_drop && some_needed) {
-      if (const auto s = take_oldest(needed, std::numeric_limits<std::uint64_t>::max())) {
-        return {Shortage::none, *s, losers(last_taken_)};
+      if (const auto s = take_oldest(needed_, std::numeric_limits<std::uint64_t>::max())) {
+        return {Shortage::none, *s, losers_};
       }
     }
     return {some_needed ? Shortage::needed : Shortage::held, 0, 0};
@@ -174,7 +174,10 @@ class SlotWriter {
       word.store(slot_word(seq), std::memory_order_release);  // release: the frame is as it was published
       return false;
     }
-    last_taken_ = seq;
+    // Readers that see the mark wait for what comes of it, so none of them moves its cursor past `seq` before this
+    // count.
+    losers_ = seq > needed_ ? losers(seq) : 0;
+    word.store(1, std::memory_order_release);  // for good: whoever looks for `seq` need not wait any more
     lent_[slot] = 1;
     return true;
   }
@@ -199,7 +202,8 @@ class SlotWriter {
   std::uint64_t head_;
   std::vector<std::uint64_t> sequences_;  // what each slot holds
   std::vector<std::uint8_t> lent_;        // slots being filled right now
-  std::uint64_t last_taken_ = 0;
+  std::uint64_t needed_ = 0;              // as of the latest claim
+  std::uint64_t losers_ = 0;
 };
 
 // A reader's half, on the reader's own line.
@@ -221,6 +225,19 @@ class SlotReader {
   [[nodiscard]] std::uint64_t find(std::uint64_t seq) const {
     const std::uint64_t word = table_.directory[seq & table_.directory_mask].load(std::memory_order_acquire);
     return frame_seq(word) == seq ? word : 0;
+  }
+
+  // The oldest frame with a sequence in (after, up_to], wherever it is, or 0. Slots that are marked keep their old
+  // sequence until they are published anew, and may yet be put back: whether they count is the caller's choice.
+  [[nodiscard]] std::uint64_t oldest_after(std::uint64_t after, std::uint64_t up_to, bool marked_too) const {
+    std::uint64_t oldest = 0;
+    for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
+      const std::uint64_t word = table_.slots[s].word.load(std::memory_order_acquire);  // a guess: R2 decides
+      const std::uint64_t seq = slot_seq(word);
+      if (seq <= after || seq > up_to || (slot_being_written(word) && !marked_too)) continue;
+      if (oldest == 0 || seq < frame_seq(oldest)) oldest = frame_word(seq, s);
+    }
+    return oldest;
   }
 
   // After the last read of the frame; release, and in S before the load of `space_wanted` that follows it.

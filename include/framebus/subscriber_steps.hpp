@@ -153,8 +153,9 @@ inline SubscriberStatistics Subscriber::measure() const {
   s.dropped = before_.dropped + fetcher_->counts().dropped;
   s.pending = fetcher_->pending();
   s.held = session_->held();
-  for_each_reader(session_->block(), [&](std::uint32_t, ReaderLine& line) {
-    if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
+  for_each_reader(session_->block(), [&](std::uint32_t i, ReaderLine& line) {
+    if ((line.flags.load() & kReaderObserver) != 0) return;
+    if (&line == &session_->line() || is_reader_alive(session_->control(), i)) ++s.subscribers;
   });
   s.rate_hz = meter_.rate_hz(os::monotonic_ns());
   s.latency_p50_s = meter_.latency_s(0.50);

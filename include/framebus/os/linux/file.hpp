@@ -121,6 +121,15 @@ inline File open_existing(const std::string& path, bool writable) {
   return file;
 }
 
+// Another open file description of the same file. A mapping keeps its description, and with it the description's locks,
+// also in a forked child that has closed its descriptors; so what is mapped and what is locked must not be the same.
+inline File reopen(const File& file, bool writable) {
+  const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
+  File other(::open(self.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+  if (!other.is_open()) fail_errno("cannot open shared memory a second time (needs /proc)");
+  return other;
+}
+
 // A file without a name yet, in `directory`, of `bytes` zeros.
 inline File make_nameless(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
   File file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
