@@ -20,8 +20,12 @@ using Atomic = std::atomic<T>;
 }  // namespace framebus
 #endif
 
-// A named place between two steps that touch shared memory. Expands to nothing in every normal build.
-#ifndef FRAMEBUS_STEP
+// A named place between two steps that touch shared memory. Expands to nothing in every normal build; with
+// FRAMEBUS_CRASH_POINTS a test can have the process killed there.
+#ifdef FRAMEBUS_CRASH_POINTS
+#include "crash.hpp"
+#define FRAMEBUS_STEP(name) ::framebus::crash::step(name)
+#else
 #define FRAMEBUS_STEP(name) ((void)0)
 #endif
 

@@ -116,6 +116,7 @@ class Fetcher {
     (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
     cursor_ = seq;
     session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+    FRAMEBUS_STEP("fetch:cursor_moved");
     if (every_) session_->notify_space();
     if (reason != nullptr) corrupt(reason);
     return {session_, store_, hold, slot};

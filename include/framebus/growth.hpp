@@ -76,6 +76,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   next.store = make_store(control, number, slots, slot_bytes, plan.mode);
   next.writer = std::make_unique<SlotWriter>(block, next.store->table());
   if (old != nullptr) copy_frames(*old, next, frame_seq(head));
+  FRAMEBUS_STEP("grow:made");
   reserve_first(next, plan.frame_bytes);
   FRAMEBUS_STEP("grow:copied");
   const std::string path = store_path(control.name(), number);

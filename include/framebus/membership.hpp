@@ -37,6 +37,7 @@ inline bool is_reader_alive(const Control& control, std::uint32_t index) {
 inline void wipe_reader(ControlBlock& block, std::uint32_t index) noexcept {
   // Bits first: a publisher that sees the bit gone does not look at the line (pairs with its load of `readers`).
   block.readers.fetch_and(~reader_bit(index));
+  FRAMEBUS_STEP("wipe:bit_cleared");
   block.sleepers.fetch_and(~reader_bit(index));
   ReaderLine& line = block.reader[index];
   for (auto& hold : line.holds) hold.store(0, std::memory_order_release);
@@ -49,7 +50,9 @@ inline int reap_readers(Control& control, std::uint64_t mask) {
   int reaped = 0;
   for (std::uint32_t i = 0; i < kMaxReaders; ++i) {
     if ((block.readers.load() & mask & reader_bit(i)) == 0 || !os::try_lock(control.file(), reader_byte(i))) continue;
+    FRAMEBUS_STEP("reap:locked");
     wipe_reader(block, i);
+    FRAMEBUS_STEP("reap:wiped");
     os::unlock(control.file(), reader_byte(i));
     ++reaped;
   }
@@ -79,6 +82,7 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
     os::unlock(control.file(), byte);
     FRAMEBUS_STEP("leave:unlocked");
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
+    FRAMEBUS_STEP("leave:all_locked");
     if (is_current(control)) {
       remove_stores(control, 0);
       FRAMEBUS_STEP("leave:stores_removed");
@@ -109,6 +113,7 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
       if (!is_current(*control)) continue;
+      FRAMEBUS_STEP("publisher:took_over");
       remove_stores(*control, control->block().generation.load());
       return control;
     }
@@ -136,6 +141,7 @@ inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
     if (control == nullptr) return std::nullopt;
     std::uint32_t index = 0;
     while (index < kMaxReaders && !os::try_lock(control->file(), reader_byte(index))) ++index;
+    FRAMEBUS_STEP("attach:locked");
     if (index < kMaxReaders && is_current(*control)) {
       wipe_reader(control->block(), index);
       return ReaderSeat{std::move(control), index};

@@ -127,6 +127,8 @@ class Publisher {
     return Loan(core_, std::move(*filling), frame);
   }
 
+  // The sequence number of the newest frame, 0 before the first; also a predecessor's.
+  [[nodiscard]] std::uint64_t newest() const { return core_->newest(); }
   void close() noexcept { core_->close(); }
   [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
   [[nodiscard]] const std::string& name() const noexcept { return core_->name(); }

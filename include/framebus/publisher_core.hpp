@@ -55,7 +55,9 @@ class PublisherCore {
     os::write_identity(block.publisher);
     block.space_wanted.store(0);  // a predecessor may have died waiting
     block.publisher_epoch.store(block.publisher_epoch.load() + 1);
+    FRAMEBUS_STEP("open:epoch_moved");
     block.state.store(kStateOpen);
+    FRAMEBUS_STEP("open:state");
     announce(block);
   }
   PublisherCore(const PublisherCore&) = delete;
@@ -71,7 +73,9 @@ class PublisherCore {
     closed_ = true;
     ControlBlock& block = control_->block();
     block.closed_epoch.store(block.publisher_epoch.load());
+    FRAMEBUS_STEP("close:epoch");
     block.state.store(kStateClosed);
+    FRAMEBUS_STEP("close:state");
     announce(block);
     leave(*control_, kPublisherByte);
     control_->file().close();
@@ -80,6 +84,12 @@ class PublisherCore {
     if (control_->is_forked()) return true;
     const std::lock_guard lock(mutex_);
     return closed_;
+  }
+
+  [[nodiscard]] std::uint64_t newest() const {
+    check_not_forked();
+    const std::lock_guard lock(mutex_);
+    return seq_;
   }
 
   // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, or waiting.
@@ -184,6 +194,7 @@ class PublisherCore {
       set_ = true;
       ++core_.space_waiters_;
       core_.control_->block().space_wanted.store(1);  // pairs with the readers' load after they moved
+      FRAMEBUS_STEP("block:space_wanted");
     }
 
    private:

@@ -92,6 +92,7 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
   if (frame.timestamp_ns == 0) frame.timestamp_ns = frame.published_ns;
   if (frame.wall_time_ns == 0) frame.wall_time_ns = os::wall_ns();
   write_descriptor(now_.store->table().slots[filling.slot], frame);
+  FRAMEBUS_STEP("publish:described");
   now_.writer->publish(filling.slot, frame.seq);
   filling.store = nullptr;
   seq_ = frame.seq;

@@ -45,6 +45,7 @@ class ReaderSession {
     raise_history(options.history);
     FRAMEBUS_STEP("attach:line_written");
     block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
+    FRAMEBUS_STEP("attach:bit_set");
     epoch_ = block().publisher_epoch.load();
   }
   ReaderSession(const ReaderSession&) = delete;
@@ -88,6 +89,7 @@ class ReaderSession {
   void release(std::uint32_t hold) noexcept {
     if (is_forked()) return;
     line().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
+    FRAMEBUS_STEP("release:hold_cleared");
     give_back(hold);
     notify_space();
   }
@@ -96,6 +98,7 @@ class ReaderSession {
   void notify_space() noexcept {
     if (block().space_wanted.load() == 0) return;  // pairs with SpaceWanted::set: it stores, then looks at the readers
     block().space.fetch_add(1);
+    FRAMEBUS_STEP("release:space_changed");
     os::futex_wake_all(block().space);
   }
 

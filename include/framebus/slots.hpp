@@ -178,6 +178,7 @@ class SlotWriter {
     // count.
     losers_ = seq > needed_ ? losers(seq) : 0;
     word.store(1, std::memory_order_release);  // for good: whoever looks for `seq` need not wait any more
+    FRAMEBUS_STEP("claim:taken");
     lent_[slot] = 1;
     return true;
   }
@@ -216,7 +217,10 @@ class SlotReader {
     line_.holds[hold].store(word);
     FRAMEBUS_STEP("fetch:hold_written");
     const std::uint32_t slot = frame_slot(word);
-    if (slot < table_.slot_count && table_.slots[slot].word.load() == slot_word(frame_seq(word))) return true;
+    if (slot < table_.slot_count && table_.slots[slot].word.load() == slot_word(frame_seq(word))) {
+      FRAMEBUS_STEP("fetch:held");
+      return true;
+    }
     line_.holds[hold].store(0, std::memory_order_release);  // nothing was read
     return false;
   }

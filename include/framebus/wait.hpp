@@ -112,6 +112,7 @@ class Waiter {
     }
     FRAMEBUS_STEP("wait:bit_set");
     if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
+    FRAMEBUS_STEP("wait:woken");
     const std::lock_guard lock(mutex_);
     if (--asleep_ == 0) control_.sleepers.fetch_and(~bit_);
   }

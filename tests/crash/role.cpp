@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A publisher or subscriber to be killed: built with FRAMEBUS_CRASH_POINTS by tests/multiprocess/test_crash_points.py.
+//
+//   role publish NAME FRAMES     frames of 64 bytes, then of 100 kB, so that the channel grows; each byte is its number
+//   role subscribe NAME FRAMES   fetches every frame and checks every byte
+//
+// A subscriber that has got its frames says "done" and stays until its standard input ends.
+//
+// Steps of its own: "fill:half" in the middle of filling a loan, "look:half" in the middle of reading a held frame.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <framebus/framebus.hpp>
+#include <string>
+
+namespace {
+
+int publish(const std::string& name, std::uint64_t frames) {
+  framebus::Publisher publisher(name, {.slots = 4, .on_full = framebus::OnFull::block});
+  for (std::uint64_t i = 0; i < frames; ++i) {
+    const std::uint64_t bytes = i < frames / 2 ? 64 : 100'000;
+    const framebus::ArraySpec spec{"image", {'u', '|', 1}, {bytes}};
+    framebus::Loan loan = publisher.loan({spec});
+    // The number that the frame will have is known: this process is the only publisher, and has one thread.
+    const std::uint64_t seq = publisher.newest() + 1;
+    std::memset(loan.data(0), static_cast<int>(seq % 251), bytes / 2);
+    FRAMEBUS_STEP("fill:half");
+    std::memset(loan.data(0) + bytes / 2, static_cast<int>(seq % 251), bytes - bytes / 2);
+    if (loan.commit() != seq) return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
+}
+
+int subscribe(const std::string& name, std::uint64_t frames) {
+  framebus::Subscriber subscriber(name, {.every = true, .connect_timeout_ns = 20'000'000'000});
+  for (std::uint64_t i = 0; i < frames; ++i) {
+    const framebus::Frame frame = subscriber.recv(20'000'000'000);
+    const std::byte* bytes = frame.data(0);
+    for (std::uint64_t b = 0; b < frame.info().arrays[0].bytes; ++b) {
+      if (b == frame.info().arrays[0].bytes / 2) FRAMEBUS_STEP("look:half");
+      if (bytes[b] != static_cast<std::byte>(frame.info().seq % 251)) return EXIT_FAILURE;
+    }
+  }
+  std::puts("done");
+  std::fflush(stdout);
+  while (std::getchar() != EOF) {
+  }
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  try {
+    const std::string role = argv[1];
+    const auto frames = static_cast<std::uint64_t>(std::atoll(argv[3]));
+    return role == "publish" ? publish(argv[2], frames) : subscribe(argv[2], frames);
+  } catch (const framebus::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return EXIT_FAILURE;
+  }
+}
