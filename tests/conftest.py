@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test may rely on.
+
+`channel_name` is a valid name that no other test and no other run uses; a test that leaves a file of its channels
+behind fails. `--no-skips` makes every skipped test a failed one, so that a run in CI cannot pass by testing nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a skipped test fails, with the reason for the skip")
+
+
+def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.outcome = "failed"
+        report.longrepr = f"not allowed to skip under --no-skips: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if item.config.getoption("--no-skips"):
+        _fail_instead_of_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if collector.config.getoption("--no-skips"):
+        _fail_instead_of_skip(report)
+    return report
+
+
+def _files_left(name: str) -> list[Path]:
+    return sorted(SHARED_MEMORY.glob(f"framebus.{name}*"))
+
+
+@pytest.fixture
+def channel_name() -> Iterator[str]:
+    """A name for a channel; a test that needs several appends to it ("{channel_name}-depth")."""
+    name = f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    yield name
+    if _files_left(name):
+        gc.collect()  # ends kept in reference cycles, as exceptions make them, close here
+    left = _files_left(name)
+    for path in left:
+        path.unlink(missing_ok=True)
+    assert not left, f"the test left files of its channel behind: {', '.join(map(str, left))}"

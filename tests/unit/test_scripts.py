@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripts start, and notice when a run of tests has tested nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_every_script_is_executable_and_has_no_syntax_error() -> None:
+    scripts = [path for folder in ("scripts", ".ci") for path in (ROOT / folder).iterdir() if path.name != "lib.sh"]
+    assert {"demo", "test", "check", "bench", "system-packages", "run"} <= {path.name for path in scripts}
+    assert [path.name for path in scripts if not path.stat().st_mode & 0o100] == []
+    for path in [*scripts, ROOT / "scripts/lib.sh"]:
+        if "python" in path.read_text(encoding="utf-8").splitlines()[0]:
+            compile(path.read_bytes(), path, "exec")
+        else:
+            assert shell(f"bash -n '{path}'").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("log", "tests", "good", "says"),
+    [
+        ("1: checks: 7\n2: checks: 5\n", 2, True, "2 tests, 12 checks"),
+        ("", 0, False, "0 tests, 0 checks"),
+        ("1: checks: 7\n", 2, False, "2 tests, 7 checks: 1 tests reported any"),
+        ("1: checks: 7\n2: checks: 0\n", 2, False, "2 tests, 7 checks: 1 tests reported any"),
+        ("1: no checks: 7 at all\n", 1, False, "1 tests, 0 checks"),
+    ],
+)
+def test_a_cpp_test_run_counts_only_if_every_test_checked_something(
+    tmp_path: Path, log: str, tests: int, good: bool, says: str
+) -> None:
+    (tmp_path / "log").write_text(log)
+    done = shell(f"source scripts/lib.sh && count_checks '{tmp_path}/log' {tests}")
+    assert (done.returncode == 0) == good
+    assert done.stdout.startswith(says)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import pytest\n@pytest.mark.skip(reason='too cold')\ndef test_it(): assert True",
+        "import pytest\ndef test_it(): pytest.skip('too cold')",
+        "import pytest\npytest.skip('too cold', allow_module_level=True)",
+    ],
+    ids=["mark", "call", "module"],
+)
+def test_no_skips_turns_a_skipped_test_into_a_failed_run_that_says_why(tmp_path: Path, body: str) -> None:
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
+    (tmp_path / "test_it.py").write_text(f"{body}\ndef test_that(): assert True\n")
+    run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", str(tmp_path)]
+    plain, strict = (
+        subprocess.run([*run, *more], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+        for more in ([], ["--no-skips"])
+    )
+    assert (plain.returncode, strict.returncode > 0) == (0 if "module" not in body else plain.returncode, True)
+    assert "not allowed to skip under --no-skips: " in strict.stdout
+    assert "too cold" in strict.stdout
