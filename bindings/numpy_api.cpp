@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Between numpy arrays and framebus descriptions: what a dtype means to us, and what to say when it means nothing.
 #include "numpy_api.hpp"
 
 #include <nanobind/stl/string.h>
@@ -32,7 +33,9 @@ ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
       remedy = "send array.view('int64') and put the unit into meta=";
       break;
     case 'V':
-      remedy = "send each field as an array of its own: {name: array[name] for name in array.dtype.names}";
+      remedy = PyDataType_HASFIELDS(descr)
+                   ? "send each field as an array of its own: {name: array[name] for name in array.dtype.names}"
+                   : "send its bytes: array.view('uint8')";
       break;
     default:
       break;

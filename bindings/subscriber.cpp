@@ -66,12 +66,15 @@ class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
                const std::string& wait, bool reconnect, bool observer) {
+    const framebus::SubscriberOptions options{every,
+                                              static_cast<std::uint32_t>(hold),
+                                              static_cast<std::uint32_t>(history),
+                                              timeout_ns(connect_timeout, "connect_timeout"),
+                                              policy(wait),
+                                              reconnect,
+                                              observer};
     const nb::gil_scoped_release release;
-    subscriber_ = std::make_unique<Subscriber>(
-        name,
-        framebus::SubscriberOptions{every, static_cast<std::uint32_t>(hold), static_cast<std::uint32_t>(history),
-                                    timeout_ns(connect_timeout, "connect_timeout"), policy(wait), reconnect, observer},
-        check_signals);
+    subscriber_ = std::make_unique<Subscriber>(name, options, check_signals);
   }
 
   std::optional<FrameView> try_recv() {

@@ -16,14 +16,18 @@ using namespace framebus;
 static_assert(std::is_standard_layout_v<ControlBlock> && std::is_standard_layout_v<StoreHeader>);
 static_assert(std::is_standard_layout_v<SlotRecord> && std::is_standard_layout_v<ReaderLine>);
 
-int main() {
+namespace {
+
+void version_and_identity() {
   FROZEN(kLayoutVersion, 1U);
   FROZEN(sizeof(Identity), 256U);
   AT(Identity, pid, 0U);
   AT(Identity, uid, 4U);
   AT(Identity, since_ns, 8U);
   AT(Identity, command, 16U);
+}
 
+void reader_line() {
   FROZEN(sizeof(ReaderLine), 1024U);
   AT(ReaderLine, cursor, 0U);
   AT(ReaderLine, flags, 8U);
@@ -34,7 +38,9 @@ int main() {
   AT(ReaderLine, missed, 592U);
   AT(ReaderLine, dropped, 600U);
   AT(ReaderLine, identity, 640U);
+}
 
+void control_block() {
   FROZEN(sizeof(ControlBlock), 4096U + 64U * 1024U);
   AT(ControlBlock, magic, 0U);
   AT(ControlBlock, layout_version, 8U);
@@ -61,7 +67,9 @@ int main() {
   AT(ControlBlock, last_publish_ns, 224U);
   AT(ControlBlock, publisher, 256U);
   AT(ControlBlock, reader, 4096U);
+}
 
+void store_header() {
   FROZEN(sizeof(StoreHeader), 4096U);
   AT(StoreHeader, magic, 0U);
   AT(StoreHeader, layout_version, 8U);
@@ -74,7 +82,9 @@ int main() {
   AT(StoreHeader, slots_offset, 56U);
   AT(StoreHeader, payload_offset, 64U);
   AT(StoreHeader, total_bytes, 72U);
+}
 
+void array_record() {
   FROZEN(sizeof(ArrayRecord), 128U);
   AT(ArrayRecord, name, 0U);
   AT(ArrayRecord, name_bytes, 32U);
@@ -85,7 +95,9 @@ int main() {
   AT(ArrayRecord, shape, 40U);
   AT(ArrayRecord, offset, 104U);
   AT(ArrayRecord, bytes, 112U);
+}
 
+void slot_record() {
   FROZEN(sizeof(SlotRecord), 1152U);
   AT(SlotRecord, word, 0U);
   AT(SlotRecord, timestamp_ns, 8U);
@@ -98,11 +110,25 @@ int main() {
   AT(SlotRecord, pixel_format_bytes, 56U);
   AT(SlotRecord, pixel_format, 64U);
   AT(SlotRecord, arrays, 128U);
+}
 
+void words() {
   FROZEN(frame_seq(frame_word(123456789, 77)), 123456789U);
   FROZEN(frame_slot(frame_word(123456789, 77)), 77U);
   FROZEN(slot_seq(slot_word(123456789) | 1), 123456789U);
   FROZEN(slot_being_written(slot_word(5)), false);
   FROZEN(slot_being_written(slot_word(5) | 1), true);
+}
+
+}  // namespace
+
+int main() {
+  version_and_identity();
+  reader_line();
+  control_block();
+  store_header();
+  array_record();
+  slot_record();
+  words();
   return check::finish();
 }
