@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <framebus/statistics.hpp>
 #include <optional>
 #include <string>
 
@@ -28,6 +29,25 @@ inline std::int64_t timeout_ns(std::optional<double> seconds, const char* name =
 inline void check_signals() {
   const nb::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+// For framebus.Statistics, which has the same fields.
+inline nb::dict to_dict(const framebus::Statistics& s) {
+  nb::dict d;
+  d["frames"] = s.frames;
+  d["bytes"] = s.bytes;
+  d["dropped"] = s.dropped;
+  d["missed"] = s.missed;
+  d["held"] = s.held;
+  d["subscribers"] = s.subscribers;
+  d["pending"] = s.pending;
+  d["slots"] = s.slots;
+  d["generation"] = s.generation;
+  d["memory_bytes"] = s.memory_bytes;
+  d["rate_hz"] = s.rate_hz;
+  d["latency_p50_s"] = s.latency_p50_s;
+  d["latency_p99_s"] = s.latency_p99_s;
+  return d;
 }
 
 // Registers, each in its own file.

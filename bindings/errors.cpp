@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns framebus::Error into the Python classes of framebus.errors.
 #include <array>
+#include <cstring>
 #include <exception>
 #include <framebus/error.hpp>
 
@@ -19,7 +20,10 @@ static_assert(kNames.size() == static_cast<std::size_t>(framebus::Errc::invalid_
 
 void set_error(const char* name, const char* message) {
   const nb::object type = nb::module_::import_("framebus.errors").attr(name);
-  PyErr_SetString(type.ptr(), message);
+  // It may quote another program's command line, which was cut to fit and may be no UTF-8 at all.
+  const nb::object text =
+      nb::steal(PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "replace"));
+  PyErr_SetObject(type.ptr(), text.ptr());
 }
 
 void translate(const std::exception_ptr& p, void* /*unused*/) {

@@ -3,8 +3,9 @@
 //
 // A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets,
 // and a view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's
-// reference count tells at the end of the block whether somebody still has another writable view; then a copy is
-// published and the slot stays with the views (see docs/design.md).
+// reference count tells at the end of the block whether somebody still has another writable view. Buffers and DLPack
+// capsules refer to the view itself, as variables do; src/framebus/loan.py tells those apart. Where something that can
+// write is left, a copy is published and the slot stays with it (see docs/design.md).
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
@@ -61,16 +62,27 @@ class PyLoan {
     return nb::tuple(names);
   }
 
-  std::uint64_t commit(const std::optional<nb::bytes>& meta, std::string_view pixel_format) {
-    const bool copy = end();
+  // The arrays that others refer to, each with how many references those are.
+  nb::list kept() const {
+    nb::list list;
+    for (const nb::object& array : arrays_) {
+      if (array.is_valid() && Py_REFCNT(array.ptr()) > 1)
+        list.append(nb::make_tuple(array, Py_REFCNT(array.ptr()) - 1));
+    }
+    return list;
+  }
+
+  // `escaped`: something that can still write was made of the arrays.
+  std::uint64_t commit(const std::optional<nb::bytes>& meta, std::string_view pixel_format, bool escaped) {
+    const bool copy = end() || escaped;
     loan_->set_pixel_format(pixel_format);
     const std::string_view text = bytes_view(meta);
     const nb::gil_scoped_release release;
     return copy ? loan_->commit_copy(text, check_signals) : loan_->commit(text, check_signals);
   }
 
-  void drop() {
-    if (open_ && !end()) loan_->drop();
+  void drop(bool escaped) {
+    if (open_ && !end() && !escaped) loan_->drop();
   }
 
  private:
@@ -132,24 +144,7 @@ class PyPublisher {
   }
   bool is_closed() const { return publisher_.is_closed(); }
 
-  nb::dict statistics() const {
-    const framebus::PublisherStatistics s = publisher_.statistics();
-    nb::dict d;
-    d["frames"] = s.frames;
-    d["bytes"] = s.bytes;
-    d["dropped"] = s.dropped;
-    d["missed"] = 0;
-    d["held"] = s.held;
-    d["subscribers"] = s.subscribers;
-    d["pending"] = 0;
-    d["slots"] = s.slots;
-    d["generation"] = s.generation;
-    d["memory_bytes"] = s.memory_bytes;
-    d["rate_hz"] = s.rate_hz;
-    d["latency_p50_s"] = s.latency_p50_s;
-    d["latency_p99_s"] = s.latency_p99_s;
-    return d;
-  }
+  nb::dict statistics() const { return to_dict(publisher_.statistics()); }
 
  private:
   static framebus::PublisherOptions options(std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
@@ -207,9 +202,11 @@ void bind_publisher(nb::module_& m) {
            nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
            "The writable array of that index.")
       .def("names", &PyLoan::names, nb::sig("def names(self) -> tuple[str, ...]"), "The names of the arrays, in order.")
-      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"),
+      .def("kept", &PyLoan::kept, nb::sig("def kept(self) -> list[tuple[numpy.typing.NDArray[typing.Any], int]]"),
+           "Arrays that others refer to, and by how many references.")
+      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"), nb::arg("escaped"),
            "Sends the frame; returns its sequence number.")
-      .def("drop", &PyLoan::drop, "Gives the slot back; nobody ever sees what was in it.");
+      .def("drop", &PyLoan::drop, nb::arg("escaped"), "Gives the slot back; nobody ever sees what was in it.");
   nb::class_<PyPublisher>(m, "Publisher", "The sending end of a channel.")
       .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),
            nb::arg("name"), nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))

@@ -105,24 +105,7 @@ class PySubscriber {
   }
   bool is_closed() const { return subscriber_->is_closed(); }
 
-  nb::dict statistics() const {
-    const framebus::SubscriberStatistics s = subscriber_->statistics();
-    nb::dict d;
-    d["frames"] = s.frames;
-    d["bytes"] = s.bytes;
-    d["dropped"] = s.dropped;
-    d["missed"] = s.missed;
-    d["held"] = s.held;
-    d["subscribers"] = s.subscribers;
-    d["pending"] = s.pending;
-    d["slots"] = s.slots;
-    d["generation"] = s.generation;
-    d["memory_bytes"] = s.memory_bytes;
-    d["rate_hz"] = s.rate_hz;
-    d["latency_p50_s"] = s.latency_p50_s;
-    d["latency_p99_s"] = s.latency_p99_s;
-    return d;
-  }
+  nb::dict statistics() const { return to_dict(subscriber_->statistics()); }
 
  private:
   static framebus::Wait policy(const std::string& name) {

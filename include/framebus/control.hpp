@@ -5,6 +5,7 @@
 // in it later by others is still not trusted.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -17,6 +18,13 @@
 #include "os/os.hpp"
 
 namespace framebus {
+
+[[noreturn]] inline void fail_truncated(const std::string& path) {
+  fail(Errc::corrupt_channel, path +
+                                  ": was made shorter while it was in use, which framebus never does; close this end, "
+                                  "find out which program writes to " +
+                                  std::string(kDirectory) + ", and restart the publisher");
+}
 
 class Control {
  public:
@@ -36,6 +44,11 @@ class Control {
   [[nodiscard]] const os::File& file() const noexcept { return file_; }
   [[nodiscard]] os::File& file() noexcept { return file_; }
   [[nodiscard]] bool is_forked() const noexcept { return mark_.is_inherited(); }
+  // Was the file made shorter under us? Then what is read here is no longer what others write.
+  [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
+  void check_intact() const {
+    if (is_broken()) fail_truncated(path());
+  }
 
  private:
   std::string name_;
@@ -73,6 +86,15 @@ inline void check_control(const os::File& file, const std::string& path) {
                                     " bytes, found " + std::to_string(f.bytes) + " (header says " +
                                     std::to_string(numbers[1]) + ")" + remedy);
   }
+}
+
+// The command line in an identity, as it can be shown: what is there may be garbage, or made to confuse a terminal.
+inline std::string command_of(const Identity& shared) {
+  char copy[kCommandBytes];
+  std::memcpy(copy, shared.command, sizeof copy);
+  std::string command(copy, ::strnlen(copy, sizeof copy));
+  std::replace_if(command.begin(), command.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
+  return command;
 }
 
 // The control block of `name`, or nullptr where there is none.

@@ -30,8 +30,8 @@ constexpr bool is_valid(const ElementType& t) noexcept {
   const bool known =
       (t.kind == 'b' && t.bytes == 1) ||
       ((t.kind == 'i' || t.kind == 'u') && (t.bytes == 1 || t.bytes == 2 || t.bytes == 4 || t.bytes == 8)) ||
-      (t.kind == 'f' && (t.bytes == 2 || t.bytes == 4 || t.bytes == 8 || t.bytes == 12 || t.bytes == 16)) ||
-      (t.kind == 'c' && (t.bytes == 8 || t.bytes == 16 || t.bytes == 24 || t.bytes == 32));
+      (t.kind == 'f' && (t.bytes == 2 || t.bytes == 4 || t.bytes == 8 || t.bytes == 16)) ||
+      (t.kind == 'c' && (t.bytes == 8 || t.bytes == 16 || t.bytes == 32));
   const bool ordered = t.bytes == 1 ? t.order == '|' : t.order == '<' || t.order == '>';
   return known && ordered;
 }
@@ -79,16 +79,19 @@ struct Descriptor : FrameFacts {
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) noexcept { return (n + unit - 1) / unit * unit; }
 
-// Bytes of an array, or false where they overflow or exceed what one frame may have.
+// Bytes of an array, or false where they exceed what one frame may have. As in numpy, the dimensions of an empty array
+// that are not 0 must not overflow either.
 constexpr bool array_bytes(const ArrayInfo& a, std::uint64_t& bytes) noexcept {
+  constexpr std::uint64_t kMost = INT64_MAX;
   bool empty = false;
-  for (std::uint32_t i = 0; i < a.ndim; ++i) empty = empty || a.shape[i] == 0;
-  bytes = empty ? 0 : a.type.bytes;
+  bytes = a.type.bytes;
   for (std::uint32_t i = 0; i < a.ndim; ++i) {
-    if (a.shape[i] > kMaxFrameBytes) return false;
-    if (!empty && a.shape[i] != 0 && bytes > kMaxFrameBytes / a.shape[i]) return false;
-    if (!empty) bytes *= a.shape[i];
+    empty = empty || a.shape[i] == 0;
+    if (a.shape[i] == 0) continue;
+    if (bytes > kMost / a.shape[i]) return false;
+    bytes *= a.shape[i];
   }
+  if (empty) bytes = 0;
   return bytes <= kMaxFrameBytes;
 }
 

@@ -51,10 +51,14 @@ class Fetcher {
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
   std::optional<Frame> fetch() {
+    check_intact();
     const auto hold = session_->take_hold();
     if (!hold) fail_too_many_held();
+    tries_ = kTries;
     try {
-      if (const std::uint64_t word = hold_next(*hold)) return take(*hold, word);
+      const std::uint64_t word = hold_next(*hold);
+      check_intact();
+      if (word != 0) return take(*hold, word);
     } catch (...) {
       session_->release(*hold);
       throw;
@@ -64,13 +68,15 @@ class Fetcher {
   }
 
  private:
-  static constexpr int kTries = 1000;  // far more than a live publisher can spoil in a row
+  // How many steps of one fetch may fail, all loops together: far more than a live publisher can spoil.
+  static constexpr int kTries = 4000;
+  static constexpr int kTriesForMarked = 500;  // of one search; then a mark is taken for that of a dead publisher
 
   [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
 
   // The word of the frame that is now held, or 0 where there is nothing new.
   std::uint64_t hold_next(std::uint32_t hold) {
-    for (;;) {
+    for (;; try_again()) {
       const std::uint64_t head = block().head.load();  // pairs with SlotWriter::publish
       if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
       if (store_ == nullptr) map_current();
@@ -100,10 +106,11 @@ class Fetcher {
     if (next != 0 && hold_one(hold, next) != 0) return next;
     // It was given up, or its directory entry has been taken by a later frame. Each try that fails means that the
     // publisher went on, unless it died with a mark in the slot, hence the limit.
-    for (int tries = 0; tries < kTries && !has_moved(); ++tries) {
-      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTries / 2);
+    for (int tries = 0; !has_moved(); ++tries) {
+      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTriesForMarked);
       if (word == 0) return 0;
       if (hold_one(hold, word) != 0) return word;
+      try_again();
       cpu_relax();
     }
     return 0;
@@ -127,15 +134,30 @@ class Fetcher {
   }
 
   void map_current() {
-    for (int i = 0; i < kTries; ++i) {
+    for (int same = 0; same < kTries / 4;) {
       const std::uint32_t generation = block().generation.load();
       if (auto store = open_store(session_->control(), generation)) {
         store_ = std::move(store);
         return;
       }
-      if (block().generation.load() == generation) ::sched_yield();  // otherwise the publisher has just moved on
+      try_again();
+      if (block().generation.load() != generation) continue;  // the publisher has just moved on
+      ::sched_yield();
+      ++same;
     }
-    corrupt("its frame store is missing");
+    corrupt("its frame store " + store_path(session_->control().name(), block().generation.load()) + " is missing");
+  }
+
+  void try_again() {
+    if (--tries_ <= 0) corrupt("it changes in ways that no publisher changes it");
+  }
+
+  // Has neither file been made shorter? What is held in an older store is looked after by its Frame.
+  void check_intact() const {
+    session_->control().check_intact();
+    if (store_ != nullptr && store_->is_broken()) {
+      fail_truncated(store_path(session_->control().name(), store_->generation()));
+    }
   }
 
   // History is what is still there, and what is gone before we came counts neither as missed nor as dropped.
@@ -148,6 +170,7 @@ class Fetcher {
   }
 
   [[noreturn]] void corrupt(const std::string& what) const {
+    check_intact();  // a better reason, if it is that
     fail(Errc::corrupt_channel, "channel '" + session_->control().name() + "' is broken: " + what +
                                     "; something else writes to its shared memory; restart its publisher");
   }
@@ -166,6 +189,7 @@ class Fetcher {
   std::uint32_t hold_limit_;
   std::uint64_t cursor_ = 0;
   std::uint64_t backlog_until_ = 0;
+  int tries_ = kTries;
   FetchCounts counts_;
 };
 

@@ -60,12 +60,26 @@ struct GrowthPlan {
   std::uint32_t mode = 0600;
 };
 
+// The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
+inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
+  constexpr std::uint32_t kTries = 100;
+  for (std::uint32_t i = 1; i <= kTries; ++i) {
+    const std::uint32_t number = last + i;
+    if (number == 0) continue;                     // means that there is none
+    os::unlink_quietly(store_path(name, number));  // a dead publisher's leftover
+    if (!os::exists(store_path(name, number))) return number;
+  }
+  fail(Errc::corrupt_channel, store_path(name, last + 1) + " and " + std::to_string(kTries - 1) +
+                                  " names after it are taken by what is no frame store of ours; remove them by hand");
+}
+
 // `old` is the current store, or what can be read of it, or nullptr.
 inline Generation make_generation(Control& control, const std::shared_ptr<Store>& old, const GrowthPlan& plan) {
   ControlBlock& block = control.block();
-  const std::uint32_t number =
-      block.generation.load(std::memory_order_relaxed) + 1;               // relaxed: only publishers write it
-  const std::uint64_t head = block.head.load(std::memory_order_relaxed);  // likewise
+  // Relaxed, both: only publishers write them.
+  const std::uint32_t last = old == nullptr ? block.generation.load(std::memory_order_relaxed) : old->generation();
+  const std::uint64_t head = block.head.load(std::memory_order_relaxed);
+  const std::uint32_t number = next_generation(control.name(), last);
   const std::uint32_t slots = std::max(plan.slots, old == nullptr ? 0 : old->slot_count());
   const std::uint64_t slot_bytes = std::max(plan.slot_bytes, old == nullptr ? 0 : old->slot_bytes());
   if (slots > kMaxSlots) {
@@ -79,8 +93,10 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   FRAMEBUS_STEP("grow:made");
   reserve_first(next, plan.frame_bytes);
   FRAMEBUS_STEP("grow:copied");
-  const std::string path = store_path(control.name(), number);
-  while (!os::link_name(next.store->file(), path)) os::unlink_quietly(path);  // a dead publisher's leftover
+  if (!os::link_name(next.store->file(), store_path(control.name(), number))) {
+    fail(Errc::corrupt_channel, store_path(control.name(), number) +
+                                    ": somebody else has just made it; find out which program that is, then try again");
+  }
   FRAMEBUS_STEP("grow:named");
   const std::uint32_t slot = frame_slot(head);
   if (head != 0 && (slot >= next.store->slot_count() || next.store->table().slots[slot].word.load(
@@ -89,7 +105,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   }
   block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file
   FRAMEBUS_STEP("grow:switched");
-  if (number > 1) os::unlink_quietly(store_path(control.name(), number - 1));
+  if (last != 0) os::unlink_quietly(store_path(control.name(), last));
   return next;
 }
 

@@ -33,11 +33,9 @@ struct ChannelReport {
 };
 
 inline Participant participant_of(const Identity& shared) {
-  Identity copy;
-  std::memcpy(&copy, &shared, sizeof copy);
   Participant p;
-  p.pid = copy.pid;
-  p.command = std::string(copy.command, ::strnlen(copy.command, sizeof copy.command));
+  p.pid = shared.pid;
+  p.command = command_of(shared);
   return p;
 }
 
@@ -87,7 +85,7 @@ inline std::optional<ChannelReport> inspect(const std::string& name) {
   r.memory_bytes =
       os::facts(control->file()).allocated_bytes + os::allocated_bytes(store_path(name, block.generation.load()));
   const auto period = static_cast<double>(block.period_ns.load());
-  const auto idle = static_cast<double>(os::monotonic_ns() - static_cast<std::int64_t>(block.last_publish_ns.load()));
+  const auto idle = static_cast<double>(os::monotonic_ns()) - static_cast<double>(block.last_publish_ns.load());
   if (period > 0 && r.publisher.alive) r.rate_hz = 1e9 / std::max(period, idle / 3);
   r.newest = newest_of(name);
   return r;

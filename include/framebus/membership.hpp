@@ -12,6 +12,7 @@
 #pragma once
 
 #include <sched.h>
+#include <time.h>
 
 #include <memory>
 #include <optional>
@@ -67,11 +68,11 @@ inline bool is_being_removed(const Control& control) { return os::is_locked(cont
 
 // Unlinks every store of the channel but that of generation `keep` (0: keeps none). A publisher killed while growing
 // may have left one. Only for the live publisher, or for the last one out.
-inline void remove_stores(const Control& control, std::uint32_t keep) {
-  const std::string prefix = std::string(kFilePrefix) + control.name() + kGenerationMark;
+inline void remove_stores(const std::string& name, std::uint32_t keep) {
+  const std::string prefix = std::string(kFilePrefix) + name + kGenerationMark;
   for (const std::string& file : os::names_in(kDirectory, prefix)) {
     const std::string path = std::string(kDirectory) + "/" + file;
-    if (keep == 0 || path != store_path(control.name(), keep)) os::unlink_quietly(path);
+    if (keep == 0 || path != store_path(name, keep)) os::unlink_quietly(path);
   }
 }
 
@@ -84,7 +85,7 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
     FRAMEBUS_STEP("leave:all_locked");
     if (is_current(control)) {
-      remove_stores(control, 0);
+      remove_stores(control.name(), 0);
       FRAMEBUS_STEP("leave:stores_removed");
       os::unlink_quietly(control.path());
     }
@@ -94,10 +95,69 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
   }
 }
 
-// Becomes the publisher of a name: makes the control block or takes it over. Fails with channel_in_use.
+// Bounds the loops of the two functions that come in: whoever is in the way moves on within microseconds, unless it was
+// stopped in the middle of leaving, or holds locks that are not its own.
+class Patience {
+ public:
+  explicit Patience(const std::string& name) : name_(name) {}
+  void pause() {
+    constexpr int kYields = 100;
+    constexpr int kRounds = 3000;
+    constexpr struct timespec kPause = {0, 1'000'000};
+    if (++rounds_ < kYields) {
+      ::sched_yield();
+    } else if (rounds_ < kRounds) {
+      ::nanosleep(&kPause, nullptr);
+    } else {
+      fail(Errc::timeout, "the files of channel '" + name_ +
+                              "' are being removed by a process that does not get on with it; is one of its programs "
+                              "stopped? Resume or end it, then try again");
+    }
+  }
+
+ private:
+  const std::string& name_;
+  int rounds_ = 0;
+};
+
+// Sequence numbers have 48 bits, which no channel uses up: 44 years at 100,000 frames a second.
+inline constexpr std::uint64_t kMaxSeq = std::uint64_t{1} << 47;
+
+// Opens a control block that a publisher could take over.
+inline std::shared_ptr<Control> open_for_takeover(const std::string& name) {
+  auto control = open_control(name);
+  if (control != nullptr && frame_seq(control->block().head.load()) >= kMaxSeq) {
+    fail(Errc::corrupt_channel, control->path() +
+                                    ": claims an impossible number of frames; stop the programs that use it, then run "
+                                    "`framebus doctor --clean` or remove it");
+  }
+  return control;
+}
+
+// Removes a control block that can't be used, and its stores, if it is an ordinary file of ours that nobody has locked.
+inline bool remove_if_abandoned(const std::string& name) {
+  const os::File file = os::open_existing(control_path(name), true);
+  if (!file.is_open()) return true;
+  // The whole file, however long: another layout may lock other bytes.
+  if (os::facts(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
+  if (!os::is_named(file, control_path(name))) return true;  // there is another one now
+  remove_stores(name, 0);
+  os::unlink_quietly(control_path(name));
+  return true;
+}
+
+// Becomes the publisher of a name: makes the control block or takes it over. Fails with channel_in_use. One that is
+// broken, or of another layout, is replaced where nobody is left in it.
 inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
-  for (;;) {
-    std::shared_ptr<Control> control = open_control(name);
+  for (Patience patience(name);; patience.pause()) {
+    std::shared_ptr<Control> control;
+    try {
+      control = open_for_takeover(name);
+    } catch (const Error& error) {
+      const bool useless = error.code() == Errc::corrupt_channel || error.code() == Errc::layout_mismatch;
+      if (!useless || !remove_if_abandoned(name)) throw;
+      continue;
+    }
     if (control == nullptr) {
       control = make_control(name, mode);
       os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
@@ -114,18 +174,14 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     if (os::try_lock(control->file(), kPublisherByte)) {
       if (!is_current(*control)) continue;
       FRAMEBUS_STEP("publisher:took_over");
-      remove_stores(*control, control->block().generation.load());
+      remove_stores(name, control->block().generation.load());
       return control;
     }
-    if (is_being_removed(*control) || !is_current(*control)) {
-      ::sched_yield();
-      continue;
-    }
-    const Identity& other = control->block().publisher;
+    if (is_being_removed(*control) || !is_current(*control)) continue;
     if (!is_publisher_alive(*control)) continue;  // it left in between
+    const Identity& other = control->block().publisher;
     fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) +
-                                   " (" + std::string(other.command, ::strnlen(other.command, sizeof other.command)) +
-                                   "); end it, or choose another name");
+                                   " (" + command_of(other) + "); end it, or choose another name");
   }
 }
 
@@ -136,7 +192,7 @@ struct ReaderSeat {
 
 // Takes a reader line. Nothing where the channel has no files. Its bit is not set yet.
 inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
-  for (;;) {
+  for (Patience patience(name);; patience.pause()) {
     std::shared_ptr<Control> control = open_control(name);
     if (control == nullptr) return std::nullopt;
     std::uint32_t index = 0;
@@ -146,10 +202,7 @@ inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
       wipe_reader(control->block(), index);
       return ReaderSeat{std::move(control), index};
     }
-    if (index < kMaxReaders || is_being_removed(*control) || !is_current(*control)) {
-      ::sched_yield();
-      continue;
-    }
+    if (index < kMaxReaders || is_being_removed(*control) || !is_current(*control)) continue;
     fail(Errc::error, "channel '" + name + "' already has " + std::to_string(kMaxReaders) +
                           " subscribers, the most a channel can have; close one of them");
   }

@@ -62,6 +62,10 @@ class Notifier {
     while (!stop_.load()) {
       session_->waiter().wait(ticket, INT64_MAX, Wait::park);
       const std::uint32_t now = session_->waiter().ticket();
+      if (session_->control().is_broken()) {
+        signal();  // who looks is told
+        return;
+      }
       if (now != ticket) {
         ticket = now;
         mourned = false;

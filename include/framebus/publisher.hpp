@@ -132,7 +132,7 @@ class Publisher {
   void close() noexcept { core_->close(); }
   [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
   [[nodiscard]] const std::string& name() const noexcept { return core_->name(); }
-  [[nodiscard]] PublisherStatistics statistics() const { return core_->statistics(); }
+  [[nodiscard]] Statistics statistics() const { return core_->statistics(); }
 
  private:
   static const PublisherOptions& checked(const PublisherOptions& options) {

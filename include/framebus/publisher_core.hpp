@@ -18,6 +18,7 @@
 #include "growth.hpp"
 #include "membership.hpp"
 #include "meter.hpp"
+#include "statistics.hpp"
 #include "wait.hpp"
 
 namespace framebus {
@@ -29,12 +30,6 @@ struct PublisherOptions {
   std::uint64_t max_bytes = 0;  // 0: not known in advance
   std::uint32_t mode = 0600;
   OnFull on_full = OnFull::drop;
-};
-
-struct PublisherStatistics {
-  std::uint64_t frames = 0, bytes = 0, dropped = 0, memory_bytes = 0;
-  std::uint32_t held = 0, subscribers = 0, slots = 0, generation = 0;
-  double rate_hz = 0, latency_p50_s = 0, latency_p99_s = 0;
 };
 
 // Called between slices of a wait, without a lock; throws to end the wait.
@@ -162,7 +157,7 @@ class PublisherCore {
 
   static std::byte* bytes_of(const Filling& filling) noexcept { return filling.store->payload(filling.slot); }
 
-  [[nodiscard]] PublisherStatistics statistics() const;
+  [[nodiscard]] Statistics statistics() const;
 
   // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
   void check_not_forked() const {
@@ -175,6 +170,7 @@ class PublisherCore {
   void check_open() const {  // under the mutex
     if (closed_)
       fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
+    check_intact();
   }
 
  private:
@@ -202,6 +198,14 @@ class PublisherCore {
     bool set_ = false;
   };
 
+  // Has neither file been made shorter? Under the mutex.
+  void check_intact() const {
+    control_->check_intact();
+    if (now_.store != nullptr && now_.store->is_broken()) {
+      fail_truncated(store_path(name(), now_.store->generation()));
+    }
+  }
+
   [[nodiscard]] ClaimRules rules(std::uint64_t bytes, bool may_drop) const;
   std::optional<Filling> claim_or_grow(std::uint64_t bytes);
   void grow(std::uint64_t bytes, std::uint32_t slots);
@@ -221,6 +225,7 @@ class PublisherCore {
   int vain_wakes_ = 0;
   std::uint64_t seq_ = frame_seq(control_->block().head.load());
   std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0;
+  std::int64_t last_ns_ = 0, period_ns_ = 0;
   Meter meter_;
 };
 

@@ -32,7 +32,8 @@ inline void PublisherCore::grow(std::uint64_t bytes, std::uint32_t slots) {
     try {
       if (generation != 0) old = open_store(*control_, generation);
     } catch (const Error& error) {
-      if (error.code() != Errc::corrupt_channel) throw;  // a predecessor's broken store holds nothing worth keeping
+      // A predecessor's broken store, or what stands in its place, holds nothing worth keeping.
+      if (error.code() != Errc::corrupt_channel && error.code() != Errc::permission_denied) throw;
     }
   } else if (bytes > old->slot_bytes()) {
     plan.slot_bytes = std::max(plan.slot_bytes, old->slot_bytes() / 2 * 3);
@@ -52,10 +53,14 @@ inline std::optional<Filling> PublisherCore::filling(const Claimed& claimed, std
 
 inline std::optional<Filling> PublisherCore::claim_or_grow(std::uint64_t bytes) {
   if (now_.store == nullptr || bytes > now_.store->slot_bytes()) grow(bytes, 0);
-  for (;;) {
+  for (std::uint32_t reaps = 0;;) {
     Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage == Shortage::none) return filling(claimed, bytes);
-    if (reap_readers(*control_, ~std::uint64_t{0}) > 0) continue;
+    // No more than there are lines: bits that come back by themselves are not a reader's.
+    if (reaps < kMaxReaders && reap_readers(*control_, ~std::uint64_t{0}) > 0) {
+      ++reaps;
+      continue;
+    }
     const std::uint32_t required = slots_required();
     if (now_.store->slot_count() < required) {
       grow(bytes, required);
@@ -97,13 +102,12 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
   filling.store = nullptr;
   seq_ = frame.seq;
   // Relaxed, all of these: figures for statistics and for `predictive` waiting, whose guess may be off.
-  const auto last = static_cast<std::int64_t>(block.last_publish_ns.load(std::memory_order_relaxed));
-  const auto period = static_cast<std::int64_t>(block.period_ns.load(std::memory_order_relaxed));
-  const std::int64_t gap = frame.published_ns - last;
+  const std::int64_t gap = frame.published_ns - last_ns_;
   if (frames_ != 0) {
-    block.period_ns.store(static_cast<std::uint64_t>(period == 0 ? gap : period + (gap - period) / 8),
-                          std::memory_order_relaxed);
+    period_ns_ = period_ns_ == 0 ? gap : period_ns_ + (gap - period_ns_) / 8;
+    block.period_ns.store(static_cast<std::uint64_t>(period_ns_), std::memory_order_relaxed);
   }
+  last_ns_ = frame.published_ns;
   block.last_publish_ns.store(static_cast<std::uint64_t>(frame.published_ns), std::memory_order_relaxed);
   block.frames.store(++frames_, std::memory_order_relaxed);
   block.bytes.store(bytes_ += frame.payload_bytes, std::memory_order_relaxed);
@@ -114,6 +118,7 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
     reap_readers(*control_, block.sleepers.load());
     vain_wakes_ = 0;
   }
+  check_intact();  // who has been told that it was sent may rely on it
   return frame.seq;
 }
 
@@ -129,18 +134,17 @@ inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeo
   if (slowest != nullptr) {
     const std::uint64_t head = frame_seq(block.head.load());
     const Identity& who = slowest->identity;
-    message += ": subscriber process " + std::to_string(who.pid) + " (" +
-               std::string(who.command, ::strnlen(who.command, sizeof who.command)) +
+    message += ": subscriber process " + std::to_string(who.pid) + " (" + command_of(who) +
                "), which wants every frame, is " + std::to_string(head - std::min(head, slowest->cursor.load())) +
                " frames behind";
   }
   fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
 }
 
-inline PublisherStatistics PublisherCore::statistics() const {
+inline Statistics PublisherCore::statistics() const {
   check_not_forked();
   const std::lock_guard lock(mutex_);
-  PublisherStatistics s;
+  Statistics s;
   s.frames = frames_;
   s.bytes = bytes_;
   s.dropped = dropped_;

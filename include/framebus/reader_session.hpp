@@ -104,8 +104,10 @@ class ReaderSession {
 
  private:
   void raise_history(std::uint32_t history) noexcept {
+    // A failure means that another reader has just come; there are not more of them than this.
     std::uint32_t wanted = block().history_wanted.load();
-    while (wanted < history && !block().history_wanted.compare_exchange_weak(wanted, history)) {
+    for (std::uint32_t i = 0; i < 16 * kMaxReaders && wanted < history; ++i) {
+      if (block().history_wanted.compare_exchange_weak(wanted, history)) return;
     }
   }
 
@@ -156,6 +158,7 @@ class Frame {
  private:
   void check() const {
     if (session_ == nullptr) fail(Errc::error, "this frame has been released; use it before release(), or copy() it");
+    if (store_->is_broken()) fail_truncated(store_path(session_->control().name(), store_->generation()));
   }
 
   std::shared_ptr<ReaderSession> session_;

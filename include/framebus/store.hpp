@@ -50,6 +50,9 @@ class Store {
   [[nodiscard]] const os::File& file() const noexcept { return file_; }  // publisher only
   [[nodiscard]] std::uint64_t allocated_bytes() const { return os::facts(file_).allocated_bytes; }
 
+  // Was the file made shorter under us?
+  [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
+
   // Publisher only: makes sure that the first `bytes` of a slot have pages. False where memory is full.
   bool reserve(std::uint32_t slot, std::uint64_t bytes) {
     const std::uint64_t wanted = round_up(bytes, kPage);

@@ -21,14 +21,9 @@
 #include "listing.hpp"
 #include "meter.hpp"
 #include "notifier.hpp"
+#include "statistics.hpp"
 
 namespace framebus {
-
-struct SubscriberStatistics {
-  std::uint64_t frames = 0, bytes = 0, missed = 0, dropped = 0, pending = 0, memory_bytes = 0;
-  std::uint32_t held = 0, subscribers = 0, slots = 0, generation = 0;
-  double rate_hz = 0, latency_p50_s = 0, latency_p99_s = 0;
-};
 
 class Subscriber {
  public:
@@ -103,7 +98,7 @@ class Subscriber {
   }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   // After close() what it was then, but for `held`, which still counts the frames that are kept.
-  [[nodiscard]] SubscriberStatistics statistics() const;
+  [[nodiscard]] Statistics statistics() const;
 
  private:
   void check_options() const;
@@ -119,7 +114,7 @@ class Subscriber {
   [[noreturn]] void fail_ended() const;
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
-  [[nodiscard]] SubscriberStatistics measure() const;
+  [[nodiscard]] Statistics measure() const;
 
   std::string name_;
   SubscriberOptions options_;
@@ -130,7 +125,7 @@ class Subscriber {
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<Notifier> notifier_;
   bool closed_ = false;
-  SubscriberStatistics last_;
+  Statistics last_;
   std::weak_ptr<ReaderSession> after_close_;
   FetchCounts before_;  // counts of earlier sessions
   std::uint64_t frames_ = 0, bytes_ = 0;

@@ -42,6 +42,7 @@ inline std::unique_lock<std::mutex> Subscriber::enter() const {
   if (closed_) {
     fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
   }
+  session_->control().check_intact();
   return lock;
 }
 
@@ -53,7 +54,9 @@ inline std::optional<Frame> Subscriber::fetch() {
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
   const std::int64_t now = os::monotonic_ns();
-  meter_.add(now, now - info.published_ns);
+  // Unsigned, since any value may be there.
+  meter_.add(
+      now, static_cast<std::int64_t>(static_cast<std::uint64_t>(now) - static_cast<std::uint64_t>(info.published_ns)));
   ++frames_;
   bytes_ += info.payload_bytes;
   // Relaxed: for people who look at the channel.
@@ -133,20 +136,20 @@ inline void Subscriber::reattach_if_removed() {
   if (notifier_ != nullptr) notifier_->move_to(session_);
 }
 
-inline SubscriberStatistics Subscriber::statistics() const {
+inline Statistics Subscriber::statistics() const {
   if (mark_.is_inherited() || !is_closed()) {
     const auto lock = enter();
     return measure();
   }
   const std::lock_guard lock(mutex_);
-  SubscriberStatistics s = last_;
+  Statistics s = last_;
   const auto session = after_close_.lock();
   s.held = session == nullptr ? 0 : session->held();
   return s;
 }
 
-inline SubscriberStatistics Subscriber::measure() const {
-  SubscriberStatistics s;
+inline Statistics Subscriber::measure() const {
+  Statistics s;
   s.frames = frames_;
   s.bytes = bytes_;
   s.missed = before_.missed + fetcher_->counts().missed;

@@ -93,7 +93,8 @@ class Waiter {
   // Sleeps until shortly before the next frame is due, then spins; gives up where the publisher is late.
   bool wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
     const auto period = static_cast<std::int64_t>(std::min<std::uint64_t>(control_.period_ns.load(), 1'000'000'000));
-    const auto last = static_cast<std::int64_t>(control_.last_publish_ns.load());
+    const auto last = static_cast<std::int64_t>(
+        std::min(control_.last_publish_ns.load(), static_cast<std::uint64_t>(now)));  // not later, whatever it says
     const std::int64_t due = last + period;
     if (period == 0 || due + kSpinMargin < now || due - kSpinMargin > end) return false;
     if (due - kSpinMargin > now) {

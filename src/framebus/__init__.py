@@ -8,10 +8,9 @@
         frame = sub.recv(timeout=1.0)
 
 This module re-exports the public names and does nothing else. Layers, from the bottom: errors and the native _core;
-statistics, metadata, pixel_format; convert, frame; publisher, subscriber, registry; this.
+statistics, metadata, pixel_format; convert, frame, end, loan; publisher, subscriber, registry; this.
 """
 
-from framebus import _lifetime as _lifetime
 from framebus.errors import (
     ChannelClosed as ChannelClosed,
     ChannelFull as ChannelFull,
@@ -31,7 +30,8 @@ from framebus.errors import (
     TooManyHeld as TooManyHeld,
 )
 from framebus.frame import Frame as Frame
-from framebus.publisher import Loan as Loan, Publisher as Publisher
+from framebus.loan import Loan as Loan
+from framebus.publisher import Publisher as Publisher
 from framebus.registry import (
     ArrayInfo as ArrayInfo,
     ChannelInfo as ChannelInfo,

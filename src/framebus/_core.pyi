@@ -19,10 +19,13 @@ class Loan:
     def names(self) -> tuple[str, ...]:
         """The names of the arrays, in order."""
 
-    def commit(self, meta: bytes | None, pixel_format: str) -> int:
+    def kept(self) -> list[tuple[numpy.typing.NDArray[Any], int]]:
+        """Arrays that others refer to, and by how many references."""
+
+    def commit(self, meta: bytes | None, pixel_format: str, escaped: bool) -> int:
         """Sends the frame; returns its sequence number."""
 
-    def drop(self) -> None:
+    def drop(self, escaped: bool) -> None:
         """Gives the slot back; nobody ever sees what was in it."""
 
 class Publisher:

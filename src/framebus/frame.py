@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus import metadata
-from framebus.errors import Error
+from framebus.errors import CorruptChannel, Error
 
 if TYPE_CHECKING:
     from framebus._core import FrameView
@@ -92,11 +92,17 @@ class Frame:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The metadata that was sent, {} for none. Raises Error after release(), unless it was read before."""
+        """The metadata that was sent, {} for none.
+
+        Raises Error after release(), unless it was read before, and CorruptChannel if it is no metadata.
+        """
         if self._meta is None:
             if self._view is None:
                 raise Error(_RELEASED)
-            self._meta = metadata.decode(self._view.meta())
+            try:
+                self._meta = metadata.decode(self._view.meta())
+            except ValueError as error:
+                raise CorruptChannel(f"frame {self.seq} is broken: {error}; restart its publisher") from None
         return self._meta
 
     def copy(self) -> Frame:

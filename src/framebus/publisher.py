@@ -1,26 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: Publisher, and Loan for filling shared memory in place."""
+"""Program A: Publisher."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Literal
 
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from framebus import _core, convert, metadata, pixel_format as formats
-from framebus.statistics import Statistics
+from framebus.end import End, check_choice, check_range
+from framebus.loan import Loan
 
 OnFull = Literal["drop", "block", "raise"]
 Shape = int | tuple[int, ...] | list[int]
 _ON_FULL = ("drop", "block", "raise")
 
-_open: weakref.WeakSet[Publisher] = weakref.WeakSet()
 
-
-class Publisher:
+class Publisher(End[_core.Publisher]):
     """The sending end of a channel. There can be one for a name at a time.
 
         with framebus.Publisher("camera0") as pub:
@@ -56,27 +53,15 @@ class Publisher:
             PermissionDenied: the channel belongs to another user.
             ValueError: slots, max_bytes, mode or on_full out of range.
         """
-        if on_full not in _ON_FULL:
-            raise ValueError(f"on_full must be one of {', '.join(map(repr, _ON_FULL))}, got {on_full!r}")
+        check_choice("on_full", on_full, _ON_FULL)
         if launch is not None:
             raise ValueError("launch= must be None: this release does not start programs; start program B by hand")
-        _check_integer("slots", slots, 2, 1024)
-        _check_integer("max_bytes", 0 if max_bytes is None else max_bytes, 0, 1 << 40)
-        _check_integer("mode", mode, 0, 0o777)
-        self._options: dict[str, Any] = {"slots": slots, "max_bytes": max_bytes, "mode": mode, "on_full": on_full}
-        self._name = name
-        self._core = _core.Publisher(name, slots, max_bytes or 0, mode, on_full)
-        _open.add(self)
-
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        return self._name
-
-    @property
-    def closed(self) -> bool:
-        """Whether close() was called."""
-        return self._core.is_closed()
+        check_range("slots", slots, 2, 1024)
+        check_range("max_bytes", 0 if max_bytes is None else max_bytes, 0, 1 << 40)
+        check_range("mode", mode, 0, 0o777)
+        native = _core.Publisher(name, slots, max_bytes or 0, mode, on_full)
+        options = {"slots": slots, "max_bytes": max_bytes, "mode": mode, "on_full": on_full}
+        super().__init__(name, native, options)
 
     def send(
         self,
@@ -108,7 +93,7 @@ class Publisher:
             FrameTooLarge: shared memory is full; says what was wanted and what is free.
             ChannelClosed: this Publisher has been closed.
         """
-        return self._core.send(
+        return self._native.send(
             convert.to_frame(image),
             metadata.encode(meta) if meta is not None else None,
             formats.check(pixel_format) if pixel_format is not None else "",
@@ -132,99 +117,16 @@ class Publisher:
                 camera.read_into(frame.array)
 
         The frame is sent at the end of the block and dropped if the block raises. What is in the array at the
-        beginning is left over from earlier frames. Raises what send() raises.
+        beginning is left over from earlier frames. Keep nothing of the array beyond the block but in a variable of the
+        function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
+        Raises what send() raises.
         """
         if isinstance(shape, Mapping):
             specs: list[tuple[str, Any, Any]] = [(name, *spec) for name, spec in shape.items()]
         else:
             specs = [("image", shape, dtype)]
-        return Loan(self._core.loan(specs, timeout), meta, pixel_format)
-
-    def statistics(self) -> Statistics:
-        """Returns counts and figures; also after close()."""
-        return Statistics(**self._core.statistics())
+        return Loan(self._native.loan(specs, timeout), meta, pixel_format)
 
     def close(self) -> None:
         """Ends the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated."""
-        self._core.close()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Publisher {self._name!r}{' closed' if self.closed else ''}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._name, self._options)
-
-
-class Loan:
-    """A slot that is being filled. Made by Publisher.loan(), used in a with block.
-
-    Attributes:
-        meta: metadata to send with the frame; may be set inside the block.
-        pixel_format: PFNC name to send with the frame; may be set inside the block.
-        seq: the frame's sequence number once it was sent, None before.
-    """
-
-    __slots__ = ("_arrays", "_core", "meta", "pixel_format", "seq")
-
-    def __init__(self, core: _core.Loan, meta: Mapping[str, object] | None, pixel_format: str | None) -> None:
-        """Use Publisher.loan()."""
-        self._core = core
-        self._arrays: dict[str, NDArray[Any]] | None = None
-        self.meta = meta
-        self.pixel_format = pixel_format
-        self.seq: int | None = None
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The first array: shared memory, writable until the end of the block, C order, 64-byte aligned.
-
-        Raises LoanEnded after the block. An array that was kept can't be written any more.
-        """
-        return self._core.array(0)
-
-    @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name. Raises LoanEnded after the block."""
-        return {name: self._core.array(i) for i, name in enumerate(self._core.names())}
-
-    def __enter__(self) -> Loan:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._core.drop()
-            return
-        try:
-            meta = metadata.encode(self.meta) if self.meta is not None else None
-            name = formats.check(self.pixel_format) if self.pixel_format is not None else ""
-        except (TypeError, ValueError):
-            self._core.drop()
-            raise
-        self.seq = self._core.commit(meta, name)
-
-
-def close_all() -> None:
-    """Closes what the program left open; called at exit, so that subscribers see an end and not a death."""
-    for publisher in list(_open):
-        publisher.close()
-
-
-def _reopen(name: str, options: dict[str, Any]) -> Publisher:
-    return Publisher(name, **options)
-
-
-def _check_integer(name: str, value: int, least: int, most: int) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an int from {least} to {most}, got {value!r} ({type(value).__name__})")
-    if not least <= value <= most:
-        raise ValueError(f"{name} must be {least} to {most}, got {value}")
+        self._native.close()

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import AsyncIterator, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import _core
+from framebus.end import End, check_choice, check_range
 from framebus.frame import Frame, frame_of
-from framebus.statistics import Statistics
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,10 +16,8 @@ if TYPE_CHECKING:
 Wait = Literal["adaptive", "park", "spin", "predictive"]
 _WAIT = ("adaptive", "park", "spin", "predictive")
 
-_open: weakref.WeakSet[Subscriber] = weakref.WeakSet()
 
-
-class Subscriber:
+class Subscriber(End[_core.Subscriber]):
     """The receiving end of a channel. There can be 64 of them.
 
         with framebus.Subscriber("camera0") as sub:
@@ -62,11 +58,10 @@ class Subscriber:
             ValueError: hold, history, connect_timeout or wait out of range.
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
         """
-        if wait not in _WAIT:
-            raise ValueError(f"wait must be one of {', '.join(map(repr, _WAIT))}, got {wait!r}")
-        _check_range("hold", hold, 1, 64)
-        _check_range("history", history, 0, 1024)
-        self._options: dict[str, Any] = {
+        check_choice("wait", wait, _WAIT)
+        check_range("hold", hold, 1, 64)
+        check_range("history", history, 0, 1024)
+        options: dict[str, Any] = {
             "every": every,
             "hold": hold,
             "history": history,
@@ -74,19 +69,8 @@ class Subscriber:
             "wait": wait,
             "reconnect": reconnect,
         }
-        self._name = name
-        self._core = _core.Subscriber(name, every, hold, history, connect_timeout, wait, reconnect, False)
-        _open.add(self)
-
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        return self._name
-
-    @property
-    def closed(self) -> bool:
-        """Whether close() was called."""
-        return self._core.is_closed()
+        native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, reconnect, False)
+        super().__init__(name, native, options)
 
     def recv(self, timeout: float | None = None) -> Frame:
         """Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
@@ -100,11 +84,11 @@ class Subscriber:
             CorruptChannel: what is in shared memory is no frame; the next call goes on after it.
             ValueError: a negative timeout.
         """
-        return frame_of(self._core.recv(timeout))
+        return frame_of(self._native.recv(timeout))
 
     def try_recv(self) -> Frame | None:
         """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
-        view = self._core.try_recv()
+        view = self._native.try_recv()
         return None if view is None else frame_of(view)
 
     def fileno(self) -> int:
@@ -112,22 +96,18 @@ class Subscriber:
 
         For select, selectors, asyncio and the like. It belongs to this Subscriber and must not be read or closed.
         """
-        return self._core.fileno()
-
-    def statistics(self) -> Statistics:
-        """Returns counts and figures; also after close()."""
-        return Statistics(**self._core.statistics())
+        return self._native.fileno()
 
     def close(self) -> None:
         """Leaves the channel. Frames and arrays that are kept stay valid. May be repeated."""
-        self._core.close()
+        self._native.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the publisher closes the channel; waits for each."""
         return self
 
     def __next__(self) -> Frame:
-        view = self._core.next()
+        view = self._native.next()
         if view is None:
             raise StopIteration
         return frame_of(view)
@@ -140,27 +120,13 @@ class Subscriber:
         import asyncio
 
         while True:
-            ended = self._core.is_ended()
-            view = self._core.try_recv()
+            ended = self._native.is_ended()
+            view = self._native.try_recv()
             if view is not None:
                 return frame_of(view)
             if ended:
                 raise StopAsyncIteration
-            await _readable(asyncio.get_running_loop(), self._core.fileno())
-
-    def __enter__(self) -> Subscriber:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Subscriber {self._name!r}{' closed' if self.closed else ''}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._name, self._options)
+            await _readable(asyncio.get_running_loop(), self._native.fileno())
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
@@ -175,20 +141,3 @@ async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
         await future
     finally:
         loop.remove_reader(fd)
-
-
-def close_all() -> None:
-    """Closes what the program left open; called at exit, so that the last one out removes the files."""
-    for subscriber in list(_open):
-        subscriber.close()
-
-
-def _reopen(name: str, options: dict[str, Any]) -> Subscriber:
-    return Subscriber(name, **options)
-
-
-def _check_range(name: str, value: int, least: int, most: int) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{name} must be an int from {least} to {most}, got {value!r} ({type(value).__name__})")
-    if not least <= value <= most:
-        raise ValueError(f"{name} must be {least} to {most}, got {value}")

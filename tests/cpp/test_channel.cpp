@@ -111,7 +111,7 @@ void on_full_says_what_happens_to_a_lagging_reader() {
     for (int i = 1; i <= 20; ++i) send(publisher, 10, i);
     std::uint64_t frames = 0;
     while (every.try_recv()) ++frames;
-    const SubscriberStatistics s = every.statistics();
+    const Statistics s = every.statistics();
     CHECK(frames == s.frames && s.frames + s.dropped == 20 && s.dropped > 0 && s.missed == 0 && s.pending == 0);
     CHECK(publisher.statistics().dropped == s.dropped);
   }

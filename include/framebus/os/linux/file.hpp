@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "../../error.hpp"
+#include "sigbus.hpp"
 
 namespace framebus::os {
 
@@ -187,25 +188,32 @@ class Mapping {
     void* p = ::mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.fd(), 0);
     if (p == MAP_FAILED) fail_errno("cannot map " + std::to_string(bytes) + " bytes of shared memory");
     data_ = static_cast<std::byte*>(p);
+    guard_ = Guard(data_, bytes, writable);
   }
-  Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  Mapping(Mapping&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), guard_(std::move(other.guard_)) {}
   Mapping& operator=(Mapping&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
+    std::swap(guard_, other.guard_);
     return *this;
   }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
+    guard_ = Guard();  // before the range can belong to somebody else
     if (data_ != nullptr) ::munmap(data_, bytes_);
   }
 
   [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+  // Was the file made shorter while it was mapped? Then some of what is read here is zeros.
+  [[nodiscard]] bool is_broken() const noexcept { return guard_.is_broken(); }
 
  private:
   std::byte* data_ = nullptr;
   std::uint64_t bytes_ = 0;
+  Guard guard_;
 };
 
 }  // namespace framebus::os

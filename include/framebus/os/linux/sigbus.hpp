@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Staying alive when somebody truncates a file that is mapped here.
+//
+// Touching a page beyond the end of a mapped file raises SIGBUS. The handler here, for a fault inside a Guarded range:
+// marks the range as broken, puts a private page of zeros in the place of the page that is gone, and lets the
+// instruction go on. Whoever uses the mapping asks is_broken() before it trusts what it read. Any other fault goes to
+// the handler that was there before.
+//
+// Promises: nothing that is still there is replaced; the handler allocates nothing, takes no lock and calls mmap only.
+// Limits (docs/robustness.md): the newest kRanges mappings at a time; a handler for SIGBUS that others install later
+// must pass on what it does not know. FRAMEBUS_NO_SIGBUS_HANDLER leaves all of it out.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace framebus::os {
+
+// A mapped range, or a free place in the table of them. Only its Guard writes it, but for `broken`.
+struct GuardedRange {
+  std::atomic<std::uintptr_t> begin{0};  // 0: free, 1: being filled in
+  std::atomic<std::uintptr_t> end{0};
+  std::atomic<bool> writable{false};
+  std::atomic<bool> broken{false};
+};
+static_assert(std::atomic<std::uintptr_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+
+inline constexpr std::size_t kRanges = 1024;
+
+// Constant-initialised, never destroyed: the handler may need it at any time.
+inline constinit GuardedRange guarded_ranges[kRanges];
+inline constinit struct sigaction sigbus_before = {};
+inline constinit std::uintptr_t system_page = 4096;
+
+// Puts zeros where a page of a guarded range is gone. False: not one of ours.
+inline bool replace_page(std::uintptr_t address) noexcept {
+  for (GuardedRange& range : guarded_ranges) {
+    // Acquire: pairs with the release store in Guard. A place that changes hands meanwhile is not the one we look for.
+    const std::uintptr_t begin = range.begin.load(std::memory_order_acquire);
+    if (begin <= 1 || address < begin || address >= range.end.load(std::memory_order_acquire)) continue;
+    if (range.begin.load(std::memory_order_acquire) != begin) continue;
+    range.broken.store(true, std::memory_order_release);  // before anybody can read a zero
+    const int access = range.writable.load(std::memory_order_relaxed) ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* page = reinterpret_cast<void*>(address / system_page * system_page);  // NOLINT: that is where it was
+    return ::mmap(page, system_page, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+  }
+  return false;
+}
+
+// Does what would have happened without us.
+inline void pass_on_sigbus(int number, siginfo_t* info, void* context) noexcept {
+  if ((sigbus_before.sa_flags & SA_SIGINFO) != 0) {
+    sigbus_before.sa_sigaction(number, info, context);
+  } else if (sigbus_before.sa_handler != SIG_DFL && sigbus_before.sa_handler != SIG_IGN) {
+    sigbus_before.sa_handler(number);
+  } else if (sigbus_before.sa_handler == SIG_DFL || info->si_code > 0) {  // a fault can't be ignored
+    std::signal(number, SIG_DFL);
+    std::raise(number);  // comes as soon as this handler has returned
+  }
+}
+
+inline void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
+  const int error = errno;
+  if (info->si_code != BUS_ADRERR || !replace_page(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
+    pass_on_sigbus(number, info, context);
+  }
+  errno = error;
+}
+
+inline bool install_sigbus_handler() noexcept {
+  system_page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  struct sigaction ours = {};
+  ours.sa_sigaction = &on_sigbus;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+  ::sigemptyset(&ours.sa_mask);
+  // Asked for first: from the moment that ours is there, it may need the one before.
+  return ::sigaction(SIGBUS, nullptr, &sigbus_before) == 0 && ::sigaction(SIGBUS, &ours, nullptr) == 0;
+}
+
+// Keeps one mapped range in the table for as long as it lives.
+class Guard {
+ public:
+  Guard() = default;
+  Guard(const void* begin, std::uint64_t bytes, bool writable) noexcept {
+#ifndef FRAMEBUS_NO_SIGBUS_HANDLER
+    static const bool installed = install_sigbus_handler();
+    if (!installed) return;
+    const auto first = reinterpret_cast<std::uintptr_t>(begin);
+    for (GuardedRange& range : guarded_ranges) {
+      std::uintptr_t free = 0;
+      if (!range.begin.compare_exchange_strong(free, 1)) continue;
+      range.broken.store(false, std::memory_order_relaxed);  // relaxed, all three: the last store releases them
+      range.writable.store(writable, std::memory_order_relaxed);
+      range.end.store(first + bytes, std::memory_order_relaxed);
+      range.begin.store(first, std::memory_order_release);
+      range_ = &range;
+      return;
+    }
+#endif
+  }
+  Guard(Guard&& other) noexcept : range_(std::exchange(other.range_, nullptr)) {}
+  Guard& operator=(Guard&& other) noexcept {
+    std::swap(range_, other.range_);
+    return *this;
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  ~Guard() {
+    if (range_ != nullptr) range_->begin.store(0, std::memory_order_release);
+  }
+
+  // Has anything of the range been replaced by zeros? Acquire: pairs with replace_page(), also in another thread.
+  [[nodiscard]] bool is_broken() const noexcept {
+    return range_ != nullptr && range_->broken.load(std::memory_order_acquire);
+  }
+
+ private:
+  GuardedRange* range_ = nullptr;
+};
+
+}  // namespace framebus::os

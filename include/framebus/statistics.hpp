@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one end of a channel has done so far. What does not apply to an end is 0.
+#pragma once
+
+#include <cstdint>
+
+namespace framebus {
+
+struct Statistics {
+  std::uint64_t frames = 0;        // sent or fetched
+  std::uint64_t bytes = 0;         // of the arrays of those frames
+  std::uint64_t dropped = 0;       // given up although a subscriber wanted every frame
+  std::uint64_t missed = 0;        // skipped by this subscriber because a newer one was there
+  std::uint64_t pending = 0;       // published and not yet looked at by this subscriber
+  std::uint64_t memory_bytes = 0;  // shared memory of the frames
+  std::uint32_t held = 0;          // frames held now, by this subscriber or by all
+  std::uint32_t subscribers = 0;   // of the channel, now
+  std::uint32_t slots = 0;         // frames the channel has room for
+  std::uint32_t generation = 0;    // how many times it has been laid out
+  double rate_hz = 0;              // of late
+  double latency_p50_s = 0;        // over the last 512 frames, see Meter
+  double latency_p99_s = 0;
+};
+
+}  // namespace framebus

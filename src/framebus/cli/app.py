@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the subcommands together."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+import framebus
+from framebus.cli import channels, demo
+
+app = App(
+    name="framebus",
+    help="Hands image frames from one program to others on the same machine, through named shared memory.",
+    version=framebus.__version__,
+)
+app.command(demo.demo, name="demo")
+app.command(channels.list_channels, name="list")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both ends of a channel have in common: a name, a life, statistics, and how they travel to another process.
+
+When the program ends, the ends that it left open are closed, so that the other programs see an end and not a death, and
+the last one out removes the files. Programs that end by a signal or os._exit() skip this; then the kernel tells that
+they are gone, and the next participant cleans up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from framebus import _core
+from framebus.statistics import Statistics
+
+Native = TypeVar("Native", bound=_core.Publisher | _core.Subscriber)
+Self = TypeVar("Self", bound="End[Any]")
+
+
+class End(Generic[Native]):
+    """Base of Publisher and Subscriber; not for users."""
+
+    def __init__(self, name: str, native: Native, options: dict[str, Any]) -> None:
+        self._name = name
+        self._native = native
+        self._options = options
+        _open.add(self)
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._native.is_closed()
+
+    def statistics(self) -> Statistics:
+        """Returns counts and figures; also after close()."""
+        return Statistics(**self._native.statistics())
+
+    def close(self) -> None:
+        """Leaves the channel. May be repeated."""
+        self._native.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._name!r}{' closed' if self.closed else ''}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A name and options: the other process opens an end of its own."""
+        return _reopen, (type(self), self._name, self._options)
+
+
+def check_range(name: str, value: int, least: int, most: int) -> None:
+    """Raises TypeError or ValueError, with the range, unless `value` is an int from `least` to `most`."""
+    if not isinstance(value, int):
+        raise TypeError(f"{name} must be an int from {least} to {most}, got {value!r} ({type(value).__name__})")
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be {least} to {most}, got {value}")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises ValueError, with the choices, unless `value` is one of them."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+_open: weakref.WeakSet[End[Any]] = weakref.WeakSet()
+
+
+def _reopen(end: type[End[Any]], name: str, options: dict[str, Any]) -> End[Any]:
+    return end(name, **options)
+
+
+@atexit.register
+def _close_all() -> None:
+    for end in list(_open):
+        end.close()

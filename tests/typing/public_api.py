@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The public API as a type checker sees it. Nobody runs this: `mypy --strict` passing over it is the test.
+
+Where a line must not pass, it is marked as ignored with its error; a mark that is not needed is an error itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import assert_type
+
+import framebus
+
+
+def publish(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint16], on_full: Literal["drop", "block"]) -> None:
+    with framebus.Publisher("camera0") as publisher:
+        assert_type(publisher, framebus.Publisher)
+        assert_type(publisher.send(image), int)
+        assert_type(publisher.send({"color": image, "depth": depth}, meta={"exposure_us": 900}), int)
+        assert_type(publisher.send(b"bytes", pixel_format="Mono8", timeout=0.5), int)
+        assert_type(publisher.send(memoryview(b"bytes"), timestamp_ns=1, wall_time_ns=2), int)
+        assert_type(publisher.statistics(), framebus.Statistics)
+        assert_type(publisher.name, str)
+        assert_type(publisher.closed, bool)
+    framebus.Publisher("camera0", slots=8, max_bytes=None, mode=0o600, on_full=on_full).close()
+    framebus.Publisher(1)  # type: ignore[arg-type]
+    framebus.Publisher("camera0", 8)  # type: ignore[call-arg]
+    framebus.Publisher("camera0", on_full="wait")  # type: ignore[arg-type]
+    publisher.send(image, timeout="soon")  # type: ignore[arg-type]
+
+
+def lend(publisher: framebus.Publisher) -> None:
+    with publisher.loan((1080, 1920, 3), "uint8", meta={"gain": 1}, pixel_format="BGR8", timeout=1.0) as loan:
+        assert_type(loan, framebus.Loan)
+        assert_type(loan.array, npt.NDArray[Any])
+        assert_type(loan.arrays, dict[str, npt.NDArray[Any]])
+        loan.meta = {"gain": 2}
+        loan.pixel_format = "RGB8"
+    with publisher.loan({"color": ((480, 640, 3), "uint8"), "depth": ((480, 640), np.dtype(np.uint16))}) as loan:
+        assert_type(loan, framebus.Loan)
+
+
+def fetch(wait: Literal["park", "spin", "adaptive"]) -> None:
+    with framebus.Subscriber("camera0", every=True, hold=4, history=2, connect_timeout=1.0, wait=wait) as subscriber:
+        assert_type(subscriber, framebus.Subscriber)
+        assert_type(subscriber.recv(), framebus.Frame)
+        assert_type(subscriber.recv(timeout=1.0), framebus.Frame)
+        assert_type(subscriber.recv(None), framebus.Frame)
+        assert_type(subscriber.try_recv(), framebus.Frame | None)
+        assert_type(subscriber.fileno(), int)
+        assert_type(subscriber.statistics(), framebus.Statistics)
+        assert_type(subscriber.name, str)
+        assert_type(subscriber.closed, bool)
+        for frame in subscriber:
+            assert_type(frame, framebus.Frame)
+    print(subscriber.try_recv().array)  # type: ignore[union-attr]
+    framebus.Subscriber("camera0", wait="sleep")  # type: ignore[arg-type]
+
+
+async def fetch_async(subscriber: framebus.Subscriber) -> None:
+    async for frame in subscriber:
+        assert_type(frame, framebus.Frame)
+
+
+def look(frame: framebus.Frame) -> None:
+    assert_type(frame.array, npt.NDArray[Any])
+    assert_type(frame.arrays["depth"], npt.NDArray[Any])
+    assert_type(frame.seq, int)
+    assert_type(frame.timestamp_ns, int)
+    assert_type(frame.wall_time_ns, int)
+    assert_type(frame.meta, dict[str, Any])
+    assert_type(frame.pixel_format, str | None)
+    assert_type(frame.copy(), framebus.Frame)
+    tensor: npt.NDArray[Any] = np.from_dlpack(frame)
+    array: npt.NDArray[Any] = np.asarray(frame)
+    print(tensor, array)
+    with frame as same:
+        assert_type(same, framebus.Frame)
+    frame.release()
+
+
+def ask(statistics: framebus.Statistics) -> None:
+    assert_type(statistics.frames, int)
+    assert_type(statistics.bytes, int)
+    assert_type(statistics.dropped, int)
+    assert_type(statistics.missed, int)
+    assert_type(statistics.held, int)
+    assert_type(statistics.subscribers, int)
+    assert_type(statistics.pending, int)
+    assert_type(statistics.slots, int)
+    assert_type(statistics.generation, int)
+    assert_type(statistics.memory_bytes, int)
+    statistics.frames = 5  # type: ignore[misc]
+
+
+def list_all() -> None:
+    for channel in framebus.channels():
+        assert_type(channel, framebus.ChannelInfo)
+        assert_type(channel.name, str)
+        assert_type(channel.alive, bool)
+        assert_type(channel.publisher, framebus.Participant | None)
+        assert_type(channel.subscribers, tuple[framebus.Participant, ...])
+        assert_type(channel.arrays, tuple[framebus.ArrayInfo, ...])
+        assert_type(channel.shape, tuple[int, ...] | None)
+        assert_type(channel.pixel_format, str | None)
+        assert_type(channel.seq, int)
+        for participant in channel.subscribers:
+            assert_type(participant.pid, int)
+            assert_type(participant.command, str)
+
+
+def catch() -> None:
+    try:
+        framebus.Subscriber("camera0").recv(1.0)
+    except (framebus.ChannelNotFound, framebus.PublisherDied) as error:
+        assert_type(error, framebus.ChannelNotFound | framebus.PublisherDied)
+    except framebus.Timeout as error:
+        as_timeout: TimeoutError = error
+        print(as_timeout)
+    except framebus.Error as error:
+        as_exception: Exception = error
+        print(as_exception)

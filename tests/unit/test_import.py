@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`import framebus` brings numpy and the standard library along, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+SHOW_MODULES = """
+import json, sys
+import numpy
+before = set(sys.modules)
+import framebus
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def in_fresh_interpreter(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+def test_import_loads_only_numpy_and_the_standard_library() -> None:
+    loaded = {name.partition(".")[0] for name in json.loads(in_fresh_interpreter(SHOW_MODULES))}
+    assert "framebus" in loaded
+    assert loaded - {"framebus", "numpy"} <= set(sys.stdlib_module_names)
+
+
+def test_import_opens_nothing_and_starts_nothing() -> None:
+    code = "import framebus, threading, os; print(threading.active_count(), len(os.listdir('/proc/self/task')))"
+    alone = "import numpy, threading, os; print(threading.active_count(), len(os.listdir('/proc/self/task')))"
+    assert in_fresh_interpreter(code) == in_fresh_interpreter(alone)
+
+
+def test_public_names_are_those_of_the_design_and_say_where_they_are_from() -> None:
+    import framebus
+
+    names = {
+        "Publisher", "Subscriber", "Frame", "Loan", "Statistics", "ChannelInfo", "Participant", "ArrayInfo", "channels",
+        "Error", "ChannelNotFound", "ChannelInUse", "ChannelClosed", "PublisherDied", "Timeout", "ChannelFull",
+        "TooManyHeld", "FrameTooLarge", "LayoutMismatch", "CorruptChannel", "EndpointError", "InvalidName", "LoanEnded",
+    }  # fmt: skip
+    assert names <= set(dir(framebus))
+    for name in names:
+        assert getattr(framebus, name).__module__.startswith("framebus"), name
+        assert "_core" not in getattr(framebus, name).__module__, name
+        assert getattr(framebus, name).__doc__, name
+
+
+def test_errors_have_one_base_and_the_bases_python_programs_expect() -> None:
+    import framebus
+
+    bases = {
+        "ChannelNotFound": LookupError, "Timeout": TimeoutError, "ChannelFull": framebus.Timeout,
+        "InvalidName": ValueError, "LoanEnded": ValueError, "ChannelInUse": framebus.Error,
+        "ChannelClosed": framebus.Error, "PublisherDied": framebus.Error, "TooManyHeld": framebus.Error,
+        "FrameTooLarge": framebus.Error, "LayoutMismatch": framebus.Error, "CorruptChannel": framebus.Error,
+        "EndpointError": framebus.Error,
+    }  # fmt: skip
+    for name, base in bases.items():
+        assert issubclass(getattr(framebus, name), (base,)), name
+        assert issubclass(getattr(framebus, name), framebus.Error), name
