@@ -25,12 +25,6 @@ inline std::int64_t timeout_ns(std::optional<double> seconds, const char* name =
   return *seconds > 9e9 ? -1 : static_cast<std::int64_t>(*seconds * 1e9);
 }
 
-// Runs Python's signal handlers between two slices of a wait; throws what they raise (KeyboardInterrupt).
-inline void check_signals() {
-  const nb::gil_scoped_acquire acquire;
-  if (PyErr_CheckSignals() != 0) throw nb::python_error();
-}
-
 // For framebus.Statistics, which has the same fields.
 inline nb::dict to_dict(const framebus::Statistics& s) {
   nb::dict d;
@@ -55,5 +49,6 @@ void bind_errors(nb::module_& m);
 void bind_publisher(nb::module_& m);
 void bind_subscriber(nb::module_& m);
 void bind_inspect(nb::module_& m);
+void bind_doctor(nb::module_& m);
 
 }  // namespace framebus_python

@@ -3,6 +3,7 @@
 // nothing. Users import framebus, never this.
 #define FRAMEBUS_IMPORTS_NUMPY
 #include "convert.hpp"
+#include "long_call.hpp"
 #include "numpy_api.hpp"
 
 namespace {
@@ -17,9 +18,13 @@ int import_numpy() {
 NB_MODULE(_core, m) {
   if (import_numpy() != 0) throw nanobind::python_error();
   m.doc() = "The native core of framebus. Private: import framebus instead.";
+  nanobind::set_leak_warnings(false);  // a daemon thread that lives to the end keeps what it refers to
   m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
+  m.def("end_long_calls", &framebus_python::end_long_calls,
+        "At exit, after all ends are closed: waits until no other thread is inside a call that released the GIL.");
   framebus_python::bind_errors(m);
   framebus_python::bind_publisher(m);
   framebus_python::bind_subscriber(m);
   framebus_python::bind_inspect(m);
+  framebus_python::bind_doctor(m);
 }

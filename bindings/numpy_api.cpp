@@ -7,6 +7,8 @@
 #include <cstring>
 #include <string>
 
+#include "long_call.hpp"
+
 namespace framebus_python {
 
 using framebus::ArrayInfo;
@@ -142,7 +144,7 @@ void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
   if (PyArray_IS_C_CONTIGUOUS(array)) {
     const void* from = PyArray_DATA(array);
     if (info.bytes > kLongCopy) {
-      const nb::gil_scoped_release release;
+      const LongCall call;
       std::memcpy(data, from, info.bytes);
     } else {
       std::memcpy(data, from, info.bytes);

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "convert.hpp"
+#include "long_call.hpp"
 #include "numpy_api.hpp"
 
 namespace framebus_python {
@@ -77,7 +78,7 @@ class PyLoan {
     const bool copy = end() || escaped;
     loan_->set_pixel_format(pixel_format);
     const std::string_view text = bytes_view(meta);
-    const nb::gil_scoped_release release;
+    const LongCall call;
     return copy ? loan_->commit_copy(text, check_signals) : loan_->commit(text, check_signals);
   }
 
@@ -139,7 +140,7 @@ class PyPublisher {
   }
 
   void close() {
-    const nb::gil_scoped_release release;
+    const LongCall call;
     publisher_.close();
   }
   bool is_closed() const { return publisher_.is_closed(); }
@@ -181,12 +182,12 @@ class PyPublisher {
 
   Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
     if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
-    const nb::gil_scoped_release release;
+    const LongCall call;
     return publisher_.loan(d, meta_bytes, timeout, check_signals);
   }
 
   static std::uint64_t commit(Loan& loan, std::string_view meta) {
-    const nb::gil_scoped_release release;
+    const LongCall call;
     return loan.commit(meta, check_signals);
   }
 

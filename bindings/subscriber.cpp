@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "convert.hpp"
+#include "long_call.hpp"
 #include "numpy_api.hpp"
 
 namespace framebus_python {
@@ -73,7 +74,7 @@ class PySubscriber {
                                               policy(wait),
                                               reconnect,
                                               observer};
-    const nb::gil_scoped_release release;
+    const LongCall call;
     subscriber_ = std::make_unique<Subscriber>(name, options, check_signals);
   }
 
@@ -86,12 +87,12 @@ class PySubscriber {
   FrameView recv(std::optional<double> timeout) {
     const std::int64_t limit = timeout_ns(timeout);
     if (auto frame = subscriber_->try_recv()) return FrameView(std::move(*frame));
-    const nb::gil_scoped_release release;
+    const LongCall call;
     return FrameView(subscriber_->recv(limit, check_signals));
   }
 
   std::optional<FrameView> next() {
-    const nb::gil_scoped_release release;
+    const LongCall call;
     auto frame = subscriber_->next(check_signals);
     if (!frame) return std::nullopt;
     return FrameView(std::move(*frame));
@@ -100,7 +101,7 @@ class PySubscriber {
   bool is_ended() const { return subscriber_->is_ended(); }
   int fileno() { return subscriber_->fileno(); }
   void close() {
-    const nb::gil_scoped_release release;
+    const LongCall call;
     subscriber_->close();
   }
   bool is_closed() const { return subscriber_->is_closed(); }

@@ -160,13 +160,24 @@ class Fetcher {
     }
   }
 
-  // History is what is still there, and what is gone before we came counts neither as missed nor as dropped.
+  // History is the frames up to the newest that are still there without a gap; what is gone before we came counts
+  // neither as missed nor as dropped. Older frames that somebody happens to hold are not part of it.
   void skip_what_is_gone(std::uint64_t newest) {
     if (newest == 0 || block().generation.load() == 0) return;
+    session_->line().cursor.store(cursor_);  // before looking: claims that begin from now on leave these frames alone
     map_current();
-    const SlotReader reader(session_->line(), store_->table());
-    const std::uint64_t oldest = reader.oldest_after(cursor_, newest, false);
-    if (oldest != 0) cursor_ = frame_seq(oldest) - 1;
+    std::uint64_t first = newest + 1;
+    while (first > cursor_ + 1 && is_there(first - 1)) --first;
+    cursor_ = first - 1;
+  }
+
+  [[nodiscard]] bool is_there(std::uint64_t seq) const {
+    const SlotTable& table = store_->table();
+    const std::uint64_t word = SlotReader(session_->line(), table).find(seq);
+    const std::uint32_t slot = frame_slot(word);
+    // Acquire, but only a look: what is taken after it counts as dropped.
+    return word != 0 && slot < table.slot_count &&
+           table.slots[slot].word.load(std::memory_order_acquire) == slot_word(seq);
   }
 
   [[noreturn]] void corrupt(const std::string& what) const {

@@ -146,6 +146,17 @@ inline bool remove_if_abandoned(const std::string& name) {
   return true;
 }
 
+// Says that the channel has a publisher, and who. A channel gets its name after this, or is being taken over, which its
+// state tells: no subscriber comes in between and takes the old publisher's epoch for the new one's.
+inline void open_channel(ControlBlock& block) {
+  os::write_identity(block.publisher);
+  block.space_wanted.store(0);  // a predecessor may have died waiting
+  block.publisher_epoch.store(block.publisher_epoch.load() + 1);
+  FRAMEBUS_STEP("open:epoch_moved");
+  block.state.store(kStateOpen);
+  FRAMEBUS_STEP("open:state");
+}
+
 // Becomes the publisher of a name: makes the control block or takes it over. Fails with channel_in_use. One that is
 // broken, or of another layout, is replaced where nobody is left in it.
 inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
@@ -161,6 +172,7 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     if (control == nullptr) {
       control = make_control(name, mode);
       os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
+      open_channel(control->block());
       FRAMEBUS_STEP("publisher:made");
       if (os::link_name(control->file(), control->path())) return control;
       continue;  // somebody was faster
@@ -173,8 +185,10 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
       if (!is_current(*control)) continue;
+      control->block().state.store(kStateNew);
       FRAMEBUS_STEP("publisher:took_over");
       remove_stores(name, control->block().generation.load());
+      open_channel(control->block());
       return control;
     }
     if (is_being_removed(*control) || !is_current(*control)) continue;

@@ -46,14 +46,7 @@ class PublisherCore {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
       : options_(options), control_(join_as_publisher(name, options.mode)) {
-    ControlBlock& block = control_->block();
-    os::write_identity(block.publisher);
-    block.space_wanted.store(0);  // a predecessor may have died waiting
-    block.publisher_epoch.store(block.publisher_epoch.load() + 1);
-    FRAMEBUS_STEP("open:epoch_moved");
-    block.state.store(kStateOpen);
-    FRAMEBUS_STEP("open:state");
-    announce(block);
+    announce(control_->block());
   }
   PublisherCore(const PublisherCore&) = delete;
   PublisherCore& operator=(const PublisherCore&) = delete;

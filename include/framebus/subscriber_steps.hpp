@@ -22,8 +22,9 @@ inline bool Subscriber::attach() {
   auto seat = join_as_reader(name_);
   if (!seat) return false;
   const ControlBlock& block = seat->control->block();
-  const bool left_a_frame = block.state.load() == kStateOpen && block.head.load() != 0;
-  if (!is_publisher_alive(*seat->control) && !left_a_frame) {
+  const std::uint32_t state = block.state.load();
+  const bool left_a_frame = state != kStateClosed && block.head.load() != 0;
+  if (is_publisher_alive(*seat->control) ? state != kStateOpen : !left_a_frame) {
     leave(*seat->control, reader_byte(seat->index));
     return false;
   }

@@ -7,6 +7,11 @@ import numpy.typing
 
 LAYOUT_VERSION: int = 1
 
+def end_long_calls() -> None:
+    """
+    At exit, after all ends are closed: waits until no other thread is inside a call that released the GIL.
+    """
+
 class Memory:
     """Owns a loan's slot for the arrays made from it."""
 
@@ -103,3 +108,11 @@ def channel_names() -> list[str]:
 
 def inspect(name: str) -> dict[str, Any] | None:
     """What is going on in a channel, None where there is none."""
+
+def examine() -> list[dict[str, Any]]:
+    """What is wrong among the files of all channels, at this moment."""
+
+def clean_channel(channel: str) -> list[str]:
+    """
+    Removes every file of the channel that only the dead have used; returns the paths.
+    """

@@ -88,3 +88,4 @@ def _reopen(end: type[End[Any]], name: str, options: dict[str, Any]) -> End[Any]
 def _close_all() -> None:
     for end in list(_open):
         end.close()
+    _core.end_long_calls()  # threads inside recv() and the like come out of it before the interpreter goes

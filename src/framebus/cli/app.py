@@ -6,7 +6,7 @@ from __future__ import annotations
 from cyclopts import App
 
 import framebus
-from framebus.cli import channels, demo
+from framebus.cli import channels, demo, doctor
 
 app = App(
     name="framebus",
@@ -15,3 +15,4 @@ app = App(
 )
 app.command(demo.demo, name="demo")
 app.command(channels.list_channels, name="list")
+app.command(doctor.doctor, name="doctor")

@@ -81,7 +81,11 @@ inline bool install_sigbus_handler() noexcept {
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&ours.sa_mask);
   // Asked for first: from the moment that ours is there, it may need the one before.
-  return ::sigaction(SIGBUS, nullptr, &sigbus_before) == 0 && ::sigaction(SIGBUS, &ours, nullptr) == 0;
+  struct sigaction before = {};
+  if (::sigaction(SIGBUS, nullptr, &before) != 0) return false;
+  if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction == &on_sigbus) return true;
+  sigbus_before = before;
+  return ::sigaction(SIGBUS, &ours, nullptr) == 0;
 }
 
 // Keeps one mapped range in the table for as long as it lives.

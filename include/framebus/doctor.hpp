@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looking for what is wrong among the files of all channels: left by the dead, or not ours.
+//
+// Promise: looking takes no lock, maps nothing and changes nothing. A participant that is just leaving has dropped its
+// lock but not yet removed the files, so what is found must be found a second time before anybody relies on it.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cleanup.hpp"
+
+namespace framebus {
+
+enum class Ailment : std::uint8_t { stale_channel, orphaned_store, foreign_file };
+
+struct Finding {
+  Ailment ailment = Ailment::foreign_file;
+  std::string path, channel, why;
+  std::uint64_t bytes = 0;  // that removing it would free
+  std::uint64_t inode = 0;
+  std::uint32_t owner = 0;
+  bool dead = false;  // nobody can use it any more: clean_channel() would remove it
+};
+
+// The first page of a control block, copied. The rest of it is of no interest here.
+struct ControlPage {
+  alignas(8) std::byte bytes[512] = {};
+  template <class T>
+  [[nodiscard]] T at(std::size_t offset) const {
+    T value;
+    std::memcpy(&value, bytes + offset, sizeof value);
+    return value;
+  }
+};
+
+inline ControlPage page_of(const os::File& control) {
+  ControlPage page;
+  if (::pread(control.fd(), page.bytes, sizeof page.bytes, 0) < 0) fail_errno("cannot read a control block");
+  return page;
+}
+
+// Why the file is no control block that this release can use, nothing where it is one.
+inline std::optional<std::string> reason_to_refuse(const os::File& file, const std::string& path) {
+  try {
+    check_control(file, path);
+  } catch (const Error& error) {
+    if (error.code() != Errc::corrupt_channel && error.code() != Errc::layout_mismatch) throw;
+    const std::string text = std::string(error.what()).substr(path.size() + 2);  // what follows "PATH: "
+    return text.substr(0, text.find(';'));
+  }
+  return std::nullopt;
+}
+
+inline std::string reason_to_call_it_stale(const ControlPage& page) {
+  const auto who = page.at<Identity>(offsetof(ControlBlock, publisher));
+  if (who.pid == 0) return "it never had a publisher, and no live subscriber";
+  const bool closed = page.at<std::uint32_t>(offsetof(ControlBlock, state)) == kStateClosed;
+  return "no live publisher (process " + std::to_string(who.pid) + ", " + command_of(who) +
+         (closed ? ", has closed it" : ", died") + ") and no live subscriber";
+}
+
+inline std::optional<Finding> examine_control(const os::File& file, Finding finding) {
+  const bool in_use = os::is_locked(file, 0, 0);
+  finding.dead = !in_use && may_remove(finding.owner);
+  if (const auto reason = reason_to_refuse(file, finding.path)) {
+    finding.why = *reason + (in_use ? "; in use" : "");
+    return finding;
+  }
+  if (in_use) return std::nullopt;
+  finding.ailment = Ailment::stale_channel;
+  finding.why = reason_to_call_it_stale(page_of(file));
+  for (const std::string& store :
+       os::names_in(kDirectory, std::string(kFilePrefix) + finding.channel + kGenerationMark)) {
+    finding.bytes += os::allocated_bytes(std::string(kDirectory) + "/" + store);
+  }
+  return finding;
+}
+
+// With its control block at hand: does anybody come to this store any more? Nothing where it may be so.
+inline std::optional<std::string> reason_to_call_it_orphaned(const os::File& control, std::uint32_t generation) {
+  if (!os::is_locked(control, 0, 0)) return std::nullopt;  // part of a stale channel, which is a finding of its own
+  const auto current = page_of(control).at<std::uint32_t>(offsetof(ControlBlock, generation));
+  const bool passed = generation < current;
+  // A later one may be a publisher's that is about to move there.
+  if (!passed && (generation == current || os::is_locked(control, kPublisherByte))) return std::nullopt;
+  return "generation " + std::to_string(generation) + " of a channel that is at generation " + std::to_string(current) +
+         (passed ? "" : " and has no live publisher");
+}
+
+inline std::optional<Finding> examine_store(const os::File& file, Finding finding, std::uint32_t generation) {
+  if (!is_store(file)) {
+    finding.why = "has the name of a frame store, but is none";
+    return finding;
+  }
+  const std::string control_name = control_path(finding.channel);
+  finding.ailment = Ailment::orphaned_store;
+  finding.dead = may_remove(finding.owner);
+  if (!os::exists(control_name)) {
+    if (!os::exists(finding.path)) return std::nullopt;  // the stores go first: the whole channel has just gone
+    finding.why = "a frame store without a channel, " + control_name + " is missing";
+    return finding;
+  }
+  try {
+    const os::File control = os::open_existing(control_name, false);
+    if (!control.is_open() || reason_to_refuse(control, control_name)) return std::nullopt;  // as the channel goes
+    const auto reason = reason_to_call_it_orphaned(control, generation);
+    if (!reason) return std::nullopt;
+    finding.why = *reason;
+    return finding;
+  } catch (const Error& error) {
+    if (error.code() == Errc::permission_denied || error.code() == Errc::corrupt_channel) return std::nullopt;
+    throw;  // those are findings about the control block
+  }
+}
+
+// What is wrong with one file; nothing where all is well or it has gone.
+inline std::optional<Finding> examine_file(const std::string& name) {
+  Finding finding;
+  finding.path = std::string(kDirectory) + "/" + name;
+  struct stat s{};
+  if (::lstat(finding.path.c_str(), &s) != 0) return std::nullopt;
+  const os::FileFacts facts = os::facts_of(s);
+  finding.bytes = facts.allocated_bytes;
+  finding.inode = facts.inode;
+  finding.owner = facts.owner;
+  const auto named = parse_file_name(name);
+  if (!named) {
+    finding.why = "framebus gives no file this name";
+    return finding;
+  }
+  finding.channel = named->channel;
+  if (!facts.regular) {
+    finding.why = "not a regular file";
+    return finding;
+  }
+  try {
+    const os::File file = os::open_existing(finding.path, false);
+    if (!file.is_open()) return std::nullopt;
+    return named->generation == 0 ? examine_control(file, finding) : examine_store(file, finding, named->generation);
+  } catch (const Error& error) {
+    if (error.code() != Errc::permission_denied || facts.owner == ::geteuid()) throw;
+    char mode[8];
+    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(facts.mode));
+    finding.why = std::string("closed to user ") + std::to_string(::geteuid()) + ": mode " + mode;
+    return finding;
+  }
+}
+
+// Everything that is wrong, by path.
+inline std::vector<Finding> examine() {
+  const os::File directory(::open(kDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open()) fail_errno(std::string("cannot look into ") + kDirectory);
+  std::vector<std::string> names = os::names_in(kDirectory, kFilePrefix);
+  std::sort(names.begin(), names.end());
+  std::vector<Finding> findings;
+  for (const std::string& name : names) {
+    if (auto finding = examine_file(name)) findings.push_back(std::move(*finding));
+  }
+  return findings;
+}
+
+}  // namespace framebus
