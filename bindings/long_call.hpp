@@ -1,24 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that let other Python threads run: they wait, copy or grow.
 //
-// Promise: when the interpreter ends while another thread is inside such a call, that thread comes out of it with an
-// error before the interpreter is gone. Without this, CPython would end the thread inside C++, and the process would
-// abort. At exit, src/framebus/end.py closes all ends, calls end_long_calls(), and waits there until the last one has
-// come out.
+// Promise: when the interpreter ends while a daemon thread is inside such a call, that thread stops there for good,
+// quietly. Without this, CPython would end the thread when it asks for the GIL, in the middle of C++, and the process
+// would abort. At exit, src/framebus/end.py calls begin_exit(), closes all ends, which wakes everybody who waits, and
+// calls end_long_calls(), which waits until each such thread has either stopped or got the GIL.
 #pragma once
 
 #include <nanobind/nanobind.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <framebus/error.hpp>
 #include <framebus/os/os.hpp>
+#include <thread>
 
 namespace framebus_python {
 
 namespace nb = nanobind;
 
-inline std::atomic<int> long_calls{0};       // threads inside a LongCall
-inline std::atomic<bool> is_exiting{false};  // set once, by end_long_calls()
+inline std::atomic<int> long_calls{0};               // threads inside a LongCall that have not stopped
+inline std::atomic<std::thread::id> exiting_thread;  // who ends the interpreter; nobody before begin_exit()
+
+// Does another thread end the interpreter?
+inline bool must_stop() noexcept {
+  const std::thread::id exiting = exiting_thread.load();
+  return exiting != std::thread::id() && exiting != std::this_thread::get_id();
+}
+
+inline void stop_if_exiting() noexcept {
+  if (!must_stop()) return;
+  long_calls.fetch_sub(1);
+  for (;;) ::pause();
+}
 
 // Releases the GIL as long as it lives.
 class LongCall {
@@ -26,6 +40,7 @@ class LongCall {
   LongCall() = default;
   LongCall(const LongCall&) = delete;
   LongCall& operator=(const LongCall&) = delete;
+  ~LongCall() { stop_if_exiting(); }
 
  private:
   struct Count {
@@ -33,19 +48,21 @@ class LongCall {
     ~Count() { long_calls.fetch_sub(1); }
   };
   Count count_;                      // ends last: while it counts, the interpreter waits
-  nb::gil_scoped_release released_;  // ends first: takes the GIL back
+  nb::gil_scoped_release released_;  // takes the GIL back
 };
 
 // Runs Python's signal handlers between two slices of a wait; throws what they raise (KeyboardInterrupt).
 inline void check_signals() {
-  if (is_exiting.load()) framebus::fail(framebus::Errc::channel_closed, "the program is ending");
+  // Out of the core, which lets go of what it has on the way, and no further than ~LongCall.
+  if (must_stop()) framebus::fail(framebus::Errc::channel_closed, "the program is ending");
   const nb::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
 
+inline void begin_exit() { exiting_thread.store(std::this_thread::get_id()); }
+
 // Waits, at most two seconds, until no thread is inside a LongCall any more.
 inline void end_long_calls() {
-  is_exiting.store(true);
   const std::int64_t deadline = framebus::os::monotonic_ns() + 2'000'000'000;
   const nb::gil_scoped_release release;
   while (long_calls.load() != 0 && framebus::os::monotonic_ns() < deadline) {

@@ -20,8 +20,9 @@ NB_MODULE(_core, m) {
   m.doc() = "The native core of framebus. Private: import framebus instead.";
   nanobind::set_leak_warnings(false);  // a daemon thread that lives to the end keeps what it refers to
   m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
+  m.def("begin_exit", &framebus_python::begin_exit, "At exit: other threads that wait in here stop for good.");
   m.def("end_long_calls", &framebus_python::end_long_calls,
-        "At exit, after all ends are closed: waits until no other thread is inside a call that released the GIL.");
+        "At exit, after all ends are closed: waits until they have.");
   framebus_python::bind_errors(m);
   framebus_python::bind_publisher(m);
   framebus_python::bind_subscriber(m);

@@ -7,10 +7,11 @@ import numpy.typing
 
 LAYOUT_VERSION: int = 1
 
+def begin_exit() -> None:
+    """At exit: other threads that wait in here stop for good."""
+
 def end_long_calls() -> None:
-    """
-    At exit, after all ends are closed: waits until no other thread is inside a call that released the GIL.
-    """
+    """At exit, after all ends are closed: waits until they have."""
 
 class Memory:
     """Owns a loan's slot for the arrays made from it."""

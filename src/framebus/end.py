@@ -86,6 +86,7 @@ def _reopen(end: type[End[Any]], name: str, options: dict[str, Any]) -> End[Any]
 
 @atexit.register
 def _close_all() -> None:
+    _core.begin_exit()
     for end in list(_open):
         end.close()
-    _core.end_long_calls()  # threads inside recv() and the like come out of it before the interpreter goes
+    _core.end_long_calls()  # daemon threads inside recv() and the like; see bindings/long_call.hpp

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,15 +40,19 @@ class Refused(Exception):
 
 
 class Program:
-    """One running program of `programs/`."""
+    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does."""
 
-    def __init__(self, script: str, **options: object) -> None:
+    def __init__(self, script: str, *, under: Sequence[str] = (), **options: object) -> None:
         self.script = script
         self._unread = b""
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-X", "faulthandler", PROGRAMS / f"{script}.py", json.dumps(options)],
+            [
+                *under,
+                *(sys.executable, "-W", "error", "-X", "faulthandler"),
+                *(str(PROGRAMS / f"{script}.py"), json.dumps(options)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
