@@ -6,7 +6,6 @@
 #include <cstring>
 #include <framebus/framebus.hpp>
 #include <framebus/inspect.hpp>
-#include <random>
 #include <thread>
 #include <vector>
 
@@ -14,12 +13,17 @@
 #include "vandal.hpp"
 
 using namespace framebus;
+using vandal::Vandal;
 
 namespace {
 
 std::string fresh_name() {
   static int count = 0;
   return "hostile." + std::to_string(::getpid()) + "." + std::to_string(++count);
+}
+
+bool files_are_gone(const std::string& name) {
+  return os::names_in(kDirectory, std::string(kFilePrefix) + name).empty();
 }
 
 std::uint64_t send(Publisher& publisher, std::uint64_t bytes, int value) {
@@ -29,22 +33,8 @@ std::uint64_t send(Publisher& publisher, std::uint64_t bytes, int value) {
   return loan.commit("{\"a\":1}");
 }
 
-// Calls f, for which a framebus::Error is as good as none; counts what came of it.
-struct Outcomes {
-  long good = 0;
-  long errors = 0;
-  template <class F>
-  void of(F&& f) {
-    try {
-      f();
-      ++good;
-    } catch (const Error&) {
-      ++errors;
-    }
-  }
-};
-
-int ends_with_signal(void (*program)()) {
+// The signal that ended a process which did this.
+int fatal_signal_of(void (*program)()) {
   const pid_t child = ::fork();
   if (child == 0) {
     program();
@@ -55,7 +45,7 @@ int ends_with_signal(void (*program)()) {
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-void truncated_while_mapped_is_an_error_at_both_ends() {
+void a_file_truncated_while_mapped_is_an_error_at_both_ends() {
   for (const bool control_block : {true, false}) {
     const std::string name = fresh_name();
     {
@@ -66,14 +56,14 @@ void truncated_while_mapped_is_an_error_at_both_ends() {
       const std::byte* bytes = held.data(0);
       send(publisher, 100'000, 8);
       CHECK(::truncate((control_block ? control_path(name) : store_path(name, 1)).c_str(), 0) == 0);
-      if (!control_block) CHECK(bytes[99'999] == std::byte{0});  // gone; but reading it is no signal
+      CHECK(bytes[99'999] == std::byte{static_cast<unsigned char>(control_block ? 7 : 0)});
       CHECK_FAILS(subscriber.recv(1'000'000'000), Errc::corrupt_channel);
       CHECK_FAILS(subscriber.try_recv(), Errc::corrupt_channel);
       if (!control_block) CHECK_FAILS(static_cast<void>(held.data(0)), Errc::corrupt_channel);
       CHECK_FAILS(send(publisher, 100'000, 9), Errc::corrupt_channel);
       CHECK_FAILS(send(publisher, 100'000, 9), Errc::corrupt_channel);
     }
-    CHECK(os::names_in(kDirectory, std::string(kFilePrefix) + name).empty());
+    CHECK(files_are_gone(name));
   }
 }
 
@@ -84,65 +74,75 @@ void what_is_left_of_a_truncated_store_stays_as_it_was() {
   send(publisher, 1 << 20, 7);
   const Frame held = subscriber.recv(0);
   const std::byte* bytes = held.data(0);
-  const std::uint64_t size = os::facts(os::open_existing(store_path(name, 1), false)).bytes;
-  const std::uint64_t slot = size - 8 * ((1 << 20) + 2 * kPage);  // where the first of the eight slots begins
-  CHECK(::truncate(store_path(name, 1).c_str(), static_cast<off_t>(slot + kPage)) == 0);
+  std::uintptr_t begin = 0;  // of the mapping that the frame is in
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes);
+  for (const auto& range : os::guarded_ranges) {
+    if (range.begin <= address && address < range.end) begin = range.begin;
+  }
+  CHECK(begin != 0);
+  CHECK(::truncate(store_path(name, 1).c_str(), static_cast<off_t>(address - begin + kPage)) == 0);
   CHECK(bytes[0] == std::byte{7} && bytes[kPage - 1] == std::byte{7});
-  CHECK(bytes[kPage] == std::byte{0});
+  CHECK(bytes[kPage] == std::byte{0} && bytes[(1 << 20) - 1] == std::byte{0});
   CHECK(bytes[0] == std::byte{7} && bytes[kPage - 1] == std::byte{7});
 }
 
-volatile std::sig_atomic_t handled = 0;
+volatile int touched = 0;
 
-// Makes a mapping of our own kind and one that framebus knows nothing of, and touches the second after truncation.
+// Makes a mapping of the guarded kind and one that framebus knows nothing of, and touches the second after truncation.
 void touch_a_foreign_mapping() {
   const os::Mapping ours(os::make_nameless(kDirectory, kPage, 0600), kPage, true);
   const os::File file = os::make_nameless(kDirectory, kPage, 0600);
-  auto* foreign = static_cast<char*>(::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, file.fd(), 0));
-  if (::ftruncate(file.fd(), 0) == 0) handled = handled + *static_cast<volatile char*>(foreign);
+  const auto* foreign = static_cast<volatile char*>(::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, file.fd(), 0));
+  if (::ftruncate(file.fd(), 0) == 0) touched = *foreign;
 }
 
 void a_bus_error_elsewhere_goes_to_who_was_there_before() {
-  CHECK(ends_with_signal([] {
+  CHECK(fatal_signal_of([] {
           std::signal(SIGBUS, SIG_DFL);
           os::install_sigbus_handler();
           touch_a_foreign_mapping();
         }) == SIGBUS);
-  CHECK(ends_with_signal([] {
-          std::signal(SIGBUS, [](int) { ::_exit(0); });
+  CHECK(fatal_signal_of([] {
+          std::signal(SIGBUS, [](int) { ::raise(SIGKILL); });
           os::install_sigbus_handler();
           touch_a_foreign_mapping();
-          std::abort();  // not reached
-        }) == 0);
-  CHECK(ends_with_signal([] {
+        }) == SIGKILL);
+  CHECK(fatal_signal_of([] {
           std::signal(SIGBUS, SIG_DFL);
           os::install_sigbus_handler();
-          std::raise(SIGBUS);
+          ::raise(SIGBUS);
         }) == SIGBUS);
 }
 
-void a_generation_that_never_comes_to_rest_ends_the_fetch() {
+void a_channel_that_never_comes_to_rest_ends_the_fetch() {
   const std::string name = fresh_name();
   Publisher publisher(name);
   send(publisher, 100, 1);
   Subscriber subscriber(name, {.every = true, .history = 1});
-  ControlBlock& block = Vandal(name).control();
+  const Vandal vandal(name, 1);
+  ControlBlock& block = vandal.control();
   std::atomic<bool> stop{false};
-  std::thread flapper([&] {
+  std::thread restless([&] {
     for (std::uint32_t i = 0; !stop; ++i) {
       block.generation.store(i % 2 == 0 ? 1000 : 2000);
       block.head.store(frame_word(10'000 + i, i % 3));
     }
   });
-  CHECK_FAILS(for (int i = 0; i < 1000; ++i) subscriber.try_recv(), Errc::corrupt_channel);
+  while (block.generation.load() == 1) cpu_relax();
+  CHECK_FAILS(
+      {
+        for (int i = 0; i < 1000; ++i) subscriber.try_recv();
+      },
+      Errc::corrupt_channel);
   stop = true;
-  flapper.join();
+  restless.join();
 }
 
-void readers_who_come_and_go_by_themselves_do_not_stop_a_publisher() {
+void readers_that_come_back_by_themselves_do_not_stop_a_publisher() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 2});
-  ControlBlock& block = Vandal(name).control();
+  const Vandal vandal(name, 1);
+  ControlBlock& block = vandal.control();
   std::atomic<bool> stop{false};
   std::thread ghost([&] {
     while (!stop) {
@@ -164,13 +164,22 @@ void a_lock_that_is_never_given_back_is_an_error() {
   CHECK_FAILS(Publisher second(name), Errc::timeout);
 }
 
-void an_impossible_head_is_not_taken_over() {
+void a_channel_with_an_impossible_head_is_replaced_when_nobody_is_in_it() {
   const std::string name = fresh_name();
-  auto observer = std::make_unique<Control>(name, make_control(name, 0600)->file().is_open() ? os::File() : os::File());
-  static_cast<void>(observer);
+  const auto abandoned = make_control(name, 0600);
+  abandoned->block().head.store(~std::uint64_t{0});
+  abandoned->block().state.store(kStateOpen);
+  CHECK(os::link_name(abandoned->file(), abandoned->path()));
+  {
+    const Subscriber attached(name);  // somebody may still hold the last frame, as far as this one knows
+    CHECK_FAILS(Publisher refused(name), Errc::corrupt_channel);
+    CHECK(is_current(*abandoned));
+  }
+  Publisher publisher(name);
+  CHECK(send(publisher, 10, 1) == 1);
 }
 
-void a_directory_in_the_place_of_the_next_store_is_gone_round() {
+void a_directory_in_the_place_of_the_next_store_is_passed_over() {
   const std::string name = fresh_name();
   Publisher publisher(name);
   Subscriber subscriber(name);
@@ -182,6 +191,119 @@ void a_directory_in_the_place_of_the_next_store_is_gone_round() {
   CHECK(::rmdir(store_path(name, 2).c_str()) == 0);
 }
 
+// What programs do all day. Each call may fail with a framebus::Error; nothing else may happen.
+class Traffic {
+ public:
+  Traffic(std::string name, std::uint64_t seed) : name_(std::move(name)), random_(seed) {}
+
+  void run(int rounds) {
+    for (int i = 0; i < rounds; ++i) {
+      attempt([&] { publish(); });
+      attempt([&] { receive(); });
+      if (i % 64 == 0) attempt([&] { static_cast<void>(inspect(name_)); });
+      if (subscriber_ != nullptr && random_() % 200 == 0) subscriber_.reset();
+      if (random_() % 100 == 0) held_.clear();
+    }
+  }
+  [[nodiscard]] long frames() const { return frames_; }
+  [[nodiscard]] long errors() const { return errors_; }
+
+ private:
+  template <class F>
+  void attempt(F&& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      ++errors_;
+      // Both start anew, as a program would that was told to.
+      held_.clear();
+      subscriber_.reset();
+      if (error.code() == Errc::corrupt_channel || publisher_ == nullptr) publisher_.reset();
+    }
+  }
+  void publish() {
+    if (publisher_ == nullptr) publisher_ = std::make_unique<Publisher>(name_);
+    send(*publisher_, random_() % 50 == 0 ? random_() % 100'000 : random_() % 5000, 1);
+    static_cast<void>(publisher_->statistics());
+  }
+  void receive() {
+    if (subscriber_ == nullptr) {
+      subscriber_ =
+          std::make_unique<Subscriber>(name_, SubscriberOptions{.every = random_() % 2 == 0,
+                                                                .hold = 1 + static_cast<std::uint32_t>(random_() % 4),
+                                                                .history = static_cast<std::uint32_t>(random_() % 3)});
+    }
+    if (auto frame = subscriber_->try_recv()) {
+      read_all(*frame);
+      if (random_() % 2 == 0) held_.push_back(std::move(*frame));
+    }
+    static_cast<void>(subscriber_->statistics());
+    subscriber_->recv(100'000);
+  }
+  void read_all(const Frame& frame) {
+    unsigned sum = 0;
+    for (std::uint32_t a = 0; a < frame.info().array_count; ++a) {
+      for (std::uint64_t i = 0; i < frame.info().arrays[a].bytes; ++i) sum += static_cast<unsigned>(frame.data(a)[i]);
+    }
+    for (const char c : frame.meta()) sum += static_cast<unsigned char>(c);
+    touched = static_cast<int>(sum % 2);
+    ++frames_;
+  }
+
+  std::string name_;
+  std::mt19937_64 random_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<Subscriber> subscriber_;
+  std::vector<Frame> held_;
+  long frames_ = 0, errors_ = 0;
+};
+
+void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t seed) {
+  const std::string name = fresh_name();
+  std::fprintf(stderr, "seed %lu: ", static_cast<unsigned long>(seed));
+  {
+    const auto keeps_it_there = std::make_unique<Publisher>(name);
+    keeps_it_there->close();
+  }
+  long frames = 0;
+  long errors = 0;
+  {
+    Publisher first(name);
+    send(first, 100, 1);
+    const auto stays =
+        std::make_unique<Subscriber>(name);  // so that the file with the vandal in it stays the channel's
+    first.close();
+    std::atomic<bool> stop{false};
+    std::thread thread([&] {
+      Vandal vandal(name, seed);
+      while (!stop) {
+        vandal.strike();
+        for (int i = 0; i < 200; ++i) cpu_relax();
+      }
+    });
+    Traffic traffic(name, seed + 1);
+    traffic.run(3000);
+    frames = traffic.frames();
+    errors = traffic.errors();
+    stop = true;
+    thread.join();
+  }
+  std::fprintf(stderr, "%ld frames, %ld errors\n", frames, errors);
+  CHECK(frames > 0 && errors > 0);  // else it was not hostile, or nothing got through
+  CHECK(files_are_gone(name));
+}
+
 }  // namespace
 
-int main() { return 0; }
+int main() {
+  a_bus_error_elsewhere_goes_to_who_was_there_before();
+  a_file_truncated_while_mapped_is_an_error_at_both_ends();
+  what_is_left_of_a_truncated_store_stays_as_it_was();
+  a_channel_that_never_comes_to_rest_ends_the_fetch();
+  readers_that_come_back_by_themselves_do_not_stop_a_publisher();
+  a_lock_that_is_never_given_back_is_an_error();
+  a_channel_with_an_impossible_head_is_replaced_when_nobody_is_in_it();
+  a_directory_in_the_place_of_the_next_store_is_passed_over();
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(seed);
+  return check::finish();
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Somebody who may write to the files of a channel and does, without taking part in it.
+//
+// Promise: maps both files by itself and changes single words of them; remembers nothing of framebus but the layout.
+#pragma once
+
+#include <cstring>
+#include <framebus/store.hpp>
+#include <memory>
+#include <random>
+#include <string>
+
+namespace vandal {
+
+class Vandal {
+ public:
+  Vandal(std::string name, std::uint64_t seed)
+      : name_(std::move(name)),
+        random_(seed),
+        control_(framebus::os::open_existing(framebus::control_path(name_), true), sizeof(framebus::ControlBlock),
+                 true) {}
+
+  [[nodiscard]] framebus::ControlBlock& control() const noexcept {
+    return *reinterpret_cast<framebus::ControlBlock*>(control_.data());
+  }
+
+  // Changes one word somewhere that matters, and puts it back at the next call, so that the channel keeps working well
+  // enough to get at its deeper parts. What others wrote there meanwhile is lost.
+  void strike() {
+    if (spoilt_ != nullptr) store(spoilt_, was_);
+    if (strikes_++ % 512 == 0) follow();
+    spoilt_ = victim();
+    was_ = load(spoilt_);
+    store(spoilt_, value());
+  }
+
+ private:
+  using Word = std::uint64_t;
+
+  // Maps the newest store that has a name.
+  void follow() {
+    const std::string prefix = std::string(framebus::kFilePrefix) + name_ + framebus::kGenerationMark;
+    for (const std::string& file : framebus::os::names_in(framebus::kDirectory, prefix)) {
+      const auto found = framebus::os::open_existing(std::string(framebus::kDirectory) + "/" + file, true);
+      if (!found.is_open()) continue;
+      const std::uint64_t bytes = framebus::os::facts(found).bytes;
+      framebus::StoreHeader header;
+      if (::pread(found.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) continue;
+      // It may have been spoilt, too.
+      if (header.slot_count - 1 >= framebus::kMaxSlots || header.slot_bytes > bytes) continue;
+      header = framebus::plan_store(control(), header.generation, header.slot_count, header.slot_bytes);
+      if (header.total_bytes != bytes) continue;
+      if (spoilt_ != nullptr) store(spoilt_, was_);
+      spoilt_ = nullptr;
+      store_ = framebus::os::Mapping(found, bytes, true);
+      header_ = header;
+    }
+  }
+
+  [[nodiscard]] Word* victim() {
+    const auto in_control = [&](std::uint64_t begin, std::uint64_t bytes) {
+      return reinterpret_cast<Word*>(control_.data() + begin) + random_() % (bytes / sizeof(Word));
+    };
+    const auto in_store = [&](std::uint64_t begin, std::uint64_t bytes) {
+      return reinterpret_cast<Word*>(store_.data() + begin) + random_() % (bytes / sizeof(Word));
+    };
+    const bool mapped = store_.data() != nullptr;
+    switch (random_() % (mapped ? 8 : 4)) {
+      case 0:
+        return in_control(64, 64);  // the news
+      case 1:
+        return in_control(128, 128);  // the readers, what the publisher did
+      case 2:
+        return in_control(4096 + random_() % 4 * sizeof(framebus::ReaderLine), 64);
+      case 3:
+        return in_control(0, sizeof(framebus::ControlBlock));
+      case 4:
+        return in_store(header_.directory_offset, std::uint64_t{header_.directory_words} * sizeof(Word));
+      case 5:
+        return in_store(header_.slots_offset + random_() % header_.slot_count * sizeof(framebus::SlotRecord), 64);
+      case 6:
+        return in_store(header_.slots_offset, header_.slot_count * sizeof(framebus::SlotRecord));
+      default:
+        return in_store(0, store_.bytes());
+    }
+  }
+
+  [[nodiscard]] Word value() {
+    switch (random_() % 6) {
+      case 0:
+        return random_();
+      case 1:
+        return was_ ^ (Word{1} << random_() % 64);
+      case 2:
+        return was_ + random_() % 8 - 4;
+      case 3:
+        return framebus::frame_word(random_() % 100, static_cast<std::uint32_t>(random_() % 10));
+      case 4:
+        return Word{1} << random_() % 64;
+      default:
+        return load(victim());
+    }
+  }
+
+  // Another program's accesses: whole words, and nothing that a sanitizer of this one would see.
+  [[gnu::noinline, gnu::no_sanitize_thread]] static Word load(const volatile Word* word) { return *word; }
+  [[gnu::noinline, gnu::no_sanitize_thread]] static void store(volatile Word* word, Word value) { *word = value; }
+
+  std::string name_;
+  std::mt19937_64 random_;
+  framebus::os::Mapping control_;
+  framebus::os::Mapping store_;
+  framebus::StoreHeader header_{};
+  Word* spoilt_ = nullptr;
+  Word was_ = 0;
+  std::uint64_t strikes_ = 0;
+};
+
+}  // namespace vandal
