@@ -43,10 +43,22 @@ class Error : public std::runtime_error {
 
 [[noreturn]] inline void fail(Errc code, const std::string& message) { throw Error(code, message); }
 
-// An operating-system call failed: says which, on what, and why.
+// What to do about an error of the operating system, where that is known.
+inline const char* remedy_for(int error) noexcept {
+  switch (error) {
+    case EMFILE:
+      return "; this program may have no more: close some, or raise the limit (ulimit -n)";
+    case ENOMEM:
+      return "; this program may have no more: raise the limit (ulimit -v) or send smaller frames";
+    default:
+      return "";
+  }
+}
+
+// An operating-system call failed: says which, on what, why, and what to do.
 [[noreturn]] inline void fail_errno(const std::string& what, int error = errno) {
   const Errc code = (error == EACCES || error == EPERM || error == EROFS) ? Errc::permission_denied : Errc::system;
-  throw Error(code, what + ": " + std::strerror(error));
+  throw Error(code, what + ": " + std::strerror(error) + remedy_for(error));
 }
 
 // Nanoseconds as people write seconds.

@@ -6,8 +6,6 @@
 // wanted).
 #pragma once
 
-#include <sched.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -134,18 +132,17 @@ class Fetcher {
   }
 
   void map_current() {
-    for (int same = 0; same < kTries / 4;) {
+    for (;; try_again()) {
       const std::uint32_t generation = block().generation.load();
       if (auto store = open_store(session_->control(), generation)) {
         store_ = std::move(store);
         return;
       }
-      try_again();
-      if (block().generation.load() != generation) continue;  // the publisher has just moved on
-      ::sched_yield();
-      ++same;
+      // A publisher removes a store after it has moved on, never before.
+      if (block().generation.load() == generation) {
+        corrupt("its frame store " + store_path(session_->control().name(), generation) + " is missing");
+      }
     }
-    corrupt("its frame store " + store_path(session_->control().name(), block().generation.load()) + " is missing");
   }
 
   void try_again() {

@@ -33,12 +33,17 @@ inline bool is_running(const std::string& name) {
 
 // "running channels: a, b" or "no channel is running".
 inline std::string running_channels_text() {
+  if (!os::exists(kDirectory)) return std::string("there is no ") + kDirectory + " here, which framebus needs";
   std::string text;
   int shown = 0;
-  for (const std::string& name : channel_names()) {
-    if (!is_running(name)) continue;
-    if (shown == 20) return text + ", ...";
-    text += (shown++ == 0 ? "running channels: " : ", ") + name;
+  try {
+    for (const std::string& name : channel_names()) {
+      if (!is_running(name)) continue;
+      if (shown == 20) return text + ", ...";
+      text += (shown++ == 0 ? "running channels: " : ", ") + name;
+    }
+  } catch (const Error& error) {
+    return error.what();  // this is part of an error already
   }
   return shown == 0 ? "no channel is running" : text;
 }

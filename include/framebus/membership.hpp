@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "control.hpp"
 
@@ -67,10 +68,17 @@ inline bool is_current(const Control& control) { return os::is_named(control.fil
 inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
 
 // Unlinks every store of the channel but that of generation `keep` (0: keeps none). A publisher killed while growing
-// may have left one. Only for the live publisher, or for the last one out.
+// may have left one. Only for the live publisher, or for the last one out. What can't be removed stays, for
+// `framebus doctor`.
 inline void remove_stores(const std::string& name, std::uint32_t keep) {
   const std::string prefix = std::string(kFilePrefix) + name + kGenerationMark;
-  for (const std::string& file : os::names_in(kDirectory, prefix)) {
+  std::vector<std::string> files;
+  try {
+    files = os::names_in(kDirectory, prefix);
+  } catch (const Error&) {
+    return;
+  }
+  for (const std::string& file : files) {
     const std::string path = std::string(kDirectory) + "/" + file;
     if (keep == 0 || path != store_path(name, keep)) os::unlink_quietly(path);
   }
@@ -85,6 +93,8 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
     FRAMEBUS_STEP("leave:all_locked");
     if (is_current(control)) {
+      // By its name first: with no descriptor left the directory can't be listed.
+      os::unlink_quietly(store_path(control.name(), control.block().generation.load()));
       remove_stores(control.name(), 0);
       FRAMEBUS_STEP("leave:stores_removed");
       os::unlink_quietly(control.path());

@@ -121,11 +121,24 @@ inline std::string no_room(const std::string& what, std::uint64_t wanted) {
          "working as it was";
 }
 
+// Subscribers open only stores of the channel's owner, and only the owner can remove what a new store replaces.
+inline void check_still_owner(const Control& control) {
+  const std::uint32_t owner = os::facts(control.file()).owner;
+  if (owner == ::geteuid()) return;
+  fail(Errc::permission_denied, "channel '" + control.name() + "' was opened by user " + std::to_string(owner) +
+                                    " and needs a new store, but this program has become user " +
+                                    std::to_string(::geteuid()) +
+                                    "; change the user before opening the Publisher, or give it max_bytes= and send "
+                                    "one frame before the change");
+}
+
 // A new store, complete but for its frames and not linked to its name yet.
 inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t generation, std::uint32_t slots,
                                          std::uint64_t slot_bytes, std::uint32_t mode) {
+  check_still_owner(control);
   const StoreHeader header = plan_store(control.block(), generation, slots, slot_bytes);
   os::File file = os::make_nameless(kDirectory, header.total_bytes, mode);
+  os::take_group(file, control.file());  // this program's may have changed, or somebody's hand the channel's
   if (!os::reserve(file, 0, header.payload_offset)) {
     fail(Errc::frame_too_large, no_room("the index of channel '" + control.name() + "'", header.payload_offset));
   }

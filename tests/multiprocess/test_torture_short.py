@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +65,11 @@ class Ended:
             self.write(journal.GOT, number, 100 + number)
 
     def end(self, **statistics: int) -> None:
-        now = {"before_ns": int(journal.time.monotonic_ns()), "after_ns": int(journal.time.monotonic_ns())}
+        now = {"before_ns": time.monotonic_ns(), "after_ns": time.monotonic_ns()}
         self._journal.report(reason="closed", statistics=statistics, **now)
 
     def report(self) -> dict[str, object]:
-        return dict(journal.json.loads(self.paths.report.read_text()))
+        return dict(json.loads(self.paths.report.read_text()))
 
 
 @pytest.mark.parametrize(

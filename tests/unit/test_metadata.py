@@ -93,7 +93,7 @@ def test_one_list_may_stand_in_two_places() -> None:
         (range(3), "range", "pass list()"),
         (1j, "complex", "pass [z.real, z.imag]"),
         (datetime.date(2024, 1, 1), "datetime.date", "pass .isoformat()"),
-        (pathlib.PurePosixPath("a"), "pathlib.PurePosixPath", "pass str()"),
+        (pathlib.PurePosixPath("a"), "PurePosixPath", "pass str()"),
         (Lens(8), "Lens", "pass dataclasses.asdict()"),
         (object(), "object", "pass one of these"),
     ],

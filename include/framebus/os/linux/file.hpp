@@ -108,8 +108,9 @@ inline File open_existing(const std::string& path, bool writable) {
       char mode[8];
       std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(s.st_mode & 07777));
       fail(Errc::permission_denied, path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) +
-                                        " with mode " + mode + ", you are user " + std::to_string(::geteuid()) +
-                                        "; its publisher can share it with mode=0o660");
+                                        ", group " + std::to_string(s.st_gid) + ", with mode " + mode +
+                                        ", you are user " + std::to_string(::geteuid()) +
+                                        "; its publisher can share it: mode=0o660 with its group, mode=0o666 with all");
     }
   }
   if (fd < 0) fail_errno(path);
@@ -127,7 +128,7 @@ inline File open_existing(const std::string& path, bool writable) {
 inline File reopen(const File& file, bool writable) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
   File other(::open(self.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
-  if (!other.is_open()) fail_errno("cannot open shared memory a second time (needs /proc)");
+  if (!other.is_open()) fail_errno("cannot open " + self + " (/proc must be mounted)");
   return other;
 }
 
@@ -135,11 +136,20 @@ inline File reopen(const File& file, bool writable) {
 inline File make_nameless(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
   File file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!file.is_open()) {
-    fail_errno("cannot make a file in " + directory + " (shared memory must be mounted there and writable)");
+    const int error = errno;
+    const bool about_place = error != EMFILE && error != ENFILE && error != ENOMEM;
+    fail_errno("cannot make a file in " + directory + (about_place ? " (a writable tmpfs must be mounted there)" : ""),
+               error);
   }
   if (::fchmod(file.fd(), mode) != 0) fail_errno("fchmod in " + directory);
   if (::ftruncate(file.fd(), static_cast<off_t>(bytes)) != 0) fail_errno("ftruncate in " + directory);
   return file;
+}
+
+// Gives a file the group of another one, as far as this user may.
+inline void take_group(const File& file, const File& from) noexcept {
+  struct stat s{};
+  if (::fstat(from.fd(), &s) != 0 || ::fchown(file.fd(), static_cast<uid_t>(-1), s.st_gid) != 0) return;
 }
 
 // Gives a nameless file its name; false where the name is taken.
@@ -150,11 +160,12 @@ inline bool link_name(const File& file, const std::string& path) {
   fail_errno("cannot name " + path + " (needs /proc)");
 }
 
-// The names of the files in `directory` that begin with `prefix`; none where it can't be read.
+// The names of the files in `directory` that begin with `prefix`; none where there is no such directory.
 inline std::vector<std::string> names_in(const std::string& directory, std::string_view prefix) {
   std::vector<std::string> names;
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
-  if (stream == nullptr) return names;
+  if (stream == nullptr && errno == ENOENT) return names;
+  if (stream == nullptr) fail_errno("cannot look into " + directory);
   while (const dirent* entry = ::readdir(stream.get())) {
     if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
   }
@@ -169,15 +180,18 @@ inline std::uint64_t free_bytes(const std::string& directory) noexcept {
   return static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize;
 }
 
-// Reserves pages, so that touching them later cannot fail. False where there is no room.
+// Reserves pages, so that touching them later cannot fail. False where there is no room. Never makes the file longer:
+// one that somebody cut short is to be noticed, not to be filled up with zeros.
 inline bool reserve(const File& file, std::uint64_t offset, std::uint64_t bytes) {
   if (bytes == 0) return true;
   int error = 0;
   do {
-    error = ::posix_fallocate(file.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes));
+    const int rc = ::fallocate(file.fd(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(bytes));
+    error = rc == 0 ? 0 : errno;
   } while (error == EINTR);
+  if (error == EOPNOTSUPP) error = ::posix_fallocate(file.fd(), static_cast<off_t>(offset), static_cast<off_t>(bytes));
   if (error == ENOSPC) return false;
-  if (error != 0) fail_errno("posix_fallocate", error);
+  if (error != 0) fail_errno("fallocate", error);
   return true;
 }
 
