@@ -9,6 +9,7 @@
 namespace framebus {
 
 inline constexpr std::uint64_t kCheapRing = 4 << 20;  // bytes; a ring this small is kept whole, for history
+inline constexpr std::uint32_t kVainClaims = 16;      // claims that found nothing before making room; see tests/model
 inline constexpr int kVainWakes = 16;                 // wake-ups that woke nobody before asking who is still alive
 
 inline ClaimRules PublisherCore::rules(std::uint64_t bytes, bool may_drop) const {
@@ -53,7 +54,7 @@ inline std::optional<Filling> PublisherCore::filling(const Claimed& claimed, std
 
 inline std::optional<Filling> PublisherCore::claim_or_grow(std::uint64_t bytes) {
   if (now_.store == nullptr || bytes > now_.store->slot_bytes()) grow(bytes, 0);
-  for (std::uint32_t reaps = 0;;) {
+  for (std::uint32_t reaps = 0, vain = 0;;) {
     Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage == Shortage::none) return filling(claimed, bytes);
     // No more than there are lines: bits that come back by themselves are not a reader's.
@@ -71,7 +72,9 @@ inline std::optional<Filling> PublisherCore::claim_or_grow(std::uint64_t bytes) 
       claimed = now_.writer->claim(rules(bytes, true));
       if (claimed.shortage == Shortage::none) return filling(claimed, bytes);
     }
-    grow(bytes, now_.store->slot_count() * 2);  // somebody holds more than it declared
+    // At any instant some slot is free: where none was found, readers moved on during the look, so we look again.
+    if (++vain < kVainClaims) continue;
+    grow(bytes, now_.store->slot_count() * 2);
   }
 }
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What programs that are gone, or that are not framebus, have left in shared memory, and its removal.
 
-    for finding in framebus.doctor.examine():
+    from framebus import doctor
+
+    for finding in doctor.examine():
         print(finding.path, finding.why)
-    framebus.doctor.clean()
+    doctor.clean()
 
 Who is alive is decided by kernel locks alone, as everywhere in framebus (docs/design.md, "Who is alive"). Looking
 changes nothing. Cleaning removes only what is dead, and under locks that keep out everybody who might just be coming.

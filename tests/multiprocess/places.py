@@ -58,9 +58,9 @@ class Place:
         """The names of what is there."""
         return sorted(path.name for path in self.shared_memory.iterdir())
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, watchdog_s: float = WATCHDOG_S) -> subprocess.CompletedProcess[str]:
         """Run a command here and wait for its end, whatever it is."""
-        return subprocess.run([*self.inside, *command], capture_output=True, text=True, timeout=WATCHDOG_S, check=False)
+        return subprocess.run([*self.inside, *command], capture_output=True, text=True, timeout=watchdog_s, check=False)
 
     def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python code here."""

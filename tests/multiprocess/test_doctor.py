@@ -11,10 +11,7 @@ import os
 import random
 import shutil
 import struct
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from harness import Program, Programs
 from places import Place, needs_root
@@ -25,20 +22,6 @@ WELL, FOUND, FAILED = 0, 1, 2
 NAME = "camera0"
 KILLS = 15
 GENERATION_OFFSET, VERSION_OFFSET = 84, 8  # in the control block, see docs/protocol.md
-
-
-@pytest.fixture
-def place() -> Iterator[Place]:
-    made = Place()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def programs(place: Place) -> Iterator[Programs]:  # noqa: ARG001 - the place outlives its programs
-    started = Programs()
-    yield started
-    started.stop_all()
 
 
 def publisher(programs: Programs, place: Place, name: str = NAME) -> Program:
@@ -217,7 +200,7 @@ def test_it_fails_where_it_may_not_remove(place: Place, programs: Programs) -> N
     assert place.framebus("doctor").returncode == FOUND
 
 
-def test_it_fails_where_there_is_nothing_to_look_at(programs: Programs) -> None:  # noqa: ARG001
+def test_it_fails_where_there_is_nothing_to_look_at() -> None:
     nowhere = Place("mount -t tmpfs tmpfs /dev")
     done = nowhere.framebus("doctor")
     nowhere.close()

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where in the two files the numbers are that decide anything: what a structure-aware fuzzer changes first.
+#pragma once
+
+#include <cstddef>
+#include <framebus/layout.hpp>
+#include <vector>
+
+namespace fuzz {
+
+struct Field {
+  bool in_store;
+  std::uint64_t offset;
+  std::uint32_t bytes;
+};
+
+// Those of a slot record at `slot`, with its first two arrays.
+inline std::vector<Field> slot_fields(std::uint64_t slot) {
+  using namespace framebus;
+  std::vector<Field> fields;
+  const auto add = [&](std::uint64_t offset, std::uint32_t bytes, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) fields.push_back({true, slot + offset + std::uint64_t{i} * bytes, bytes});
+  };
+  add(0, 8, 6);
+  add(offsetof(SlotRecord, meta_bytes), 4, 3);
+  for (std::uint64_t a = 0; a < 2; ++a) {
+    const std::uint64_t array = offsetof(SlotRecord, arrays) + a * sizeof(ArrayRecord);
+    add(array + offsetof(ArrayRecord, name_bytes), 1, 4);
+    add(array + offsetof(ArrayRecord, item_bytes), 4, 1);
+    add(array + offsetof(ArrayRecord, shape), 8, kMaxDims + 2);
+  }
+  return fields;
+}
+
+inline std::vector<Field> all_fields(const framebus::StoreHeader& header) {
+  using namespace framebus;
+  std::vector<Field> fields;
+  const auto add = [&](bool in_store, std::uint64_t offset, std::uint32_t bytes, std::uint32_t count = 1) {
+    for (std::uint32_t i = 0; i < count; ++i) fields.push_back({in_store, offset + std::uint64_t{i} * bytes, bytes});
+  };
+  add(false, offsetof(ControlBlock, magic), 8);
+  add(false, offsetof(ControlBlock, layout_version), 4, 4);
+  add(false, offsetof(ControlBlock, channel_id), 8, 2);
+  add(false, offsetof(ControlBlock, head), 8, 2);
+  add(false, offsetof(ControlBlock, wake), 4, 5);
+  add(false, offsetof(ControlBlock, readers), 8);
+  add(false, offsetof(ControlBlock, space), 4, 3);
+  add(false, offsetof(ControlBlock, frames), 8, 5);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    const std::uint64_t line = offsetof(ControlBlock, reader) + i * sizeof(ReaderLine);
+    add(false, line + offsetof(ReaderLine, cursor), 8);
+    add(false, line + offsetof(ReaderLine, flags), 4, 2);
+    add(false, line + offsetof(ReaderLine, holds), 8, 4);
+  }
+  add(true, offsetof(StoreHeader, magic), 8);
+  add(true, offsetof(StoreHeader, layout_version), 4, 2);
+  add(true, offsetof(StoreHeader, channel_id), 8, 2);
+  add(true, offsetof(StoreHeader, slot_count), 4, 2);
+  add(true, offsetof(StoreHeader, slot_bytes), 8, 5);
+  add(true, header.directory_offset, 8, header.directory_words);
+  for (std::uint64_t s = 0; s < header.slot_count; ++s) {
+    const std::vector<Field> slot = slot_fields(header.slots_offset + s * sizeof(SlotRecord));
+    fields.insert(fields.end(), slot.begin(), slot.end());
+  }
+  return fields;
+}
+
+}  // namespace fuzz

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of a channel made shorter while programs read and write them: an error at both ends, and no signal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import framebus
+
+READS_FOR_EVER = """
+import sys, framebus
+said = False
+subscriber = framebus.Subscriber(sys.argv[1], every=sys.argv[2] == "every")
+try:
+    while True:
+        frame = subscriber.recv(30)
+        total = sum(int(frame.array.sum()) for _ in range(20))
+        if not said:
+            said = not print("reading", flush=True)
+except framebus.CorruptChannel as error:
+    print("CorruptChannel", error)
+"""
+
+SENDS_FOR_EVER = """
+import sys, framebus, numpy
+said = False
+publisher = framebus.Publisher(sys.argv[1])
+image = numpy.full((480, 640), 7, "uint8")
+try:
+    while True:
+        if sys.argv[2] == "send":
+            publisher.send(image)
+        else:
+            with publisher.loan(image.shape) as loan:
+                loan.array[:] = image
+        if not said:
+            said = not print("sending", flush=True)
+except framebus.CorruptChannel as error:
+    print("CorruptChannel", error)
+"""
+
+
+def check_a_new_channel_works(name: str) -> None:
+    with framebus.Publisher(name) as publisher, framebus.Subscriber(name) as subscriber:
+        publisher.send(np.full((48, 64), 7, np.uint8))
+        assert (subscriber.recv(5).array == 7).all()
+
+
+class Worker:
+    """A program that works until the files are spoilt; everything it says is read."""
+
+    def __init__(self, code: str, *arguments: str) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._lines = self._process.stdout
+
+    def wait_until_it_works(self) -> None:
+        assert self._lines.readline()
+
+    def last_words(self) -> str:
+        """The last line; it must have ended by itself."""
+        last = ""
+        for line in self._lines:
+            last = line
+        status = self._process.wait()
+        assert status == 0, f"ended with status {status} after {last!r}"
+        return last
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._lines.close()
+
+
+@pytest.mark.parametrize("which", ["control block", "store", "both"])
+@pytest.mark.parametrize("how", ["send", "loan"])
+def test_files_truncated_while_programs_work_end_both_with_an_error_and_without_a_signal(
+    channel_name: str, which: str, how: str
+) -> None:
+    workers = [Worker(SENDS_FOR_EVER, channel_name, how)]
+    try:
+        workers[0].wait_until_it_works()
+        workers.append(Worker(READS_FOR_EVER, channel_name, "every" if how == "send" else "latest"))
+        workers[1].wait_until_it_works()
+        (store,) = Path("/dev/shm").glob(f"framebus.{channel_name}@*")
+        control_block = Path(f"/dev/shm/framebus.{channel_name}")
+        spoilt = {"control block": [control_block], "store": [store]}
+        for path in spoilt.get(which, [store, control_block]):
+            os.truncate(path, 0)
+        for worker in workers:
+            words = worker.last_words()
+            assert words.startswith("CorruptChannel")
+            assert channel_name in words
+    finally:
+        for worker in workers:
+            worker.stop()
+    check_a_new_channel_works(channel_name)
+
+
+def test_an_array_kept_beyond_the_truncation_reads_zeros_where_its_pages_are_gone(channel_name: str) -> None:
+    with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name) as subscriber:
+        publisher.send(np.full(1 << 20, 7, np.uint8))
+        frame = subscriber.recv(5)
+        array = frame.array
+        assert (array == 7).all()
+        os.truncate(f"/dev/shm/framebus.{channel_name}@1", 4096)
+        assert (array == 0).all()
+        with pytest.raises(framebus.CorruptChannel, match="made shorter while it was in use"):
+            subscriber.try_recv()
+        with pytest.raises(framebus.CorruptChannel, match="made shorter while it was in use"):
+            publisher.send(array)
