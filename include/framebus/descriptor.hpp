@@ -175,6 +175,7 @@ inline const char* read_descriptor(Descriptor& to, const SlotRecord& shared, std
   if (to.array_count == 0 || to.array_count > kMaxArrays) return "a frame without arrays, or with too many";
   if (to.pixel_format_bytes > kNameBytes) return "a pixel format of impossible length";
   if (to.pixel_format_bytes != 0) std::memcpy(to.pixel_format_chars, shared.pixel_format, kNameBytes);
+  if (to.meta_bytes == 0) to.meta_offset = 0;  // whatever it says, nobody computes with it
   if (to.meta_bytes != 0 && (to.meta_offset > slot_bytes || to.meta_bytes > slot_bytes - to.meta_offset)) {
     return "metadata outside its slot";
   }
