@@ -17,6 +17,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import framebus
 from clips import make_clip
 from framebus.demo.algorithm import EdgesAndMotion
 from framebus.demo.pattern import Board
@@ -189,6 +190,10 @@ def test_when_the_demo_is_killed_both_programs_end_and_take_their_channels_along
         demo.signal(signal.SIGKILL)
         assert demo.finish()[0] == -signal.SIGKILL
         assert gone(programs)
+        # The demo was in both channels; if the kernel was slower with it than its programs with their leaving, it was
+        # the last one out, and the next one in cleans up.
+        for name in {file.removeprefix("framebus.").split("@")[0] for file in demo.files()}:
+            framebus.Publisher(name).close()
         assert demo.files() == []
 
 
