@@ -10,6 +10,11 @@
 //   somebody there    the gate locked, so that the control block keeps its name: stores before the current generation
 //                     go, since a publisher only ever counts up; with the publisher's byte as well, also later ones
 //   no control block  one of our own is put in its place, all bytes locked from the start: the stores go, then it
+//
+// No lock keeps a person from removing a control block by hand while it is in use. The next publisher of the name then
+// begins at generation 1 with a control block of its own, while a lock on the old one protects nothing any more. So
+// right before each file goes we look once more whether the locked control block still has the name (`still`). Whoever
+// is left in the nameless channel may lose its store, which it takes as it takes the loss of the name (fetcher.hpp).
 #pragma once
 
 #include <charconv>
@@ -86,10 +91,11 @@ inline void remove_file(const std::string& path, std::vector<std::string>& remov
 // Nobody left: everything goes. True where that is so, and also where the files have just changed hands or gone.
 inline bool remove_if_unused(const os::File& file, const std::string& channel, std::vector<std::string>& removed) {
   if (!os::try_lock(file, 0, 0)) return false;  // the whole file: another layout may lock other bytes
-  if (os::is_named(file, control_path(channel))) {
-    for (const StoreFile& store : stores_of(channel)) remove_file(store.path, removed);
-    remove_file(control_path(channel), removed);
+  const auto still = [&] { return os::is_named(file, control_path(channel)); };
+  for (const StoreFile& store : stores_of(channel)) {
+    if (still()) remove_file(store.path, removed);
   }
+  if (still()) remove_file(control_path(channel), removed);
   os::unlock(file, 0, 0);
   return true;
 }
@@ -102,9 +108,8 @@ inline void remove_passed_stores(const std::string& channel, std::vector<std::st
     const bool no_publisher = os::try_lock(control->file(), kPublisherByte);
     const std::uint32_t current = control->block().generation.load();  // pairs with the store in make_generation
     for (const StoreFile& store : stores_of(channel)) {
-      if (store.generation < current || (no_publisher && store.generation > current)) {
-        remove_file(store.path, removed);
-      }
+      const bool passed = store.generation < current || (no_publisher && store.generation > current);
+      if (passed && is_current(*control)) remove_file(store.path, removed);
     }
     // Before the gate: who is refused this byte looks at the gate next.
     if (no_publisher) os::unlock(control->file(), kPublisherByte);
@@ -124,8 +129,10 @@ inline bool remove_stores_without_control(const std::string& channel, std::vecto
   }
   os::try_lock(control->file(), 0, kLockBytes);  // before it has a name, nobody can hold any
   if (!os::link_name(control->file(), control->path())) return false;
-  for (const StoreFile& store : stores_of(channel)) remove_file(store.path, removed);
-  os::unlink_quietly(control->path());
+  for (const StoreFile& store : stores_of(channel)) {
+    if (is_current(*control)) remove_file(store.path, removed);
+  }
+  if (is_current(*control)) os::unlink_quietly(control->path());
   return true;
 }
 

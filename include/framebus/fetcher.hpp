@@ -4,6 +4,10 @@
 // Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies
 // between is counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was
 // wanted).
+//
+// A channel whose control block was removed by hand goes on among those who are in it, but its stores have no
+// protection any more: the name belongs to the next publisher. Where such a store is gone before it was mapped, the
+// fetcher is lost: there is nothing new, for good, and the subscriber comes in again by the name.
 #pragma once
 
 #include <algorithm>
@@ -39,12 +43,14 @@ class Fetcher {
 
   // Is there a frame that was not fetched yet?
   [[nodiscard]] bool has_news() const noexcept {
+    if (lost_) return false;
     const std::uint64_t head = block().head.load();
     return frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot;
   }
   [[nodiscard]] std::uint64_t pending() const noexcept {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
   }
+  [[nodiscard]] bool is_lost() const noexcept { return lost_; }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
@@ -77,7 +83,7 @@ class Fetcher {
     for (;; try_again()) {
       const std::uint64_t head = block().head.load();  // pairs with SlotWriter::publish
       if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
-      if (store_ == nullptr) map_current();
+      if (store_ == nullptr && !map_current()) return 0;
       const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
       // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store
       // is still current after our hold was written, the publisher will see the hold before it gives up anything there.
@@ -85,7 +91,7 @@ class Fetcher {
       if (word != 0 && !moved) return word;
       if (word != 0) SlotReader(session_->line(), store_->table()).release(hold);
       if (moved) {
-        map_current();
+        if (!map_current()) return 0;
       } else if (block().head.load() == head) {
         // Neither store nor head changed, so the publisher cannot have touched the head's slot.
         corrupt("the newest frame is not in the slot where it should be");
@@ -131,17 +137,30 @@ class Fetcher {
     return block().generation.load() != store_->generation();  // pairs with the store in make_generation
   }
 
-  void map_current() {
+  // False where the store went with the channel's name.
+  bool map_current() {
     for (;; try_again()) {
       const std::uint32_t generation = block().generation.load();
-      if (auto store = open_store(session_->control(), generation)) {
+      if (auto store = open_named_store(generation)) {
         store_ = std::move(store);
-        return;
+        return true;
       }
+      lost_ = !is_current(session_->control());
+      if (lost_) return false;
       // A publisher removes a store after it has moved on, never before.
       if (block().generation.load() == generation) {
         corrupt("its frame store " + store_path(session_->control().name(), generation) + " is missing");
       }
+    }
+  }
+
+  // Once the channel has lost its name, a store of ours that is not as it should be is the next channel's.
+  std::shared_ptr<Store> open_named_store(std::uint32_t generation) {
+    try {
+      return open_store(session_->control(), generation);
+    } catch (const Error& error) {
+      if (error.code() == Errc::corrupt_channel && !is_current(session_->control())) return nullptr;
+      throw;
     }
   }
 
@@ -162,7 +181,7 @@ class Fetcher {
   void skip_what_is_gone(std::uint64_t newest) {
     if (newest == 0 || block().generation.load() == 0) return;
     session_->line().cursor.store(cursor_);  // before looking: claims that begin from now on leave these frames alone
-    map_current();
+    if (!map_current()) return;
     std::uint64_t first = newest + 1;
     while (first > cursor_ + 1 && is_there(first - 1)) --first;
     cursor_ = first - 1;
@@ -198,6 +217,7 @@ class Fetcher {
   std::uint64_t cursor_ = 0;
   std::uint64_t backlog_until_ = 0;
   int tries_ = kTries;
+  bool lost_ = false;
   FetchCounts counts_;
 };
 

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "membership.hpp"
 #include "slots.hpp"
 
 namespace framebus {
@@ -73,8 +74,18 @@ inline std::uint32_t next_generation(const std::string& name, std::uint32_t last
                                   " names after it are taken by what is no frame store of ours; remove them by hand");
 }
 
+// A channel whose control block somebody has removed by hand has no name any more: the next publisher has taken it, and
+// the stores of that name are its own.
+inline void check_has_name(const Control& control) {
+  if (is_current(control)) return;
+  fail(Errc::corrupt_channel, control.path() +
+                                  ": was removed while the channel was in use, so the channel has no name under which "
+                                  "it could have another store; close this Publisher and open a new one");
+}
+
 // `old` is the current store, or what can be read of it, or nullptr.
 inline Generation make_generation(Control& control, const std::shared_ptr<Store>& old, const GrowthPlan& plan) {
+  check_has_name(control);
   ControlBlock& block = control.block();
   // Relaxed, both: only publishers write them.
   const std::uint32_t last = old == nullptr ? block.generation.load(std::memory_order_relaxed) : old->generation();
@@ -105,7 +116,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   }
   block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file
   FRAMEBUS_STEP("grow:switched");
-  if (last != 0) os::unlink_quietly(store_path(control.name(), last));
+  if (last != 0 && is_current(control)) os::unlink_quietly(store_path(control.name(), last));
   return next;
 }
 

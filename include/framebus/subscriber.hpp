@@ -114,6 +114,7 @@ class Subscriber {
   [[noreturn]] void fail_ended() const;
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
+  bool come_again();
   [[nodiscard]] Statistics measure() const;
 
   std::string name_;

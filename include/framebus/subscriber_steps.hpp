@@ -51,6 +51,7 @@ inline std::optional<Frame> Subscriber::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
+  if (!frame && fetcher_->is_lost() && options_.reconnect && come_again()) frame = fetcher_->fetch();
   if (!frame) return frame;
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
@@ -126,15 +127,21 @@ inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
                           ", died and no other came" + within);
 }
 
-// Somebody removed the files under us by hand: come in again through the door, if there is one.
 inline void Subscriber::reattach_if_removed() {
   const std::lock_guard lock(mutex_);
-  if (closed_ || is_current(session_->control())) return;
+  if (!closed_ && !is_current(session_->control())) come_again();
+}
+
+// Somebody removed the files under us by hand: come in again through the door, if there is one. What was published
+// behind the old one and never fetched is gone. Under the mutex.
+inline bool Subscriber::come_again() {
   const FetchCounts counts = fetcher_->counts();
-  if (!attach()) return;
-  before_.missed += counts.missed;
-  before_.dropped += counts.dropped;
+  const std::uint64_t left = fetcher_->pending();
+  if (!attach()) return false;
+  before_.missed += counts.missed + (options_.every ? 0 : left);
+  before_.dropped += counts.dropped + (options_.every ? left : 0);
   if (notifier_ != nullptr) notifier_->move_to(session_);
+  return true;
 }
 
 inline Statistics Subscriber::statistics() const {

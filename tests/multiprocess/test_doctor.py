@@ -13,6 +13,7 @@ import shutil
 import struct
 from typing import Any
 
+import pytest
 from harness import Program, Programs
 from places import Place, needs_root
 
@@ -239,21 +240,30 @@ def test_root_cleans_up_after_everybody(place: Place, programs: Programs) -> Non
     assert place.files() == []
 
 
-def restart_killed(programs: Programs, place: Place, script: str, chance: random.Random) -> Program:
-    program = programs.start(script, under=place.inside, name=NAME, seed=chance.randrange(1 << 30))
+def restart_killed(
+    programs: Programs, place: Place, script: str, chance: random.Random, **options: object
+) -> Program:
+    program = programs.start(script, under=place.inside, name=NAME, seed=chance.randrange(1 << 30), **options)
     program.expect("ready")
     return program
 
 
-def test_cleaning_takes_nothing_from_those_who_come_and_go_meanwhile(place: Place, programs: Programs) -> None:
+@pytest.mark.parametrize("careless", [False, True], ids=["all are careful", "control blocks are removed by hand"])
+def test_cleaning_takes_nothing_from_those_who_come_and_go_meanwhile(
+    careless: bool, place: Place, programs: Programs
+) -> None:
     chance = random.Random(4)
     cleaners = [programs.start("clean", under=place.inside) for _ in range(2)]
-    running = {script: restart_killed(programs, place, script, chance) for script in ("churn", "visit")}
+    leave_stale_channel(programs, place)
+    while place.files():  # so that one of them has had something to do, whoever is faster later
+        os.sched_yield()
+    options = {"churn": {"careless": careless}, "visit": {}}
+    running = {script: restart_killed(programs, place, script, chance, **options[script]) for script in options}
     for _ in range(KILLS):
         running["churn"].expect("progress")
         victim = chance.choice(list(running))
         running[victim].kill()
-        running[victim] = restart_killed(programs, place, victim, chance)
+        running[victim] = restart_killed(programs, place, victim, chance, **options[victim])
     running["churn"].expect("progress")
     reports = {}
     for script, program in [*running.items(), ("clean", cleaners[0]), ("clean too", cleaners[1])]:
@@ -261,9 +271,10 @@ def test_cleaning_takes_nothing_from_those_who_come_and_go_meanwhile(place: Plac
         reports[script] = program.expect("report")
         assert program.wait() == 0, program.errors()
     assert reports["clean"]["problems"] == reports["clean too"]["problems"] == []
+    kinds_left = ("stale channel", "orphaned store") if careless else ("stale channel",)
     removed = {
         kind: reports["clean"]["removed"].get(kind, 0) + reports["clean too"]["removed"].get(kind, 0)
-        for kind in ("stale channel", "orphaned store")
+        for kind in kinds_left
     }
     assert min(removed.values()) > 0, f"the cleaners had nothing to do: {removed}"
     place.framebus("doctor", "--clean")

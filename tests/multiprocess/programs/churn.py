@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A publisher that comes and goes without end, and looks whether its files are where they belong while it is there.
 
-Once in a while it takes away its own control block's name, as a careless person would: that leaves an orphaned store.
+A careless one takes away its own control block's name once in a while, as a person might, and may go on publishing for
+a while without it. That leaves an orphaned store.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ def live_once() -> int:
     publisher = framebus.Publisher(NAME)
     count = CHANCE.randrange(1, 6)
     control = os.stat(FILES / f"framebus.{NAME}").st_ino
-    for _ in range(count):
+    nameless_after = CHANCE.randrange(1, 4 * count) if OPTIONS["careless"] else None
+    for sent in range(count):
+        if sent == nameless_after:
+            (FILES / f"framebus.{NAME}").unlink()
+            publisher.send(bytes(8 * 8), meta={"byte": 0})  # smaller than any that came before, so it needs no new store
+            break
         side = CHANCE.choice([8, 64, 256])
         with publisher.loan((side, side)) as loan:
             byte = CHANCE.randrange(256)
@@ -35,9 +41,6 @@ def live_once() -> int:
         generation = publisher.statistics().generation
         assert os.stat(FILES / f"framebus.{NAME}").st_ino == control, "lost its control block"
         assert os.path.exists(FILES / f"framebus.{NAME}@{generation}"), "lost its store"
-    end = CHANCE.randrange(8)
-    if end == 0:
-        (FILES / f"framebus.{NAME}").unlink()
     publisher.close()
     return count
 
