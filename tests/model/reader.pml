@@ -31,6 +31,8 @@ inline try_hold(frame) {
 inline oldest_after() {
 #if defined(BREAK_WAIT_FOR_MARK)
   atomic { next = 0; i = 0; patient = false };
+#elif defined(BREAK_LIMIT_FOR_MARK)
+  atomic { next = 0; i = 0; patient = true };
 #else
   atomic { next = 0; i = 0; patient = publisher_locked };
 #endif
