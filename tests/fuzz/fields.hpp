@@ -32,20 +32,22 @@ inline std::vector<Field> slot_fields(std::uint64_t slot) {
   return fields;
 }
 
+inline constexpr std::uint32_t kLively = 16;
+
 inline std::vector<Field> all_fields(const framebus::StoreHeader& header) {
   using namespace framebus;
-  std::vector<Field> fields;
+  std::vector<Field> fields;  // the first kLively of them change all the time in a living channel
   const auto add = [&](bool in_store, std::uint64_t offset, std::uint32_t bytes, std::uint32_t count = 1) {
     for (std::uint32_t i = 0; i < count; ++i) fields.push_back({in_store, offset + std::uint64_t{i} * bytes, bytes});
   };
-  add(false, offsetof(ControlBlock, magic), 8);
-  add(false, offsetof(ControlBlock, layout_version), 4, 4);
-  add(false, offsetof(ControlBlock, channel_id), 8, 2);
   add(false, offsetof(ControlBlock, head), 8, 2);
   add(false, offsetof(ControlBlock, wake), 4, 5);
   add(false, offsetof(ControlBlock, readers), 8);
   add(false, offsetof(ControlBlock, space), 4, 3);
   add(false, offsetof(ControlBlock, frames), 8, 5);
+  add(false, offsetof(ControlBlock, magic), 8);
+  add(false, offsetof(ControlBlock, layout_version), 4, 4);
+  add(false, offsetof(ControlBlock, channel_id), 8, 2);
   for (std::uint64_t i = 0; i < 3; ++i) {
     const std::uint64_t line = offsetof(ControlBlock, reader) + i * sizeof(ReaderLine);
     add(false, line + offsetof(ReaderLine, cursor), 8);

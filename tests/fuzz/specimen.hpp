@@ -54,8 +54,8 @@ inline void read_all(const Frame& frame) {
 class Specimen {
  public:
   Specimen() : name_("fuzz." + std::to_string(::getpid())) {
-    Publisher publisher(name_);
-    Subscriber subscriber(name_, {.every = true, .hold = 4});
+    Publisher publisher(name_, {.slots = 5});
+    Subscriber subscriber(name_, {.every = true, .hold = 1});
     const auto send = [&](std::initializer_list<ArraySpec> arrays, std::string_view meta) {
       Loan loan = publisher.loan(arrays);
       loan.set_pixel_format("Mono8");
@@ -89,7 +89,8 @@ class Specimen {
   // One change, to the files as they are now.
   void change(Input& input) {
     const std::uint32_t kind = input.below(8);
-    const Field& field = fields_[input.below(static_cast<std::uint32_t>(fields_.size()))];
+    const bool lively = input.below(3) == 0;
+    const Field& field = fields_[input.below(lively ? kLively : static_cast<std::uint32_t>(fields_.size()))];
     switch (kind) {
       case 0:
       case 1:
