@@ -55,6 +55,10 @@ class EndpointError(Error):
     """A source or sink other than a channel failed."""
 
 
+class InvalidUrl(EndpointError, ValueError):
+    """Not the URL of a source or a sink: unknown scheme, unknown option, or a value that is not of its type."""
+
+
 class InvalidName(Error, ValueError):
     """Not a channel name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit."""
 

@@ -1,101 +1,160 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What channels there are on this machine, and who uses them."""
+"""Finds the endpoint for a URL by its scheme, and opens it.
+
+Endpoints that come with framebus are listed here; other distributions add theirs by the entry-point group
+"framebus.endpoints", whose names are schemes and whose values lead to an Endpoint ("package.module:ENDPOINT"). Nothing
+is imported before it is needed. A scheme of framebus can't be taken over by somebody else's endpoint.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+from framebus import url as urls
+from framebus.endpoint import Abilities, Endpoint, Sink, Source
+from framebus.errors import EndpointError, InvalidUrl
 
-from framebus import _core
-from framebus.errors import Error
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
+GROUP = "framebus.endpoints"
 
-@dataclass(frozen=True)
-class Participant:
-    """A program at one end of a channel. For a publisher only pid, command and alive mean something."""
-
-    pid: int
-    command: str
-    alive: bool
-    every: bool
-    held: int
-    frames: int
-    missed: int
-    dropped: int
+# Scheme and module of framebus.endpoints.
+_OURS = {
+    "shm": "shm",
+}
 
 
 @dataclass(frozen=True)
-class ArrayInfo:
-    """Name, shape and dtype of one array of the newest frame."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
-@dataclass(frozen=True)
-class ChannelInfo:
-    """One channel at the moment of asking.
+class EndpointInfo:
+    """One kind of source and sink that there is.
 
     Attributes:
-        name: its name.
-        alive: whether a live program publishes it; otherwise it is stale and goes when its last subscriber does.
-        publisher: who publishes it, or did last; None where that can't be read.
-        subscribers: who reads it.
-        arrays: the arrays of the newest frame; empty before the first frame and after close.
-        pixel_format: PFNC name of the newest frame, or None.
-        seq: sequence number of the newest frame, 0 before the first.
-        rate_hz: frames per second.
-        size_bytes: shared memory it takes.
-        problem: why it can't be looked at, None where all is well.
+        scheme: what its URLs begin with.
+        summary: what it is for.
+        form: how its URLs look.
+        source: options of the receiving end by name, None where there is none.
+        sink: options of the sending end by name, None where there is none.
+        abilities: what it carries and tells.
+        installed: whether everything it needs is there.
+        extra: the extra that brings what it needs: pip install "framebus[EXTRA]"; None where it needs nothing.
+        problem: why it can't be used at all, None where all is well.
     """
 
-    name: str
-    alive: bool
-    publisher: Participant | None
-    subscribers: tuple[Participant, ...]
-    arrays: tuple[ArrayInfo, ...]
-    pixel_format: str | None
-    seq: int
-    rate_hz: float
-    size_bytes: int
+    scheme: str
+    summary: str
+    form: str
+    source: dict[str, urls.Option] | None
+    sink: dict[str, urls.Option] | None
+    abilities: Abilities
+    installed: bool
+    extra: str | None
     problem: str | None = None
 
-    @property
-    def shape(self) -> tuple[int, ...] | None:
-        """Shape of the first array, or None."""
-        return self.arrays[0].shape if self.arrays else None
 
-    @property
-    def dtype(self) -> np.dtype[Any] | None:
-        """Element type of the first array, or None."""
-        return self.arrays[0].dtype if self.arrays else None
+def source(url: str, **options: Any) -> Source:
+    """Opens what frames can be read from.
+
+        for frame in framebus.source("tcp://127.0.0.1:7000?mode=every"):
+            print(frame.array.mean())
+
+    Args:
+        url: a channel name, or "scheme:rest?option=value"; framebus.endpoints() tells which there are.
+        options: options as values instead of text; they come before those in the URL.
+
+    Raises:
+        InvalidUrl: no such scheme or option, or a value that is not of its type.
+        EndpointError: the mechanism failed, can't be read from, or needs a package that is not installed.
+        ChannelNotFound and the other errors of Subscriber, where they fit.
+    """
+    opened: Source = _open("source", url, options)
+    return opened
 
 
-def channels() -> list[ChannelInfo]:
-    """Returns all channels of this machine that this user may see, sorted by name."""
-    found = (_look_at(name) for name in _core.channel_names())
-    return [channel for channel in found if channel is not None]
+def sink(url: str, **options: Any) -> Sink:
+    """Opens what frames can be written to. Arguments and errors are those of source()."""
+    opened: Sink = _open("sink", url, options)
+    return opened
 
 
-def _look_at(name: str) -> ChannelInfo | None:
+def endpoints() -> tuple[EndpointInfo, ...]:
+    """Returns all kinds of sources and sinks, installed or not, sorted by scheme."""
+    return tuple(_info(scheme) for scheme in sorted(_known()))
+
+
+def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> Any:
+    url = urls.parse(text)
+    endpoint = _find(url)
+    opener = endpoint.source if role == "source" else endpoint.sink
+    if opener is None:
+        other = "written to" if role == "source" else "read from"
+        raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
+    options = urls.options_of(opener)
+    unknown = given.keys() - options.keys()
+    if unknown:
+        raise InvalidUrl(
+            f"{endpoint.scheme}: has no option {min(unknown)!r} here; it knows {', '.join(options) or 'none'}"
+        )
+    values = {**urls.typed_options(url, options), **given}
+    missing = [option.name for option in options.values() if option.required and option.name not in values]
+    if missing:
+        raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
     try:
-        report = _core.inspect(name)
-    except Error as error:
-        return ChannelInfo(name, False, None, (), (), None, 0, 0.0, 0, problem=str(error))
-    if report is None:
-        return None  # gone since it was listed
-    publisher = Participant(**report["publisher"])
-    return ChannelInfo(
-        name=name,
-        alive=publisher.alive,
-        publisher=publisher,
-        subscribers=tuple(Participant(**entry) for entry in report["subscribers"]),
-        arrays=tuple(ArrayInfo(title, shape, np.dtype(dtype)) for title, shape, dtype in report["arrays"]),
-        pixel_format=report["pixel_format"],
-        seq=report["seq"],
-        rate_hz=report["rate_hz"],
-        size_bytes=report["size_bytes"],
+        return opener(url.rest, **values)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in endpoint.needs:
+            raise
+        raise EndpointError(_needs(endpoint, error.name or "")) from error
+
+
+def _needs(endpoint: Endpoint, module: str) -> str:
+    how = f'pip install "framebus[{endpoint.extra}]"' if endpoint.extra else f"pip install {module}"
+    return f"{endpoint.scheme}: needs {module}, which is not installed; run: {how}"
+
+
+def _find(url: urls.Url) -> Endpoint:
+    known = _known()
+    if url.scheme not in known:
+        raise InvalidUrl(f"{url.text!r}: no endpoint for {url.scheme}:; there are {', '.join(sorted(known))}")
+    return _load(url.scheme, known[url.scheme])
+
+
+def _known() -> dict[str, EntryPoint | None]:
+    """Every scheme, with its entry point where it is not ours."""
+    from importlib.metadata import entry_points  # costs some milliseconds, and most programs use channels only
+
+    others = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {**others, **dict.fromkeys(_OURS)}
+
+
+def _load(scheme: str, entry: EntryPoint | None) -> Endpoint:
+    if entry is None:
+        found = importlib.import_module(f"framebus.endpoints.{_OURS[scheme]}").ENDPOINTS[scheme]
+    else:
+        try:
+            found = entry.load()
+        except Exception as error:  # somebody else's module may fail in any way
+            raise EndpointError(f"{scheme}: {entry.value} can't be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(found, Endpoint):
+        raise EndpointError(f"{scheme}: {entry.value if entry else scheme} is no framebus.Endpoint, but {found!r}")
+    return found
+
+
+def _info(scheme: str) -> EndpointInfo:
+    try:
+        endpoint = _load(scheme, _known()[scheme])
+    except EndpointError as error:
+        return EndpointInfo(scheme, "", f"{scheme}:", None, None, Abilities(), False, None, str(error))
+    return EndpointInfo(
+        scheme,
+        endpoint.summary,
+        endpoint.form,
+        None if endpoint.source is None else urls.options_of(endpoint.source),
+        None if endpoint.sink is None else urls.options_of(endpoint.sink),
+        endpoint.abilities,
+        all(importlib.util.find_spec(module) is not None for module in endpoint.needs),
+        endpoint.extra,
     )

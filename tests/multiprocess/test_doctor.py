@@ -14,6 +14,7 @@ import struct
 from typing import Any
 
 import pytest
+
 from harness import Program, Programs
 from places import Place, needs_root
 
@@ -240,9 +241,7 @@ def test_root_cleans_up_after_everybody(place: Place, programs: Programs) -> Non
     assert place.files() == []
 
 
-def restart_killed(
-    programs: Programs, place: Place, script: str, chance: random.Random, **options: object
-) -> Program:
+def restart_killed(programs: Programs, place: Place, script: str, chance: random.Random, **options: object) -> Program:
     program = programs.start(script, under=place.inside, name=NAME, seed=chance.randrange(1 << 30), **options)
     program.expect("ready")
     return program

@@ -22,11 +22,13 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata"},
+    {"statistics", "pixel_format", "metadata", "url"},
     {"convert", "frame", "end", "loan"},
-    {"publisher", "subscriber", "registry", "doctor"},
-    {"__init__"},
+    {"publisher", "subscriber", "listing", "doctor", "endpoint"},
+    {"wire", "registry"},
+    {"relay"},
     {"endpoints"},
+    {"__init__"},
     {"demo"},
     {"testing", "cli", "viewer"},
     {"__main__"},
@@ -155,7 +157,8 @@ def only_re_exports(node: ast.stmt) -> bool:
     if isinstance(node, ast.Assign):
         return [ast.unparse(target) for target in node.targets] in (["__all__"], ["__version__"])
     is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return isinstance(node, ast.ImportFrom) or is_docstring
+    is_subpackage = isinstance(node, ast.Import) and [name.name for name in node.names] == ["framebus.endpoints"]
+    return isinstance(node, ast.ImportFrom) or is_docstring or is_subpackage
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def live_once() -> int:
     for sent in range(count):
         if sent == nameless_after:
             (FILES / f"framebus.{NAME}").unlink()
-            publisher.send(bytes(8 * 8), meta={"byte": 0})  # smaller than any that came before, so it needs no new store
+            publisher.send(bytes(8 * 8), meta={"byte": 0})  # needs no new store
             break
         side = CHANCE.choice([8, 64, 256])
         with publisher.loan((side, side)) as loan:

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every source and every sink promises, and what an endpoint says about itself.
+
+A Source gives frames, a Sink takes them. A Subscriber is a Source and a Publisher a Sink as they are; all other
+mechanisms derive from BaseSource and BaseSink and are written against this file alone.
+
+How things end, for every source:
+    nothing came in time        Timeout
+    the other end closed        ChannelClosed, after all that it sent has been received
+    the other end died          PublisherDied where the mechanism can tell (Abilities.notices_death), else Timeout
+    what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
+    this end was closed         ChannelClosed
+
+No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
+cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Literal, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from framebus import convert, metadata, pixel_format as formats
+from framebus.errors import ChannelClosed, EndpointError, Timeout
+from framebus.frame import Frame
+
+Self = TypeVar("Self", bound="_End")
+Arrays = dict[str, NDArray[Any]]
+
+
+class Source(Protocol):
+    """Anything that frames can be read from."""
+
+    def recv(self, timeout: float | None = None) -> Frame:
+        """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the other end closes."""
+
+    def close(self) -> None:
+        """Lets go of it. May be repeated."""
+
+
+class Sink(Protocol):
+    """Anything that frames can be written to."""
+
+    def send(
+        self,
+        image: object,
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+        timestamp_ns: int | None = None,
+        wall_time_ns: int | None = None,
+    ) -> int:
+        """Hands over one frame, as Publisher.send() does; returns its sequence number."""
+
+    def close(self) -> None:
+        """Says that no more will come, and lets go of it. May be repeated."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a mechanism can carry and tell. docs/endpoints.md is made of these.
+
+    Attributes:
+        arrays: "many" named arrays, or "one" image whose name is not kept.
+        dtypes: "any", or which arrays it takes, in words.
+        meta: carries metadata.
+        pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
+        timestamps: carries both timestamps.
+        seq: carries sequence numbers; else the receiver counts for itself.
+        delivery: "every" frame arrives, or the "latest"; "either" by option.
+        receivers: "one" or "many" at the same time.
+        notices_death: a receiver can tell the sender's death from silence.
+        reconnects: either end may come again and the other goes on.
+        max_bytes: the largest frame, None where memory alone decides.
+    """
+
+    arrays: Literal["one", "many"] = "many"
+    dtypes: str = "any"
+    meta: bool = True
+    pixel_format: Literal["any", "some", "none"] = "any"
+    timestamps: bool = True
+    seq: bool = True
+    delivery: Literal["every", "latest", "either"] = "every"
+    receivers: Literal["one", "many"] = "one"
+    notices_death: bool = True
+    reconnects: bool = False
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One mechanism: what it is for, how its ends are opened, what it can do.
+
+    Attributes:
+        scheme: what its URLs begin with.
+        summary: what it is for, in half a sentence.
+        form: how its URLs look.
+        source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
+        sink: opens the sending end.
+        abilities: what it carries and tells.
+        needs: modules beyond numpy that it imports.
+        extra: the extra of the distribution that brings them.
+    """
+
+    scheme: str
+    summary: str
+    form: str
+    source: Callable[..., Source] | None = None
+    sink: Callable[..., Sink] | None = None
+    abilities: Abilities = Abilities()
+    needs: tuple[str, ...] = ()
+    extra: str | None = None
+
+
+@dataclass(frozen=True)
+class EndStatistics:
+    """What one end of an endpoint has done.
+
+    Attributes:
+        frames: received or sent.
+        bytes: of their arrays.
+        dropped: frames that were lost on the way, as far as this end can know.
+        refused: things that came and were no frames.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    refused: int = 0
+
+
+class Deadline:
+    """The moment until which a call may wait."""
+
+    def __init__(self, timeout: float | None) -> None:
+        """Takes seconds from now, None for ever. Raises ValueError for a negative timeout."""
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be 0 or more seconds, or None to wait for ever, got {timeout!r}")
+        self.timeout = timeout
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def left(self) -> float | None:
+        """Seconds that are left, 0 or more; None for ever."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+    def left_ms(self, at_most: float = 1.0) -> int:
+        """Whole milliseconds for poll(), rounded up, and not over `at_most` seconds."""
+        left = self.left()
+        return int(min(at_most, at_most if left is None else left) * 1000 + 0.999)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return self._end is not None and time.monotonic() >= self._end
+
+    def fail(self, what: str) -> Timeout:
+        """Returns the error to raise: what was waited for, and for how long."""
+        return Timeout(f"{what} within {self.timeout:g} s" if self.timeout is not None else what)
+
+
+class _End:
+    """What sources and sinks of all mechanisms have in common."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._closed = False
+        self._statistics = EndStatistics()
+        self._counting = threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._closed
+
+    def statistics(self) -> EndStatistics:
+        """Returns what this end has done; also after close()."""
+        return self._statistics
+
+    def close(self) -> None:
+        """Lets go of it. May be repeated."""
+        with self._counting:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self._close()
+
+    def _close(self) -> None:
+        """Closes what the mechanism has open; called once."""
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ChannelClosed(f"this end of {self.url!r} is closed; open another one")
+
+    def _count(self, frames: int = 0, size: int = 0, dropped: int = 0, refused: int = 0) -> None:
+        with self._counting:
+            now = self._statistics
+            self._statistics = replace(
+                now,
+                frames=now.frames + frames,
+                bytes=now.bytes + size,
+                dropped=now.dropped + dropped,
+                refused=now.refused + refused,
+            )
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
+
+
+class BaseSource(_End, ABC):
+    """A source of one mechanism: it writes _receive(), and _close() where there is something to close."""
+
+    def recv(self, timeout: float | None = None) -> Frame:
+        """Returns the next frame and waits for it at most `timeout` seconds, None for ever.
+
+        Raises:
+            Timeout: nothing came in time.
+            ChannelClosed: the other end, or this one, was closed.
+            PublisherDied: the other end died, where the mechanism can tell.
+            EndpointError: what came is no frame, or the mechanism failed.
+            ValueError: a negative timeout.
+        """
+        self._check_open()
+        frame = self._receive(Deadline(timeout))
+        self._count(1, sum(array.nbytes for array in frame.arrays.values()))
+        return frame
+
+    def try_recv(self) -> Frame | None:
+        """Returns the next frame, or None where there is nothing new. Raises as recv() does."""
+        try:
+            return self.recv(0)
+        except Timeout:
+            return None
+
+    @abstractmethod
+    def _receive(self, deadline: Deadline) -> Frame:
+        """The next frame. Raises as recv() does; Ctrl-C must end it at once."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the other end closes; waits for each."""
+        while True:
+            try:
+                frame = self.recv()
+            except ChannelClosed:
+                return
+            yield frame
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A frame on its way out: checked, with all that is to be carried."""
+
+    arrays: Arrays
+    seq: int
+    timestamp_ns: int
+    wall_time_ns: int
+    meta: dict[str, Any]
+    pixel_format: str | None
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The first array."""
+        return next(iter(self.arrays.values()))
+
+
+class BaseSink(_End, ABC):
+    """A sink of one mechanism: it writes _send(), and _close() where there is something to close."""
+
+    abilities = Abilities()
+    lossy = False  # may leave out what the mechanism cannot carry
+
+    def send(
+        self,
+        image: object,
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+        timestamp_ns: int | None = None,
+        wall_time_ns: int | None = None,
+        seq: int | None = None,
+    ) -> int:
+        """Hands over one frame and returns its sequence number.
+
+        Args:
+            image: as for Publisher.send(): an array, a buffer, or a dict of 1 to 8 of them by name.
+            meta: JSON values by str keys.
+            pixel_format: a PFNC name such as "BGR8".
+            timeout: seconds to wait for room, None for ever.
+            timestamp_ns: when it was captured, CLOCK_MONOTONIC; None for now.
+            wall_time_ns: the same by the wall clock; None for now.
+            seq: its number where it comes from another source; None counts on from the last.
+
+        Raises:
+            TypeError, ValueError: no array, or something that JSON or PFNC does not know.
+            EndpointError: something that this mechanism cannot carry, or the mechanism failed.
+            Timeout: there was no room in time.
+            ChannelClosed: this end was closed, or nobody is left at the other one.
+        """
+        self._check_open()
+        deadline = Deadline(timeout)
+        arrays = convert.to_frame(image)
+        frame = Outgoing(
+            arrays if isinstance(arrays, dict) else {"image": arrays},
+            self._last_seq + 1 if seq is None else seq,
+            time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
+            time.time_ns() if wall_time_ns is None else wall_time_ns,
+            metadata.decode(metadata.encode(meta) or b"") if meta else {},
+            formats.check(pixel_format) if pixel_format is not None else None,
+        )
+        self._check_able(frame)
+        self._send(frame, deadline)
+        self._last_seq = frame.seq
+        self._count(1, sum(array.nbytes for array in frame.arrays.values()))
+        return frame.seq
+
+    _last_seq = 0
+
+    @abstractmethod
+    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+        """Hands over one frame. Raises as send() does; Ctrl-C must end it at once."""
+
+    def _check_able(self, frame: Outgoing) -> None:
+        """Refuses what the mechanism cannot carry, unless it may be left out."""
+        if not 1 <= len(frame.arrays) <= MAX_ARRAYS:
+            raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(frame.arrays)}")
+        for name, array in frame.arrays.items():
+            if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
+                raise TypeError(
+                    f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
+                    f"complex numbers with 0 to {MAX_DIMENSIONS}"
+                )
+        if self.lossy:
+            return
+        able = self.abilities
+        lost = [
+            what
+            for what, is_lost in (
+                (f"{len(frame.arrays)} arrays", len(frame.arrays) > 1 and able.arrays == "one"),
+                ("metadata", bool(frame.meta) and not able.meta),
+                (f"pixel format {frame.pixel_format}", frame.pixel_format is not None and able.pixel_format == "none"),
+            )
+            if is_lost
+        ]
+        if lost:
+            raise EndpointError(
+                f"{self.url!r} can't carry {' and '.join(lost)}; send one plain image, or open it with ?lossy to leave "
+                "out what it can't carry"
+            )
+
+
+MAX_ARRAYS = 8
+MAX_DIMENSIONS = 8

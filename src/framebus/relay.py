@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one loop that moves frames from a source to a sink: under relay, record, replay and view.
+
+    framebus.relay("camera0", "tcp://127.0.0.1:7000", fps=10)
+
+Ends it opened itself are closed at the end, whatever ends it; ends it was given stay open. A frame of a channel is held
+only while it is being sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from framebus.endpoint import Sink, Source
+from framebus.errors import ChannelClosed, Timeout
+from framebus.frame import Frame
+from framebus.registry import sink as open_sink, source as open_source
+
+# What a transform may return: another frame, an image or a dict of arrays for it, or None to leave it out.
+Transform = Callable[[Frame], object]
+OnError = Literal["raise", "skip"] | Callable[[Exception, Frame], object]
+
+
+@dataclass(frozen=True)
+class RelayReport:
+    """What relay() has done.
+
+    Attributes:
+        frames: sent.
+        left_out: that the transform wanted left out.
+        failed: that could not be transformed or sent, where on_error allowed to go on.
+        seconds: from the first frame received to the last one sent.
+        reason: why it ended: "limit", "closed" (the source has), or "timeout".
+    """
+
+    frames: int
+    left_out: int
+    failed: int
+    seconds: float
+    reason: Literal["limit", "closed", "timeout"]
+
+
+def relay(
+    source: str | Source,
+    sink: str | Sink,
+    *,
+    fps: float | None = None,
+    limit: int | None = None,
+    timeout: float | None = None,
+    transform: Transform | None = None,
+    on_error: OnError = "raise",
+) -> RelayReport:
+    """Moves frames until the source is closed, `limit` frames have been sent, or nothing comes for `timeout` seconds.
+
+    Arrays, metadata, timestamps, pixel format and, where the sink can, sequence numbers are handed on as they are.
+
+    Args:
+        source: a URL, or an open Source such as a Subscriber.
+        sink: a URL, or an open Sink such as a Publisher.
+        fps: at most so many frames per second; a source that keeps frames is slowed down, one that gives the newest
+            skips.
+        limit: how many frames to send; None for no end.
+        timeout: seconds to wait for a frame, None for ever.
+        transform: called with each frame; returns what to send instead, or None to leave it out.
+        on_error: what to do when a frame can't be transformed or sent: "raise", "skip" it, or a function of the error
+            and the frame, after which the loop goes on unless it raises. Errors of the source always end the loop.
+
+    Raises:
+        InvalidUrl, EndpointError and the errors of Subscriber and Publisher: an end could not be opened, or failed.
+        ValueError: fps, limit or timeout out of range.
+    """
+    if fps is not None and not fps > 0:
+        raise ValueError(f"fps must be above 0, got {fps!r}")
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit must be 0 or more, got {limit!r}")
+    with ExitStack() as opened:
+        from_ = opened.enter_context(closing(open_source(source))) if isinstance(source, str) else source
+        to = opened.enter_context(closing(open_sink(sink))) if isinstance(sink, str) else sink
+        return _Loop(from_, to, transform, on_error).run(None if fps is None else 1 / fps, limit, timeout)
+
+
+class _Loop:
+    def __init__(self, source: Source, sink: Sink, transform: Transform | None, on_error: OnError) -> None:
+        self.source, self.sink, self.transform, self.on_error = source, sink, transform, on_error
+        self.carries_seq = getattr(getattr(sink, "abilities", None), "seq", False)
+        self.frames = self.left_out = self.failed = 0
+
+    def run(self, period: float | None, limit: int | None, timeout: float | None) -> RelayReport:
+        began = ended = due = time.monotonic()
+        reason: Literal["limit", "closed", "timeout"] = "limit"
+        while limit is None or self.frames < limit:
+            if period is not None:
+                time.sleep(max(0.0, due - time.monotonic()))
+            try:
+                frame = self.source.recv(timeout)
+            except ChannelClosed:
+                reason = "closed"
+                break
+            except Timeout:
+                if timeout is None:
+                    raise
+                reason = "timeout"
+                break
+            now = time.monotonic()
+            began = now if self.frames + self.left_out + self.failed == 0 else began
+            due = now if period is None else max(due, now - period) + period
+            with frame:
+                self.move(frame)
+            ended = time.monotonic()
+        return RelayReport(self.frames, self.left_out, self.failed, max(0.0, ended - began), reason)
+
+    def move(self, frame: Frame) -> None:
+        try:
+            made = frame if self.transform is None else self.transform(frame)
+            if made is None:
+                self.left_out += 1
+                return
+            self.send(frame, made)
+        except ChannelClosed:
+            raise  # nobody takes any more, for whatever reason
+        except Exception as error:
+            if self.on_error == "raise":
+                raise
+            self.failed += 1
+            if callable(self.on_error):
+                self.on_error(error, frame)
+        else:
+            self.frames += 1
+
+    def send(self, frame: Frame, made: object) -> None:
+        like = made if isinstance(made, Frame) else frame
+        extra: dict[str, Any] = {"seq": like.seq} if self.carries_seq else {}
+        self.sink.send(
+            made.arrays if isinstance(made, Frame) else made,
+            meta=like.meta or None,
+            pixel_format=like.pixel_format if isinstance(made, Frame) else None,
+            timestamp_ns=like.timestamp_ns,
+            wall_time_ns=like.wall_time_ns,
+            **extra,
+        )
