@@ -139,7 +139,8 @@ void bind_subscriber(nb::module_& m) {
            nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"))
       .def("try_recv", &PySubscriber::try_recv, "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(), "The next frame; waits.")
-      .def("next", &PySubscriber::next, nb::arg("timeout").none(), "The next frame, None at the end of the channel; waits.")
+      .def("next", &PySubscriber::next, nb::arg("timeout").none(),
+           "The next frame, None at the end of the channel; waits.")
       .def("is_ended", &PySubscriber::is_ended, "Closed by its publisher, and nothing left to fetch.")
       .def("fileno", &PySubscriber::fileno, "A descriptor readable when there may be news.")
       .def("close", &PySubscriber::close, "Leaves the channel; frames that are kept stay valid.")
