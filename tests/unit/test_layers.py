@@ -29,7 +29,7 @@ PYTHON_LAYERS = (
     {"relay"},
     {"endpoints"},
     {"__init__"},
-    {"demo"},
+    {"demo", "bench"},
     {"testing", "cli", "viewer"},
     {"__main__"},
 )
