@@ -24,7 +24,7 @@ PYTHON_LAYERS = (
     {"_core"},
     {"statistics", "pixel_format", "metadata"},
     {"convert", "frame", "end", "loan"},
-    {"publisher", "subscriber", "registry", "doctor"},
+    {"publisher", "subscriber", "registry", "doctor", "baseimage"},
     {"__init__"},
     {"endpoints"},
     {"demo"},
