@@ -46,6 +46,7 @@ from framebus.baseimage.semaphore import (
     failure,
     identity_of,
     libc,
+    opening,
 )
 from framebus.errors import ChannelInUse, ChannelNotFound, FrameTooLarge, SystemFailure
 
@@ -129,7 +130,7 @@ class SystemPlace(Place):
                 place = cls(name, memory, semaphore)
                 if place.is_current():
                     return place
-                place._let_go()
+                place.forget()
             else:
                 semaphore.close()
             time.sleep(_PAUSE_S)
@@ -211,6 +212,10 @@ class SystemPlace(Place):
             and semaphore.st_size >= SEMAPHORE_BYTES
         )
 
+    def has_event_of(self, other: Place) -> bool:
+        """Compares the files of the semaphores."""
+        return isinstance(other, SystemPlace) and self._semaphore.identity == other._semaphore.identity
+
     def stand_down(self) -> None:
         """Drops the lock of the writer."""
         _lock(self._memory, fcntl.F_UNLCK, _WRITER)
@@ -225,13 +230,10 @@ class SystemPlace(Place):
             _places.discard(self)
             os.close(self._memory)
 
-    def _let_go(self) -> None:
-        self._semaphore.close()
-        self.forget()
-
     def forget(self) -> None:
-        """Closes the memory and nothing else: for a forked child, which must not keep its parent's lock."""
+        """Closes both without a look at who else is there."""
         _places.discard(self)
+        self._semaphore.close()
         os.close(self._memory)
 
     def _remove_if_last(self) -> None:
@@ -320,9 +322,11 @@ def _not_found(name: str) -> ChannelNotFound:
 _places: weakref.WeakSet[SystemPlace] = weakref.WeakSet()
 
 
-def _forget_all() -> None:
+def _begin_child() -> None:
+    """Lets go of what the parent has: the child must not keep its lock, nor count as one who uses the files."""
+    opening.release()
     for place in list(_places):
         place.forget()
 
 
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(before=opening.acquire, after_in_parent=opening.release, after_in_child=_begin_child)

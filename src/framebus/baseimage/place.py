@@ -72,6 +72,10 @@ class Place(ABC):
         """Says whether the names still lead here; somebody may have removed them, and made new ones."""
 
     @abstractmethod
+    def has_event_of(self, other: Place) -> bool:
+        """Says whether both have the same event, though perhaps not the same memory."""
+
+    @abstractmethod
     def stand_down(self) -> None:
         """Lets another writer come, before close(); for one that found its names gone."""
 

@@ -200,6 +200,9 @@ class Reader(End):
         while True:
             self._wait(deadline)
             place = self._hold.place
+            if self._renew() and not self._hold.place.has_event_of(place):
+                continue  # what was announced is gone
+            place = self._hold.place
             try:
                 copy = self._copy(place)
             except CorruptChannel:
@@ -232,15 +235,16 @@ class Reader(End):
             self._renew()
             raise Timeout(f"no frame came from '{self._name}' within {deadline.timeout} s{gone}")
 
-    def _renew(self) -> None:
-        """Goes on with the memory and event that are there now, if others have made them again."""
+    def _renew(self) -> bool:
+        """Goes on with memory and event that others have made again, if they have; says whether it does."""
         if self._hold.place.is_current():
-            return
+            return False
         try:
             self._hold.replace(self._open_place)
         except ChannelNotFound:
-            return  # program A is not back yet
+            return False  # program A is not back yet
         self._count(reopened=1)
+        return True
 
     def _copy(self, place: Place) -> _Copy | None:
         """Copies one frame and looks again; None for none. Raises CorruptChannel if it is none and stays so."""

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import stat
+import threading
 import time
 
 from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
@@ -36,6 +37,10 @@ libc.memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 _clockwait = getattr(libc, "sem_clockwait", None)  # glibc 2.30
 if _clockwait is not None:
     _clockwait.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_TimeSpec))
+
+
+# Held while libc opens or closes a semaphore: a fork in the middle of that would leave libc's own lock locked for ever.
+opening = threading.Lock()
 
 
 def failure(what: str, error: OSError) -> Exception:
@@ -81,12 +86,12 @@ class Semaphore:
                 check_regular(before, self.path)
                 if before.st_size < SEMAPHORE_BYTES:
                     raise CorruptChannel(f"{self.path} is no semaphore: it has {before.st_size} bytes; remove it")
-                self._handle = libc.sem_open(c_name, 0)
-            elif mode is not None:
-                self._handle = libc.sem_open(c_name, os.O_CREAT | os.O_EXCL, ctypes.c_uint(mode), ctypes.c_uint(0))
-            else:
+            elif mode is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
-            code = 0 if self._handle else ctypes.get_errno()
+            flags = 0 if before is not None else os.O_CREAT | os.O_EXCL
+            with opening:
+                self._handle = libc.sem_open(c_name, flags, ctypes.c_uint(mode or 0), ctypes.c_uint(0))
+                code = 0 if self._handle else ctypes.get_errno()
             if code not in (0, errno.ENOENT, errno.EEXIST):
                 raise failure(f"open the semaphore {self.path}", OSError(code, os.strerror(code)))
             after = facts_of(self.path)
@@ -129,4 +134,5 @@ class Semaphore:
 
     def close(self) -> None:
         """Lets go of it; it must not be used any more."""
-        libc.sem_close(self._handle)
+        with opening:
+            libc.sem_close(self._handle)
