@@ -7,7 +7,8 @@ From C they are shm_open("/NAME") and sem_open("/NAMEMutex"), linked against gli
   ends in SIGBUS, which Python can't catch; pread returns less. A full /dev/shm is an error, too, not a signal. It costs
   two to three times a memcpy, and is one copy all the same. Nothing is mapped, so nothing is mapped twice.
 - *The semaphore counts to one.* Setting it is posting it and taking off what is above one; in this order, so that a
-  death in between loses no signal. Taking it takes all there is, since foreign programs may post without looking.
+  death in between loses no signal. Waiting for it takes all there is, since foreign programs may post without looking;
+  what they post later is for a later copy. After a copy only one is taken: the next may be that of the next frame.
 - *The last one out removes both files*, as Windows does with the last handle. Who is last is what the kernel says: it
   grants a lease (F_SETLEASE) only on a file that nobody else has open or mapped, which counts foreign programs, those
   in other containers, and none that were killed. Two that leave at once take turns by a lock, so one of them is the
@@ -196,6 +197,10 @@ class SystemPlace(Place):
             if not self._semaphore.try_take():
                 break
         return True
+
+    def acknowledge(self) -> None:
+        """Takes one post."""
+        self._semaphore.try_take()
 
     def is_set(self) -> bool:
         """Whether there is a post."""

@@ -64,6 +64,10 @@ class Place(ABC):
         """Waits until the event is set, and resets it; False when it is not within `seconds`, or a signal came."""
 
     @abstractmethod
+    def acknowledge(self) -> None:
+        """Resets the event, once: if a writer that waited for this sets it again at once, it stays set."""
+
+    @abstractmethod
     def is_set(self) -> bool:
         """Says whether the event is set, without changing it."""
 

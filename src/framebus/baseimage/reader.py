@@ -210,7 +210,7 @@ class Reader(End):
                 raise
             finally:
                 if self._after:
-                    place.take(0.0)
+                    place.acknowledge()
             if copy is not None:
                 return copy
             self._count(empty=1)
