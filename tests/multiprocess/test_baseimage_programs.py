@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 import framebus
 from framebus import baseimage
+from framebus.baseimage.place import system
 from harness import WATCHDOG_S, Program, Programs
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,16 @@ def test_2000_numbered_frames_to_a_reader_that_acknowledges_none_lost_none_torn(
     assert writer.ask("statistics")["overwritten"] == 0
     statistics = reader.ask("statistics")
     assert (statistics["frames"], statistics["retries"], statistics["torn_suspected"]) == (FRAMES, 0, 0)
+
+
+def test_a_writer_that_does_not_wait_tears_no_frame_of_ours_unnoticed(programs: Programs, channel_name: str) -> None:
+    writer, reader = start(programs, channel_name, "writer"), start(programs, channel_name, "reader", retries=1)
+    reader.tell("recv_numbers", last=FRAMES)
+    writer.tell("send_numbers", first=1, last=FRAMES, shape=[720, 1280, 3], quiet=True)
+    counts = reader.answer()
+    numbers = heard_numbers(reader)
+    assert counts["torn"] == counts["torn_and_marked"]
+    assert (numbers[-1], numbers) == (FRAMES, sorted(numbers))
 
 
 def test_a_reader_killed_at_any_moment_loses_only_the_frame_in_its_hands(programs: Programs, channel_name: str) -> None:
@@ -113,6 +125,30 @@ def test_a_writer_killed_at_any_moment_leaves_no_half_frame_to_a_reader_that_ack
     assert counts["torn"] == 0
     assert seen == sorted(set(seen))
     assert len(set(range(1, sent + 1)) - set(seen)) <= KILLS, "what had been announced was lost with its writer"
+
+
+def is_inside_a_frame(name: str) -> bool:
+    """Whether a Writer has begun a frame, and the one before still waits to be taken."""
+    place = system().open(name)
+    try:
+        return place.is_being_written() and place.is_set()
+    finally:
+        place.close(keep=True)
+
+
+def test_a_writer_that_stands_still_in_the_middle_of_a_frame_is_noticed(programs: Programs, channel_name: str) -> None:
+    writer = start(programs, channel_name, "writer")
+    writer.tell("send_numbers", first=1, last=10**9, shape=[1080, 1920, 3], quiet=True)
+    with baseimage.Reader(channel_name, retries=0, fresh=False) as reader:
+        reader.recv(WATCHDOG_S)
+        writer.signal(signal.SIGSTOP)
+        while not is_inside_a_frame(channel_name):
+            writer.signal(signal.SIGCONT)
+            writer.signal(signal.SIGSTOP)
+        assert reader.recv(WATCHDOG_S).meta == {"torn_suspected": True}
+        writer.kill()
+        with pytest.raises(framebus.Timeout):
+            reader.recv(0.0)
 
 
 def test_the_next_program_to_leave_removes_what_killed_ones_have_left(programs: Programs, channel_name: str) -> None:

@@ -15,7 +15,8 @@ From C they are shm_open("/NAME") and sem_open("/NAMEMutex"), linked against gli
   last. Where the kernel says nothing (another user's file), the files stay, as they do when the last one is killed;
   the next program with framebus to leave removes them.
 - *One writer at a time that uses framebus*: it holds a lock on a byte far behind the end of the memory, which the
-  kernel drops at death. Foreign writers know nothing of it and can't be refused.
+  kernel drops at death. Foreign writers know nothing of it and can't be refused. While it writes a frame it locks the
+  byte after it as well, so that readers with framebus know.
 - *New memory gets its name when it has its size*, so nobody can ever map an empty one.
 
 A semaphore file that somebody cuts while it is in use ends the program: libc maps it. It is checked before each use.
@@ -56,13 +57,14 @@ _PAUSE_S = 0.005
 _MOST_POSTS = 10_000  # of a program that posts without looking; more would take too long
 _CHUNK = 256 << 10  # compared at a time: stays in the cache
 
-_WRITER, _LEAVING = 1 << 62, (1 << 62) + 1  # bytes that are locked; no image is that long
+_WRITER, _LEAVING, _FRAME = 1 << 62, (1 << 62) + 1, (1 << 62) + 2  # bytes that are locked; no image is that long
+_FLOCK = "hhqqi4x"
 
 
 def _lock(descriptor: int, kind: int, byte: int) -> bool:
     """Sets a lock of the open file description, without waiting; says whether it was possible."""
     try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
     except BlockingIOError:
         return False
     return True
@@ -179,6 +181,20 @@ class SystemPlace(Place):
         while view.nbytes:
             written = os.pwrite(self._memory, view, offset)
             view, offset = view[written:], offset + written
+
+    def begin_frame(self) -> None:
+        """Locks a byte; nobody else ever does."""
+        _lock(self._memory, fcntl.F_WRLCK, _FRAME)
+
+    def end_frame(self) -> None:
+        """Unlocks it."""
+        _lock(self._memory, fcntl.F_UNLCK, _FRAME)
+
+    def is_being_written(self) -> bool:
+        """Asks whether it is locked."""
+        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FRAME, 1, 0)
+        answer = fcntl.fcntl(self._memory, fcntl.F_OFD_GETLK, question)
+        return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
 
     def set(self) -> bool:
         """Posts, then takes off what is above one."""

@@ -56,6 +56,18 @@ class Place(ABC):
         """Copies `data`, which is contiguous, into the memory."""
 
     @abstractmethod
+    def begin_frame(self) -> None:
+        """Tells readers that use framebus, until end_frame() or death, that this writer is in the middle of a frame."""
+
+    @abstractmethod
+    def end_frame(self) -> None:
+        """Takes that back."""
+
+    @abstractmethod
+    def is_being_written(self) -> bool:
+        """Says whether a writer that uses framebus is in the middle of a frame."""
+
+    @abstractmethod
     def set(self) -> bool:
         """Sets the event, after all that was written before; says whether it was set already."""
 

@@ -5,11 +5,13 @@ There is no lock and no number in the layout, so a frame is copied and then comp
 means: at the moment between the two the memory was exactly this copy (unless a byte changed and changed back). That is
 a whole frame unless the writer was in the middle of writing at that moment and changed nothing that shows from the
 first look at a byte to the second: it stood still (stopped, killed, not scheduled) or wrote what was there already.
-This can't be told from a whole frame, by anybody.
+A Writer of framebus holds a lock while it writes, so at that very moment the Reader asks for it, and sees one that
+stands still; but not one that was killed. Of a foreign writer that stands still nothing can be known, by anybody.
 
-Not equal means that the writer has begun the next frame. It will set the event when it is done, so the Reader waits
-for that and takes the next frame instead, which costs nothing but the frame that was just lost. If that happens more
-often than `retries` times in a row, the writer is too fast for this layout, and on_torn= says what to do.
+If the copy is not equal, or the lock is held, the writer has begun the next frame. It will set the event when it is
+done, so the Reader waits for that and takes the next frame instead, which costs nothing but a frame that was just lost.
+If that happens more often than `retries` times in a row, the writer is too fast for this layout, and on_torn= says what
+to do. A writer that finishes a frame between the event and the copy sets the event again, so that frame comes twice.
 
 acknowledge="after" with a Writer that waits for its reader: the Reader copies while the event is set and resets it
 afterwards, the Writer writes only while it is not set. So never both at the same time, whatever is killed in between:
@@ -47,9 +49,9 @@ class ReaderStatistics:
     Attributes:
         frames: frames returned.
         bytes: bytes of their pixels.
-        retries: copies that were given up because the memory changed meanwhile; each lost at least one frame.
-        torn_suspected: frames that changed while they were copied, and were returned (with a mark) or refused all the
-            same, since `retries` had been used up.
+        retries: copies that were given up for the next frame because it was written meanwhile.
+        torn_suspected: frames into which the next was, perhaps, written while they were copied, and that were returned
+            (with a mark) or refused all the same, since `retries` had been used up.
         stale: events that were set before this Reader came, and passed over (fresh=True).
         empty: events without a frame: the memory was all zeros.
         corrupt: headers that contradicted themselves.
@@ -67,7 +69,7 @@ class ReaderStatistics:
 
 
 class _Copy(NamedTuple):
-    """Pixels that were copied, and whether the memory had changed when it was looked at again."""
+    """Pixels that were copied, and whether something was, perhaps, written meanwhile."""
 
     geometry: Geometry
     pixels: NDArray[np.uint8]
@@ -130,14 +132,8 @@ class Reader(End):
         check_choice("on_torn", on_torn, ("mark", "raise"))
         check_choice("acknowledge", acknowledge, ("before", "after"))
         options = {
-            "connect_timeout": connect_timeout,
-            "fresh": fresh,
-            "stride": stride,
-            "bottom_up": bottom_up,
-            "retries": retries,
-            "on_torn": on_torn,
-            "acknowledge": acknowledge,
-            "pixel_format": pixel_format,
+            **{"connect_timeout": connect_timeout, "fresh": fresh, "stride": stride, "bottom_up": bottom_up},
+            **{"retries": retries, "on_torn": on_torn, "acknowledge": acknowledge, "pixel_format": pixel_format},
         }
         deadline = Deadline(connect_timeout, "connect_timeout")
         self._format = None if pixel_format is None else formats.FORMATS[formats.check(pixel_format)]
@@ -254,7 +250,8 @@ class Reader(End):
             return None
         pixels = np.empty(geometry.length, np.uint8)
         self._read(place, HEADER.size, pixels)
-        changed = not (place.matches(0, header) and place.matches(HEADER.size, pixels))
+        changed = place.is_being_written()  # between the two looks
+        changed = changed or not (place.matches(0, header) and place.matches(HEADER.size, pixels))
         return _Copy(geometry, pixels, changed, timestamp_ns, wall_time_ns)
 
     def _look(self, place: Place) -> tuple[NDArray[np.uint8], Geometry | None]:

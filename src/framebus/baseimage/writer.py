@@ -165,8 +165,12 @@ class Writer(End):
                 f"that use it and make it with capacity={needed}, or send smaller images"
             )
         place.reserve(needed)
-        place.write(0, geometry.header())
-        self._write_pixels(place, array[::-1] if self._bottom_up else array, geometry, order)
+        place.begin_frame()
+        try:
+            place.write(0, geometry.header())
+            self._write_pixels(place, array[::-1] if self._bottom_up else array, geometry, order)
+        finally:
+            place.end_frame()  # before the event: a reader that takes it must not find the frame still being written
         overwrote = place.set()
         done = self._statistics
         self._statistics = WriterStatistics(
