@@ -2,8 +2,9 @@
 """The original article's pair, program A unpaced at 1920x1080 with 24 bit: frames sent, received, torn, missed.
 
 Program A is examples/cpp/base_image_a.cpp or framebus.baseimage.Writer, and never looks who reads. Program B is
-examples/cpp/base_image_b.cpp or framebus.baseimage.Reader. Image N begins with the number N, and every other byte is N modulo 251,
-so B sees what was torn and counts what it missed. Each B looks at every byte, which takes it longer than the copy.
+examples/cpp/base_image_b.cpp or framebus.baseimage.Reader. Image N begins with the number N, and every other byte is N
+modulo 251, so B sees what was torn and counts what it missed. Each B looks at every byte, which takes it longer than
+the copy.
 """
 
 from __future__ import annotations
@@ -66,11 +67,11 @@ def start_python_a(name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
 
 
-def python_b(a: subprocess.Popen[bytes], name: str, retries: int) -> Figures:
+def python_b(a: subprocess.Popen[bytes], name: str, retries: int, settle: float = 0.0) -> Figures:
     """Our Reader; `unmarked` are those of the torn that it did not notice."""
     found = {"received": 0, "torn": 0, "missed": 0, "marked": 0, "unmarked": 0}
     number = 0
-    with baseimage.Reader(name, retries=retries, connect_timeout=PATIENCE_S) as reader:
+    with baseimage.Reader(name, retries=retries, settle=settle, connect_timeout=PATIENCE_S) as reader:
         while number < FRAMES:
             try:
                 frame = reader.recv(PATIENCE_S)
@@ -96,6 +97,7 @@ PAIRS: dict[str, Callable[[dict[str, Path], str], Figures]] = {
     "C++ A, C++ B without the second reset": lambda programs, name: cpp_b(programs, name, "before"),
     "C++ A, Python B, retries=0": lambda programs, name: python_b(start_a(programs, name), name, 0),
     "C++ A, Python B, retries=3": lambda programs, name: python_b(start_a(programs, name), name, 3),
+    "C++ A, Python B, retries=3, settle=0.01": lambda programs, name: python_b(start_a(programs, name), name, 3, 0.01),
     "Python A, Python B, retries=3": lambda _, name: python_b(start_python_a(name), name, 3),
 }
 

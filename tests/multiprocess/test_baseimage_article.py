@@ -214,6 +214,17 @@ def test_a_writer_that_stands_still_in_the_middle_of_a_frame_is_not_noticed(star
     assert (frame["values"], frame["meta"]) == ([1, 2], {})
 
 
+def test_a_writer_that_goes_on_while_the_reader_lets_it_settle_is_noticed(start: Start) -> None:
+    a, reader = start("a"), start("reader", retries=0, settle=1.0)
+    a.ask("send", value=1)
+    a.ask("write", value=2, part="first")
+    reader.tell("recv")
+    reader.expect("waiting")
+    a.ask("write", value=2, part="second")
+    frame = reader.answer()
+    assert (frame["values"], frame["meta"]) == ([1, 2], {"torn_suspected": True})
+
+
 def test_a_writer_that_waits_does_not_write_into_a_frame_that_is_not_acknowledged(start: Start) -> None:
     writer, reader = start("writer", wait_for_reader=True), start("reader", acknowledge="after")
     writer.ask("send", value=1, shape=SHAPE)

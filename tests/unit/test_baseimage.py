@@ -230,6 +230,7 @@ OPTIONS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (baseimage.Writer, {"mode": 0o1000}, ValueError, "mode"),
     (baseimage.Reader, {"stride": 2}, ValueError, "stride must be 1, 4 or None"),
     (baseimage.Reader, {"retries": -1}, ValueError, "retries"),
+    (baseimage.Reader, {"settle": -0.1}, ValueError, "settle"),
     (baseimage.Reader, {"on_torn": "drop"}, ValueError, "on_torn"),
     (baseimage.Reader, {"acknowledge": "never"}, ValueError, "acknowledge"),
     (baseimage.Reader, {"pixel_format": "BGR9"}, ValueError, "BGR9"),

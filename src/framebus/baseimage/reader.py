@@ -6,7 +6,8 @@ means: at the moment between the two the memory was exactly this copy (unless a 
 a whole frame unless the writer was in the middle of writing at that moment and changed nothing that shows from the
 first look at a byte to the second: it stood still (stopped, killed, not scheduled) or wrote what was there already.
 A Writer of framebus holds a lock while it writes, so at that very moment the Reader asks for it, and sees one that
-stands still; but not one that was killed. Of a foreign writer that stands still nothing can be known, by anybody.
+stands still; but not one that was killed. Of a foreign writer that stands still nothing can be known, by anybody;
+settle= makes the Reader wait for one that will go on.
 
 If the copy is not equal, or the lock is held, the writer has begun the next frame. It will set the event when it is
 done, so the Reader waits for that and takes the next frame instead, which costs nothing but a frame that was just lost.
@@ -98,6 +99,7 @@ class Reader(End):
         stride: int | None = None,
         bottom_up: bool = False,
         retries: int = 3,
+        settle: float = 0.0,
         on_torn: Literal["mark", "raise"] = "mark",
         acknowledge: Literal["before", "after"] = "before",
         pixel_format: str | None = None,
@@ -113,6 +115,8 @@ class Reader(End):
             stride: 1 if rows follow each other, 4 if each begins at a multiple of four bytes; None for what fits.
             bottom_up: the last row comes first in the memory.
             retries: how often in a row a frame that changed while it was copied is given up for the next one.
+            settle: seconds between the copy and the second look, in which a foreign writer that was not scheduled may
+                go on, and so be seen; 0.01 where the machine is busy.
             on_torn: after that, return the copy with meta["torn_suspected"] = True, or raise CorruptChannel.
             acknowledge: reset the event "before" the copy, as the article does, or "after" it: for one Reader whose
                 writer waits. Without a writer that waits "after" loses frames; see the head of this file.
@@ -131,11 +135,11 @@ class Reader(End):
         check_range("retries", retries, 0, 1000)
         check_choice("on_torn", on_torn, ("mark", "raise"))
         check_choice("acknowledge", acknowledge, ("before", "after"))
-        options = {
-            **{"connect_timeout": connect_timeout, "fresh": fresh, "stride": stride, "bottom_up": bottom_up},
-            **{"retries": retries, "on_torn": on_torn, "acknowledge": acknowledge, "pixel_format": pixel_format},
-        }
+        options: dict[str, Any] = {"connect_timeout": connect_timeout, "fresh": fresh, "stride": stride}
+        options |= {"bottom_up": bottom_up, "retries": retries, "on_torn": on_torn, "acknowledge": acknowledge}
+        options |= {"settle": settle, "pixel_format": pixel_format}
         deadline = Deadline(connect_timeout, "connect_timeout")
+        self._settle = Deadline(settle, "settle").timeout
         self._format = None if pixel_format is None else formats.FORMATS[formats.check(pixel_format)]
         self._stride = stride
         self._bottom_up = bottom_up
@@ -145,8 +149,7 @@ class Reader(End):
         self._statistics = ReaderStatistics()
         super().__init__(name, lambda: _connect(name, deadline), keep, options)
         self._open_place = lambda: system().open(name)
-        if (not self._after if fresh is None else fresh) and self._hold.place.take(0.0):
-            self._count(stale=1)
+        self._count(stale=int((not self._after if fresh is None else fresh) and self._hold.place.take(0.0)))
 
     def statistics(self) -> ReaderStatistics:
         """Returns counts; also after close()."""
@@ -250,6 +253,8 @@ class Reader(End):
             return None
         pixels = np.empty(geometry.length, np.uint8)
         self._read(place, HEADER.size, pixels)
+        if self._settle:
+            time.sleep(self._settle)
         changed = place.is_being_written()  # between the two looks
         changed = changed or not (place.matches(0, header) and place.matches(HEADER.size, pixels))
         return _Copy(geometry, pixels, changed, timestamp_ns, wall_time_ns)
