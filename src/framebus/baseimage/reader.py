@@ -171,6 +171,8 @@ class Reader(End):
                 if not copy.changed:
                     break
                 self._count(retries=1)
+                if deadline.passed():  # also where the next frame is there already: it may go on like this
+                    raise Timeout(f"whatever came from '{self._name}' within {deadline.timeout} s changed at once")
                 copy = self._next_copy(deadline)
             if copy.changed:
                 self._count(torn_suspected=1)
