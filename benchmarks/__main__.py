@@ -3,9 +3,9 @@
 
 import sys
 
-from benchmarks import handover, machine, memory, send
+from benchmarks import article, handover, machine, memory, send
 
-ALL = {"send": send.main, "handover": handover.main, "memory": memory.main}
+ALL = {"send": send.main, "handover": handover.main, "memory": memory.main, "article": article.main}
 
 
 def main() -> None:

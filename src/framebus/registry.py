@@ -24,6 +24,7 @@ GROUP = "framebus.endpoints"
 
 # Scheme and module of framebus.endpoints.
 _OURS = {
+    "baseimage": "baseimage",
     "clipboard": "clipboard",
     "shm": "shm",
 }

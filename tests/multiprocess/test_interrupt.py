@@ -20,6 +20,9 @@ CALLS = {
     "send with on_full='block'": {"call": "send"},
     "loan with on_full='block'": {"call": "loan"},
     "connect_timeout": {"call": "connect"},
+    "recv of a base image": {"call": "receive_base_image"},
+    "send with wait_for_reader=True": {"call": "send_base_image"},
+    "connect_timeout of a base image": {"call": "connect_to_base_image"},
 }
 
 

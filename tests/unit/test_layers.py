@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url"},
+    {"statistics", "pixel_format", "metadata", "url", "deadline"},
     {"convert", "frame", "end", "loan", "bgr"},
-    {"publisher", "subscriber", "listing", "doctor", "endpoint"},
+    {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "registry", "video_capture"},
     {"relay"},
     {"endpoints"},

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 import framebus
+from framebus import baseimage
 from talk import Ticker, options, say
 
 OPTIONS = options()
@@ -65,6 +66,26 @@ def connect() -> None:
         framebus.Subscriber(NAME, connect_timeout=3600.0, wait=WAIT)
 
 
+def receive_base_image() -> None:
+    """Wait for a base image that never comes."""
+    with baseimage.Writer(NAME), baseimage.Reader(NAME) as reader, TICKER.around():
+        reader.recv()
+
+
+def send_base_image() -> None:
+    """Wait until a reader takes the base image before."""
+    with baseimage.Writer(NAME, wait_for_reader=True) as writer:
+        writer.send(IMAGE)
+        with TICKER.around():
+            writer.send(IMAGE)
+
+
+def connect_to_base_image() -> None:
+    """Wait for a program A that never comes."""
+    with TICKER.around():
+        baseimage.Reader(NAME, connect_timeout=3600.0)
+
+
 CALLS: dict[str, Callable[[], None]] = {
     "recv": receive,
     "iterate": iterate,
@@ -72,6 +93,9 @@ CALLS: dict[str, Callable[[], None]] = {
     "send": send,
     "loan": loan,
     "connect": connect,
+    "receive_base_image": receive_base_image,
+    "send_base_image": send_base_image,
+    "connect_to_base_image": connect_to_base_image,
 }
 
 # Whoever started the test may have had SIGINT ignored, which is inherited.
