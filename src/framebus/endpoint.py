@@ -13,14 +13,21 @@ How things end, for every source:
 
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
 cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
+
+When the program ends, the ends that it left open are closed, so that the other ends see an end and not a death.
+Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent has opened.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
@@ -177,6 +184,8 @@ class _End:
         self._closed = False
         self._statistics = EndStatistics()
         self._counting = threading.Lock()
+        self._busy = threading.RLock()
+        self._opened_by = os.getpid()
 
     @property
     def closed(self) -> bool:
@@ -212,6 +221,20 @@ class _End:
                 refused=now.refused + refused,
             )
 
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Lets one thread at a time use the mechanism. Raises Timeout where the others take too long.
+
+        The thread that is inside may come in again, so that a signal handler can close what it interrupted.
+        """
+        left = deadline.left()
+        if not self._busy.acquire(timeout=-1 if left is None else left):
+            raise deadline.fail(f"other threads kept {self.url!r} busy")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
     def __enter__(self: Self) -> Self:
         return self
 
@@ -222,6 +245,23 @@ class _End:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
+
+
+_open: weakref.WeakSet[_End] = weakref.WeakSet()
+
+
+def close_at_exit(end: object) -> None:
+    """Has an end closed when the program ends, if it is one of a mechanism; a channel sees to that itself."""
+    if isinstance(end, _End):
+        _open.add(end)
+
+
+@atexit.register
+def _close_all() -> None:
+    with ExitStack() as closing:  # closes all, also where one fails
+        for end in list(_open):
+            if end._opened_by == os.getpid():
+                closing.callback(end.close)
 
 
 class BaseSource(_End, ABC):

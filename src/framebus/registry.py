@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import url as urls
-from framebus.endpoint import Abilities, Endpoint, Sink, Source
+from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_at_exit
 from framebus.errors import EndpointError, InvalidUrl
 
 if TYPE_CHECKING:
@@ -103,11 +103,13 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     if missing:
         raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
     try:
-        return opener(url.rest, **values)
+        opened = opener(url.rest, **values)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in endpoint.needs:
             raise
         raise EndpointError(_needs(endpoint, error.name or "")) from error
+    close_at_exit(opened)
+    return opened
 
 
 def _needs(endpoint: Endpoint, module: str) -> str:
