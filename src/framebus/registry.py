@@ -25,6 +25,7 @@ GROUP = "framebus.endpoints"
 # Scheme and module of framebus.endpoints.
 _OURS = {
     "shm": "shm",
+    "msg": "msg",
 }
 
 
