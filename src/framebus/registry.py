@@ -26,6 +26,7 @@ GROUP = "framebus.endpoints"
 _OURS = {
     "shm": "shm",
     "msg": "msg",
+    "mailslot": "mailslot",
 }
 
 
