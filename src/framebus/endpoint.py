@@ -15,8 +15,8 @@ How things end, for every source:
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
 cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
 
-When the program ends, the ends that it left open are closed, so that the other ends see an end and not a death.
-Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent has opened.
+An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
+death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class _End:
         self._statistics = EndStatistics()
         self._counting = threading.Lock()
         self._busy = threading.RLock()
-        self._opened_by = os.getpid()
+        self._opened_by: int | None = None  # the process that has to close it, once it is open
 
     @property
     def closed(self) -> bool:
@@ -208,6 +208,13 @@ class _End:
 
     def _close(self) -> None:
         """Closes what the mechanism has open; called once."""
+
+    def __del__(self) -> None:
+        if self._is_left_to_us():
+            self.close()
+
+    def _is_left_to_us(self) -> bool:
+        return getattr(self, "_opened_by", None) == os.getpid()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -253,9 +260,10 @@ class _End:
 _open: weakref.WeakSet[_End] = weakref.WeakSet()
 
 
-def close_at_exit(end: object) -> None:
-    """Has an end closed when the program ends, if it is one of a mechanism; a channel sees to that itself."""
+def close_when_left(end: object) -> None:
+    """Has an end that has been opened closed when it is left open; a channel, which is no _End, sees to that itself."""
     if isinstance(end, _End):
+        end._opened_by = os.getpid()
         _open.add(end)
 
 
@@ -263,7 +271,7 @@ def close_at_exit(end: object) -> None:
 def _close_all() -> None:
     with ExitStack() as closing:  # closes all, also where one fails
         for end in list(_open):
-            if end._opened_by == os.getpid():
+            if end._is_left_to_us():
                 closing.callback(end.close)
 
 

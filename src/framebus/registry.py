@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import url as urls
-from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_at_exit
+from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
         if (error.name or "").partition(".")[0] not in endpoint.needs:
             raise
         raise EndpointError(_needs(endpoint, error.name or "")) from error
-    close_at_exit(opened)
+    close_when_left(opened)
     return opened
 
 
