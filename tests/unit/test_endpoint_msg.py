@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -410,3 +411,9 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 def test_a_priority_out_of_range_is_refused(channel_name: str) -> None:
     with pytest.raises(ValueError, match="priority must be 0 to 31, got 32"):
         framebus.sink(f"msg:{channel_name}?priority=32")
+
+
+def test_without_posix_ipc_the_error_says_how_to_get_it(channel_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "posix_ipc", None)
+    with pytest.raises(framebus.EndpointError, match=r'needs posix_ipc.* run: pip install "framebus\[msg\]"'):
+        framebus.source(f"msg:{channel_name}")

@@ -121,13 +121,19 @@ class MailslotSource(BaseSource):
         return frame
 
     def _notice(self, hung_up: set[int]) -> None:
-        """Draws conclusions from the pipes that had hung up, while the box is empty. Raises when nobody is left."""
+        """Draws conclusions from the pipes that had hung up, while the box is empty. Raises when nobody is left.
+
+        Of several, nobody knows who went last: if one has closed, it did.
+        """
+        ends: set[type[ChannelClosed | PublisherDied]] = set()
         for sender in [sender for sender in self._senders.values() if sender.pipe in hung_up]:
             asked = select.poll()
             asked.register(sender.pipe, select.POLLIN)
             closed = any(event & select.POLLIN for _, event in asked.poll(0))
-            self._end = ChannelClosed if closed else PublisherDied
+            ends.add(ChannelClosed if closed else PublisherDied)
             self._forget(sender)
+        if ends:
+            self._end = ChannelClosed if ChannelClosed in ends else PublisherDied
         if self._senders or self._endless or self._end is None:
             return
         if self._end is ChannelClosed:

@@ -80,13 +80,18 @@ class MsgSource(BaseSource):
             return None
 
     def _notice(self, senders: set[int]) -> None:
-        """Draws conclusions from who is here, while the queue is empty. Raises when nobody is left."""
+        """Draws conclusions from who is here, while the queue is empty. Raises when nobody is left.
+
+        One that died may have done so at any time since the last look: if another one closed meanwhile, it closed last.
+        """
         self._leaving &= senders
         here = senders - self._leaving
         for place in self._here - here:
-            self._left(place, PublisherDied)
+            self._left(place, self._end or PublisherDied)
         self._here = here
-        if here or self._end is None:
+        if here:
+            self._end = None
+        if self._end is None:
             return
         if self._end is ChannelClosed:
             raise ChannelClosed(f"all senders of {self.url!r} have closed it; what they sent has been received")

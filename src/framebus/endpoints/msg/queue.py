@@ -48,6 +48,9 @@ class Queue:
 
     def __init__(self, name: str, *, receives: bool, depth: int | None, part_bytes: int | None) -> None:
         """Joins the queue, or makes it. Raises EndpointError or PermissionDenied."""
+        import posix_ipc
+
+        self._ipc = posix_ipc
         self.name = name
         self._path = f"/framebus.{name}"
         self._receives = receives
@@ -132,21 +135,17 @@ class Queue:
 
     def put(self, part: bytes, priority: int) -> bool:
         """Puts one message into the queue; returns False if it is full."""
-        from posix_ipc import BusyError
-
         try:
             self._queue.send(part, priority=priority)
-        except BusyError:
+        except self._ipc.BusyError:
             return False
         return True
 
     def get(self) -> bytes | None:
         """Takes the first message out of the queue; returns None if there is none."""
-        from posix_ipc import BusyError
-
         try:
             part: bytes = self._queue.receive()[0]
-        except BusyError:
+        except self._ipc.BusyError:
             return None
         return part
 
@@ -162,25 +161,23 @@ class Queue:
 
     def _open(self, depth: int | None, part_bytes: int | None) -> bool:
         """Opens the queue, or makes it; returns whether it was made."""
-        import posix_ipc
-
         for _ in range(_TRIES):
             try:
-                self._queue: Any = posix_ipc.MessageQueue(self._path)
+                self._queue: Any = self._ipc.MessageQueue(self._path)
                 return False
-            except posix_ipc.ExistentialError:
+            except self._ipc.ExistentialError:
                 pass  # then make it
-            except posix_ipc.PermissionsError:
+            except self._ipc.PermissionsError:
                 raise PermissionDenied(f"msg:{self.name} is a queue of another user; use another name") from None
             except OSError as error:
                 raise self._failure("opened", error) from error
             sizes = _sizes(depth, part_bytes)
             try:
-                self._queue = posix_ipc.MessageQueue(
-                    self._path, posix_ipc.O_CREX, 0o600, max_messages=sizes[0], max_message_size=sizes[1]
+                self._queue = self._ipc.MessageQueue(
+                    self._path, self._ipc.O_CREX, 0o600, max_messages=sizes[0], max_message_size=sizes[1]
                 )
                 return True
-            except posix_ipc.ExistentialError:
+            except self._ipc.ExistentialError:
                 continue  # somebody else was faster
             except (OSError, ValueError) as error:
                 raise self._failure("made for {} messages of {} bytes".format(*sizes), error) from error
@@ -198,11 +195,9 @@ class Queue:
 
     def _has_the_name(self) -> bool:
         """Whether the name still leads to the queue that is open here."""
-        import posix_ipc
-
         try:
-            named = posix_ipc.MessageQueue(self._path)
-        except posix_ipc.ExistentialError:
+            named = self._ipc.MessageQueue(self._path)
+        except self._ipc.ExistentialError:
             return False
         try:
             return os.path.samestat(os.fstat(named.mqd), os.fstat(self._queue.mqd))
@@ -210,10 +205,8 @@ class Queue:
             named.close()
 
     def _unlink(self) -> None:
-        import posix_ipc
-
-        with contextlib.suppress(posix_ipc.ExistentialError):  # somebody has removed it by hand
-            posix_ipc.unlink_message_queue(self._path)
+        with contextlib.suppress(self._ipc.ExistentialError):  # somebody has removed it by hand
+            self._ipc.unlink_message_queue(self._path)
 
     # Locks: bytes from `start`, `length` of them, _TO_THE_END for all that follow
 
