@@ -36,6 +36,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from numpy.typing import NDArray
 
 from framebus import convert, metadata, pixel_format as formats
+from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
 
@@ -148,35 +149,6 @@ class EndStatistics:
     bytes: int = 0
     dropped: int = 0
     refused: int = 0
-
-
-class Deadline:
-    """The moment until which a call may wait."""
-
-    def __init__(self, timeout: float | None) -> None:
-        """Takes seconds from now, None for ever. Raises ValueError for a negative timeout."""
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must be 0 or more seconds, or None to wait for ever, got {timeout!r}")
-        self.timeout = timeout
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def left(self) -> float | None:
-        """Seconds that are left, 0 or more; None for ever."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-    def left_ms(self, at_most: float = 1.0) -> int:
-        """Whole milliseconds for poll(), rounded up, and not over `at_most` seconds."""
-        left = self.left()
-        return int(min(at_most, at_most if left is None else left) * 1000 + 0.999)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left."""
-        return self._end is not None and time.monotonic() >= self._end
-
-    def fail(self, what: str) -> Timeout:
-        """Returns the error to raise: what was waited for, and for how long."""
-        return Timeout(f"{what} within {self.timeout:g} s" if self.timeout is not None else what)
 
 
 class _End:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url", "names"},
+    {"statistics", "pixel_format", "metadata", "url", "names", "deadline"},
     {"convert", "frame", "end", "loan"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint"},
     {"wire", "registry"},
