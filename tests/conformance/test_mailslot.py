@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+import framebus
 from framebus.endpoints.mailslot import boxes, letter
 from framebus.testing import conformance
 from framebus.testing.conformance.foreign import Throw
@@ -18,7 +19,12 @@ from framebus.testing.conformance.foreign import Throw
 class TestMailslot(conformance.Suite):
     def link(self, tmp_path: Path) -> conformance.Link:
         name = f"test-{tmp_path.name[:40]}-{uuid.uuid4().hex[:12]}"
-        return conformance.Link(source=f"mailslot:{name}", sink=f"mailslot:{name}")
+
+        def nothing_is_left() -> None:
+            framebus.sink(f"mailslot:{name}").close()  # removes the boxes of killed programs
+            assert not os.path.exists(boxes.folder_of(name)), "a box was left behind"
+
+        return conformance.Link(source=f"mailslot:{name}", sink=f"mailslot:{name}", cleanup=nothing_is_left)
 
     def garbage(self, link: conformance.Link) -> Throw:
         return Foreigner(link.source.partition(":")[2])
