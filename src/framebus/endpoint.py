@@ -6,21 +6,29 @@ mechanisms derive from BaseSource and BaseSink and are written against this file
 
 How things end, for every source:
     nothing came in time        Timeout
-    the other end closed        ChannelClosed, after all that it sent has been received
+    the other end closed        ChannelClosed, after all that it sent has been received, where the mechanism can tell
+                                (Abilities.notices_close), else Timeout
     the other end died          PublisherDied where the mechanism can tell (Abilities.notices_death), else Timeout
     what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
     this end was closed         ChannelClosed
 
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
 cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
+
+An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
+death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Protocol, TypeVar
@@ -81,6 +89,7 @@ class Abilities:
         seq: carries sequence numbers; else the receiver counts for itself.
         delivery: "every" frame arrives, or the "latest"; "either" by option.
         receivers: "one" or "many" at the same time.
+        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
         notices_death: a receiver can tell the sender's death from silence.
         reconnects: either end may come again and the other goes on.
         max_bytes: the largest frame, None where memory alone decides.
@@ -94,6 +103,7 @@ class Abilities:
     seq: bool = True
     delivery: Literal["every", "latest", "either"] = "every"
     receivers: Literal["one", "many"] = "one"
+    notices_close: bool = True
     notices_death: bool = True
     reconnects: bool = False
     max_bytes: int | None = None
@@ -149,6 +159,8 @@ class _End:
         self._closed = False
         self._statistics = EndStatistics()
         self._counting = threading.Lock()
+        self._busy = threading.RLock()
+        self._opened_by: int | None = None  # the process that has to close it, once it is open
 
     @property
     def closed(self) -> bool:
@@ -169,6 +181,13 @@ class _End:
     def _close(self) -> None:
         """Closes what the mechanism has open; called once."""
 
+    def __del__(self) -> None:
+        if self._is_left_to_us():
+            self.close()
+
+    def _is_left_to_us(self) -> bool:
+        return getattr(self, "_opened_by", None) == os.getpid()
+
     def _check_open(self) -> None:
         if self._closed:
             raise ChannelClosed(f"this end of {self.url!r} is closed; open another one")
@@ -184,6 +203,20 @@ class _End:
                 refused=now.refused + refused,
             )
 
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Lets one thread at a time use the mechanism. Raises Timeout where the others take too long.
+
+        The thread that is inside may come in again, so that a signal handler can close what it interrupted.
+        """
+        left = deadline.left()
+        if not self._busy.acquire(timeout=-1 if left is None else left):
+            raise deadline.fail(f"other threads kept {self.url!r} busy")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
     def __enter__(self: Self) -> Self:
         return self
 
@@ -194,6 +227,24 @@ class _End:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
+
+
+_open: weakref.WeakSet[_End] = weakref.WeakSet()
+
+
+def close_when_left(end: object) -> None:
+    """Has an end that has been opened closed when it is left open; a channel, which is no _End, sees to that itself."""
+    if isinstance(end, _End):
+        end._opened_by = os.getpid()
+        _open.add(end)
+
+
+@atexit.register
+def _close_all() -> None:
+    with ExitStack() as closing:  # closes all, also where one fails
+        for end in list(_open):
+            if end._is_left_to_us():
+                closing.callback(end.close)
 
 
 class BaseSource(_End, ABC):

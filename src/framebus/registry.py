@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import url as urls
-from framebus.endpoint import Abilities, Endpoint, Sink, Source
+from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _OURS = {
     "baseimage": "baseimage",
     "clipboard": "clipboard",
     "shm": "shm",
+    "msg": "msg",
+    "mailslot": "mailslot",
 }
 
 
@@ -105,11 +107,13 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     if missing:
         raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
     try:
-        return opener(url.rest, **values)
+        opened = opener(url.rest, **values)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in endpoint.needs:
             raise
         raise EndpointError(_needs(endpoint, error.name or "")) from error
+    close_when_left(opened)
+    return opened
 
 
 def _needs(endpoint: Endpoint, module: str) -> str:

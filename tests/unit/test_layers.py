@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url", "deadline"},
+    {"statistics", "pixel_format", "metadata", "url", "names", "deadline"},
     {"convert", "frame", "end", "loan", "bgr"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "registry", "video_capture"},
