@@ -20,6 +20,8 @@ CALLS = {
     "send with on_full='block'": {"call": "send"},
     "loan with on_full='block'": {"call": "loan"},
     "connect_timeout": {"call": "connect"},
+    "recv from pipe:": {"call": "receive_from_pipe"},
+    "send to pipe:": {"call": "send_to_pipe"},
 }
 
 
