@@ -3,9 +3,9 @@
 
 import sys
 
-from benchmarks import handover, machine, memory, send
+from benchmarks import handover, machine, memory, pipe, send
 
-ALL = {"send": send.main, "handover": handover.main, "memory": memory.main}
+ALL = {"send": send.main, "handover": handover.main, "memory": memory.main, "pipe": pipe.main}
 
 
 def main() -> None:
