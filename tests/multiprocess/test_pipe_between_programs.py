@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -186,67 +186,93 @@ class Interrupt(Exception):
     """What Ctrl-C is to a program that goes on after it."""
 
 
-def test_interrupts_at_any_moment_never_deliver_a_frame_that_is_not_whole() -> None:
-    """Either the stream goes on with whole frames, or both ends say that it is over."""
-    before = signal.signal(signal.SIGUSR1, lambda *_: (_ for _ in ()).throw(Interrupt))
-    try:
-        outcomes = [interrupted_stream(seed) for seed in range(20)]
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert sum(interrupts for interrupts, _ in outcomes) > 0, "no interrupt came inside send()"
+def in_the_rain(seed: int, call: Callable[[], Any]) -> Any:
+    """Calls, while signals come for the main thread at random moments; None if one came between two calls in it."""
+    go, stop, dice = threading.Event(), threading.Event(), random.Random(seed)
 
-
-def interrupted_stream(seed: int) -> tuple[int, str]:
-    """Sends frames under a rain of signals; returns how many came and how the stream ended."""
-    reading, writing = os.pipe()
-    source, sink = opened_source(f"pipe:fd/{reading}"), opened_sink(f"pipe:fd/{writing}")
-    numbers: list[int] = []
-    ended: list[str] = []
-
-    def receive() -> None:
-        try:
-            for frame in source:
-                assert frame.array.min() == frame.array.max() == frame.meta["n"]
-                numbers.append(frame.meta["n"])
-            ended.append("closed")
-        except Exception as error:
-            ended.append(type(error).__name__)
-
-    stop = threading.Event()
-
-    def rain() -> None:
-        dice = random.Random(seed)
+    def fall() -> None:
+        go.wait(WATCHDOG_S)
         while not stop.wait(dice.uniform(0.0001, 0.003)):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
-    receiver = threading.Thread(target=receive)
-    receiver.start()
+    def interrupt(*_: object) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    drops = threading.Thread(target=fall)
+    drops.start()
+    found = None
+    with suppress(Interrupt):
+        go.set()
+        found = call()
+    while not stop.is_set():
+        with suppress(Interrupt):
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            stop.set()
+    drops.join(WATCHDOG_S)
+    signal.signal(signal.SIGUSR1, before)
+    return found
+
+
+def send_numbered(sink: Any, count: int) -> int:
+    """Sends frames that are full of their number, over interrupts; returns how many of those there were."""
     interrupts = 0
-    drops = threading.Thread(target=rain)
-    try:
-        drops.start()
-        for number in range(50):
-            try:
-                sink.send(np.full(700_000, number, np.uint8), meta={"n": number})
-            except Interrupt:
-                interrupts += 1
-            except framebus.EndpointError:
-                break
-    except Interrupt:  # between two calls
-        interrupts += 1
-    finally:
-        while drops.is_alive():
-            try:
-                stop.set()
-                drops.join(WATCHDOG_S)
-            except Interrupt:
-                continue
-    sink.close()
-    receiver.join(WATCHDOG_S)
+    for number in range(count):
+        try:
+            sink.send(np.full(700_000, number, np.uint8), meta={"n": number})
+        except Interrupt:
+            interrupts += 1
+        except (framebus.EndpointError, framebus.ChannelClosed):
+            break
+    return interrupts
+
+
+def receive_numbered(source: Any) -> tuple[list[int], int, str]:
+    """Receives them, over interrupts; returns their numbers, how many interrupts there were, and how it ended."""
+    numbers: list[int] = []
+    interrupts = 0
+    while True:
+        try:
+            frame = source.recv(WATCHDOG_S)
+        except Interrupt:
+            interrupts += 1
+        except framebus.Error as error:
+            return numbers, interrupts, type(error).__name__
+        else:
+            assert frame.array.min() == frame.array.max() == frame.meta["n"]
+            numbers.append(frame.meta["n"])
+
+
+@pytest.mark.parametrize("role", ["sink", "source"])
+def test_interrupts_at_any_moment_never_deliver_a_frame_that_is_not_whole(role: str) -> None:
+    """The stream goes on with whole frames, or both ends say that it is over."""
+    outcomes = [interrupted_stream(role, seed) for seed in range(20)]
+    assert sum(interrupts for interrupts, _ in outcomes) > 0, "no interrupt came inside a call"
+    assert {ended for _, ended in outcomes} <= {"ChannelClosed", "PublisherDied", "EndpointError", "interrupted"}
+
+
+def interrupted_stream(role: str, seed: int) -> tuple[int, str]:
+    """Sends 50 frames, one end under a rain of signals; returns how many came there, and how the receiver ended."""
+    reading, writing = os.pipe()
+    results: list[Any] = []
+    with opened_source(f"pipe:fd/{reading}") as source, opened_sink(f"pipe:fd/{writing}") as sink:
+        if role == "sink":
+            other = threading.Thread(target=lambda: results.append(receive_numbered(source)))
+            other.start()
+            interrupts = in_the_rain(seed, lambda: send_numbered(sink, 50)) or 0
+            sink.close()
+            other.join(WATCHDOG_S)
+            numbers, _, ended = results[0]
+        else:
+            other = threading.Thread(target=lambda: (send_numbered(sink, 50), sink.close()))
+            other.start()
+            found = in_the_rain(seed, lambda: receive_numbered(source))
+            numbers, interrupts, ended = found or ([], 0, "interrupted")
+            source.close()
+            other.join(WATCHDOG_S)
+    assert not other.is_alive()
     assert numbers == sorted(set(numbers))
-    assert ended in (["closed"], ["PublisherDied"])
-    source.close()
-    return interrupts, ended[0]
+    return interrupts, ended
 
 
 # ffmpeg

@@ -376,6 +376,7 @@ def test_a_descriptor_that_does_not_fit_is_refused(pipe: Pipe) -> None:
         (framebus.source, "pipe:?mode=byte&width=99999&height=99999&pixel_format=RGB8", "max_bytes"),
         (framebus.sink, "pipe:?mode=byte&width=4", "belong together"),
         (framebus.sink, "pipe:?fps=0", "fps must be above 0"),
+        (framebus.source, "pipe:?linger=-1", "linger must be 0 or more"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_before_anything_is_touched(

@@ -60,6 +60,8 @@ def open_source(
     """Opens the reading end."""
     url = f"pipe:{rest}"
     _check_options(url, mode, format, width, height, pixel_format)
+    if not linger >= 0:
+        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     layout = None
     if mode == "byte" and format == "raw":
         if width is None or height is None or pixel_format is None:
@@ -92,6 +94,8 @@ def open_sink(
     """Opens the writing end."""
     url = f"pipe:{rest}"
     _check_options(url, mode, format, width, height, pixel_format)
+    if not linger >= 0:
+        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     if not 0 < fps <= 1e6:
         raise InvalidUrl(f"{url!r}: fps must be above 0 and at most 1000000, got {fps!r}")
     layout = None

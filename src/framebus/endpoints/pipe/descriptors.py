@@ -119,7 +119,7 @@ def _check(number: int, role: Role, url: str) -> int:
                 else "other | framebus relay pipe:stdin x"
             )
         )
-    if number == 1 and os.path.sameopenfile(1, 2):
+    if number == 1 and _is_open(2) and os.path.sameopenfile(1, 2):
         raise EndpointError(
             f"{url!r}: standard output and standard error lead to the same place, so messages would get in between the "
             "frames; start the program without 2>&1"
@@ -133,7 +133,7 @@ def _let_go(number: int) -> None:
         os.close(number)
         return
     _taken.add(number)
-    if number == 1:
+    if number == 1 and _is_open(2):
         os.dup2(2, 1)
         with contextlib.suppress(AttributeError, ValueError, OSError):  # no sys.stdout, or a closed one
             sys.stdout.flush()  # what was printed before goes to standard error too, in its order
@@ -141,6 +141,13 @@ def _let_go(number: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, number)
     os.close(nothing)
+
+
+def _is_open(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        os.fstat(number)
+        return True
+    return False
 
 
 def _file(number: int, role: Role) -> io.FileIO:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from framebus.endpoint import BaseSink, BaseSource, Deadline, Outgoing
 from framebus.endpoints.pipe.child import Child
 from framebus.endpoints.pipe.descriptors import Descriptor
-from framebus.endpoints.pipe.flow import Closed, Ended, Reader, Writer
+from framebus.endpoints.pipe.flow import Closed, Ended, Reader, Wanted, Writer
 from framebus.errors import ChannelClosed, EndpointError, Error, PublisherDied, Timeout
 from framebus.frame import Frame
 from framebus.wire import LINE, Malformed
@@ -70,7 +70,7 @@ class PipeSource(BaseSource):
         self._turns = _Turns(url)
         self._reader = Reader(descriptor, url, lambda: self._closed)
         self._running = self._steps()
-        self._wanted: memoryview | None = None
+        self._wanted: Wanted | None = None
         self._over: Error | None = None
 
     @abstractmethod
@@ -91,24 +91,27 @@ class PipeSource(BaseSource):
     def _run(self, deadline: Deadline) -> Frame:
         try:
             while True:
-                if self._wanted is None:
-                    step = self._next_step()
-                    if isinstance(step, Frame):
-                        return step
-                    self._wanted = step
-                self._reader.fill(self._wanted, deadline)
-                self._wanted = None
+                if self._wanted is not None:
+                    self._reader.fill(self._wanted, deadline)
+                found = self._next_step()
+                if found is not None:
+                    return found
         except Ended:
             raise self._ended() from None
         except Closed:
             raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
 
-    def _next_step(self) -> memoryview | Frame:
+    def _next_step(self) -> Frame | None:
+        """Goes on to the next buffer that is wanted, or returns the frame that is complete."""
+        self._reader.check_whole()
         try:
-            return next(self._running)
+            self._reader.torn = True  # until the step is taken: one that was interrupted can't be taken again
+            step = next(self._running)
+            self._wanted = None if isinstance(step, Frame) else Wanted(step)
+            self._reader.torn = False
+            return step if isinstance(step, Frame) else None
         except StopIteration:
-            if self._reader.torn:
-                raise EndpointError(f"{self.url!r}: interrupted while a frame was read; open another end") from None
+            self._reader.torn = False
             raise ChannelClosed(f"the program that writes into {self.url!r} has closed it") from None
         except Malformed as error:
             self._count(refused=1)
@@ -116,9 +119,6 @@ class PipeSource(BaseSource):
                 f"what came through {self.url!r} is no frame: {error}; a pipe has no way to find the next one, so "
                 "start both programs again"
             ) from None
-        except BaseException:
-            self._reader.torn = True  # a generator that was interrupted can't go on
-            raise
 
     def _ended(self) -> Error:
         """The error for a pipe that its writer has closed without saying so in the stream."""
@@ -126,13 +126,17 @@ class PipeSource(BaseSource):
         if self._child is not None:
             status = self._child.wait(FATE_S)
             who = self._child.fate(status)
-            if self.at_boundary and not self._reader.filled and not self.has_farewell and status in (0, None):
+            if self._is_between() and not self.has_farewell and status in (0, None):
                 return ChannelClosed(f"{self.url!r} has ended: {who}")
-        if not self.at_boundary or self._reader.filled:
+        if not self._is_between():
             return PublisherDied(f"{self.url!r} broke off in the middle of a frame, which is lost: {who} has gone")
         if self.has_farewell or self._child is not None:
             return PublisherDied(f"{self.url!r} broke off without saying that it ends: {who} has gone")
         return ChannelClosed(f"the program that writes into {self.url!r} has closed it")
+
+    def _is_between(self) -> bool:
+        """Whether nothing of a frame has come yet."""
+        return self.at_boundary and (self._wanted is None or not self._wanted.filled)
 
     def _close(self) -> None:
         with self._turns.take(Deadline(None)):

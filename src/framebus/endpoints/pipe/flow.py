@@ -34,6 +34,14 @@ class Closed(Exception):
     """This end has been closed."""
 
 
+class Wanted:
+    """A buffer to be filled, and how many bytes of it are there."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.filled = 0
+
+
 class _Flow:
     def __init__(self, descriptor: Descriptor, url: str, is_closed: Callable[[], bool], events: int) -> None:
         self.torn = False
@@ -57,7 +65,8 @@ class _Flow:
         if self._is_closed():
             raise Closed
 
-    def _check_whole(self) -> None:
+    def check_whole(self) -> None:
+        """Raises EndpointError if the stream is torn."""
         if self.torn:
             raise EndpointError(
                 f"{self._url!r}: an interrupt came in the middle of a frame, so where the next one begins is "
@@ -70,10 +79,9 @@ class Reader(_Flow):
 
     def __init__(self, descriptor: Descriptor, url: str, is_closed: Callable[[], bool]) -> None:
         super().__init__(descriptor, url, is_closed, select.POLLIN)
-        self.filled = 0  # bytes of the buffer that is being filled
 
-    def fill(self, buffer: memoryview, deadline: Deadline) -> None:
-        """Fills all of `buffer`; after Timeout it must be called with the same one again.
+    def fill(self, wanted: Wanted, deadline: Deadline) -> None:
+        """Fills all of it; after Timeout it must be called with the same one again.
 
         Raises:
             Timeout: not all of it came in time.
@@ -81,14 +89,14 @@ class Reader(_Flow):
             Closed: this end was closed meanwhile.
             EndpointError: the system refused, or the stream is torn.
         """
-        self._check_whole()
-        while self.filled < len(buffer):
+        self.check_whole()
+        while wanted.filled < len(wanted.buffer):
             if self._polite:
                 self._wait(deadline, f"nothing came through {self._url!r}")
             try:
                 self.torn = True
-                count = os.readv(self._file.fileno(), [buffer[self.filled :]])
-                self.filled += count
+                count = os.readv(self._file.fileno(), [wanted.buffer[wanted.filled :]])
+                wanted.filled += count
                 self.torn = False
             except BlockingIOError:
                 self.torn = False
@@ -98,7 +106,6 @@ class Reader(_Flow):
                 raise EndpointError(f"{self._url!r} can't be read: {error.strerror}") from error
             if not count:
                 raise Ended
-        self.filled = 0
 
 
 class Writer(_Flow):
@@ -125,7 +132,9 @@ class Writer(_Flow):
             self._drain(left, deadline)
         except BaseException as error:
             if not self.torn and _size(left) < size:
+                self.torn = True
                 self.rest = [memoryview(bytes(piece)) for piece in left]
+                self.torn = False
                 if isinstance(error, Timeout):
                     return
             raise
@@ -136,7 +145,7 @@ class Writer(_Flow):
 
     def _drain(self, left: list[memoryview], deadline: Deadline) -> None:
         """Writes the pieces and takes what is written off the list."""
-        self._check_whole()
+        self.check_whole()
         while left:
             if self._polite:
                 self._wait(deadline, f"no room in {self._url!r}")
