@@ -6,7 +6,8 @@ mechanisms derive from BaseSource and BaseSink and are written against this file
 
 How things end, for every source:
     nothing came in time        Timeout
-    the other end closed        ChannelClosed, after all that it sent has been received
+    the other end closed        ChannelClosed, after all that it sent has been received, where the mechanism can tell
+                                (Abilities.notices_close), else Timeout
     the other end died          PublisherDied where the mechanism can tell (Abilities.notices_death), else Timeout
     what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
     this end was closed         ChannelClosed
@@ -80,6 +81,7 @@ class Abilities:
         seq: carries sequence numbers; else the receiver counts for itself.
         delivery: "every" frame arrives, or the "latest"; "either" by option.
         receivers: "one" or "many" at the same time.
+        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
         notices_death: a receiver can tell the sender's death from silence.
         reconnects: either end may come again and the other goes on.
         max_bytes: the largest frame, None where memory alone decides.
@@ -93,6 +95,7 @@ class Abilities:
     seq: bool = True
     delivery: Literal["every", "latest", "either"] = "every"
     receivers: Literal["one", "many"] = "one"
+    notices_close: bool = True
     notices_death: bool = True
     reconnects: bool = False
     max_bytes: int | None = None
