@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """pipe: beside bare os.write and readinto of the same bytes, each to a program of its own through a pipe of one size.
 
-The bare program reads into one buffer over and over, and writes without deadline: nothing could do less. The pipe:
-source makes a new frame of each. Both programs run all the time; the writer sends some frames to the one, waits until
-the last has been read, then to the other, so that a busy machine hits both alike. The CPU time is that of both
-programs, writer and reader, for one frame.
+The bare program reads into one array over and over, and the bare write has no deadline and loops inside the kernel:
+nothing could do less. The pipe: source makes a new frame of each. Both programs run all the time; the writer sends some
+frames to the one, waits until the last has been read, then to the other, so that a busy machine hits both alike. The
+CPU time is that of both programs, writer and reader, for one frame.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ PIPE_BYTES = 1 << 20
 # Read COUNT frames, say so by a byte, and so on; at the end say how much CPU time that took.
 BARE = """
 import io, os, sys, time
+import numpy as np
 size, count = int(sys.argv[1]), int(sys.argv[2])
-file, buffer = io.FileIO(int(sys.argv[3])), memoryview(bytearray(size))
+file, buffer = io.FileIO(int(sys.argv[3])), memoryview(np.empty(size, np.uint8))
 def read_one():
     got = 0
     while got < size:

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 import framebus
-from harness import PROGRAMS, WATCHDOG_S
+from framebus.testing.process import WATCHDOG_S
+from harness import PROGRAMS
 
 FILTER = [sys.executable, "-W", "error", str(PROGRAMS / "pipe_filter.py")]
 BGR = np.random.default_rng(1).integers(0, 255, (5, 48, 64, 3), dtype=np.uint8)
@@ -241,6 +242,21 @@ def receive_numbered(source: Any) -> tuple[list[int], int, str]:
         else:
             assert frame.array.min() == frame.array.max() == frame.meta["n"]
             numbers.append(frame.meta["n"])
+
+
+def test_a_signal_handler_may_close_the_end_that_is_in_use() -> None:
+    reading, writing = os.pipe()
+    source, sink = opened_source(f"pipe:fd/{reading}"), opened_sink(f"pipe:fd/{writing}")
+    before = signal.signal(signal.SIGUSR1, lambda *_: sink.close())
+    timer = threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1))
+    timer.start()
+    with pytest.raises(framebus.ChannelClosed, match="was closed"):
+        sink.send(np.zeros(4 << 20, np.uint8))
+    timer.join(WATCHDOG_S)
+    signal.signal(signal.SIGUSR1, before)
+    with pytest.raises(framebus.PublisherDied, match="middle of a frame"):
+        source.recv(WATCHDOG_S)
+    source.close()
 
 
 @pytest.mark.parametrize("role", ["sink", "source"])

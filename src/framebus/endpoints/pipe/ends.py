@@ -154,7 +154,7 @@ class PipeSink(BaseSink):
         self._linger = linger
         self._turns = _Turns(url)
         self._writer = Writer(descriptor, url, lambda: self._closed and not self._leaving)
-        self._gone = self._interrupted = self._leaving = False
+        self._gone = self._interrupted = self._leaving = self._sending = False
 
     @abstractmethod
     def _pieces(self, frame: Outgoing) -> list[memoryview]:
@@ -170,6 +170,7 @@ class PipeSink(BaseSink):
             pieces = self._pieces(frame)
             began = None
             try:
+                self._sending = True
                 self._writer.flush(deadline)
                 began = self._writer.written
                 self._writer.write(pieces, deadline)
@@ -183,6 +184,8 @@ class PipeSink(BaseSink):
                     self._last_seq = frame.seq
                     self._count(1, sum(array.nbytes for array in frame.arrays.values()))
                 raise
+            finally:
+                self._sending = False
 
     def _nobody_reads(self) -> ChannelClosed:
         self._gone = True
@@ -198,7 +201,8 @@ class PipeSink(BaseSink):
             linger = 0.0 if self._interrupted else self._linger
             self._leaving = True
             try:
-                if not self._gone and not self._writer.torn:
+                # While a frame is under way only a signal handler can get here; the stream ends where it is.
+                if not self._gone and not self._writer.torn and not self._sending:
                     self._writer.write(self._farewell(), Deadline(linger))
             except Timeout:
                 problem = EndpointError(
@@ -208,6 +212,7 @@ class PipeSink(BaseSink):
             except Ended:
                 self._gone = True
             finally:
+                self._leaving = False
                 self._count(dropped=1 if self._writer.rest else 0)
                 self._writer.close()
                 status = 0 if self._child is None else self._child.end(linger)

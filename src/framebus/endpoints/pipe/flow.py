@@ -23,7 +23,10 @@ from framebus.endpoint import Deadline
 from framebus.endpoints.pipe.descriptors import Descriptor
 from framebus.errors import EndpointError, Timeout
 
-SLICE_S = 0.1  # how long a wait may go on before it looks whether this end was closed
+SLICE_MS = 100  # how long a wait may go on before it looks whether this end was closed
+
+
+_NOTHING_CAME, _NO_ROOM = "nothing came through", "no room in"
 
 
 class Ended(Exception):
@@ -57,11 +60,11 @@ class _Flow:
         self._file.close()
 
     def _wait(self, deadline: Deadline, what: str) -> None:
-        while not self._poll.poll(deadline.left_ms(SLICE_S)):
+        while not self._poll.poll(SLICE_MS if deadline.timeout is None else deadline.left_ms(SLICE_MS / 1000)):
             if self._is_closed():
                 raise Closed
             if deadline.is_over:
-                raise deadline.fail(what)
+                raise deadline.fail(f"{what} {self._url!r}")
         if self._is_closed():
             raise Closed
 
@@ -90,22 +93,26 @@ class Reader(_Flow):
             EndpointError: the system refused, or the stream is torn.
         """
         self.check_whole()
-        while wanted.filled < len(wanted.buffer):
+        left = wanted.buffer[wanted.filled :]
+        while left:
             if self._polite:
-                self._wait(deadline, f"nothing came through {self._url!r}")
+                self._wait(deadline, _NOTHING_CAME)
             try:
                 self.torn = True
-                count = os.readv(self._file.fileno(), [wanted.buffer[wanted.filled :]])
+                count = os.readv(self._file.fileno(), (left,))
                 wanted.filled += count
                 self.torn = False
             except BlockingIOError:
                 self.torn = False
-                self._wait(deadline, f"nothing came through {self._url!r}")
+                self._wait(deadline, _NOTHING_CAME)
                 continue
+            except ValueError:  # a signal handler has closed this end
+                raise Closed from None
             except OSError as error:
                 raise EndpointError(f"{self._url!r} can't be read: {error.strerror}") from error
             if not count:
                 raise Ended
+            left = left[count:]
 
 
 class Writer(_Flow):
@@ -148,25 +155,31 @@ class Writer(_Flow):
         self.check_whole()
         while left:
             if self._polite:
-                self._wait(deadline, f"no room in {self._url!r}")
+                self._wait(deadline, _NO_ROOM)
             try:
                 self.torn = True
-                count = os.writev(self._file.fileno(), _at_once(left, self._polite))
-                _take_off(left, count)
+                count = os.writev(self._file.fileno(), _at_once(left) if self._polite else left)
                 self.written += count
+                if count < left[0].nbytes:
+                    left[0] = left[0][count:]
+                else:
+                    _take_off(left, count)
                 self.torn = False
             except BlockingIOError:
                 self.torn = False
-                self._wait(deadline, f"no room in {self._url!r}")
+                self._wait(deadline, _NO_ROOM)
             except BrokenPipeError:
                 self.torn = False
                 raise Ended from None
+            except ValueError:  # a signal handler has closed this end
+                raise Closed from None
             except OSError as error:
                 raise EndpointError(f"{self._url!r} can't be written to: {error.strerror}") from error
 
 
-def _at_once(left: list[memoryview], polite: bool) -> Sequence[memoryview]:
-    return [left[0][: select.PIPE_BUF]] if polite else left
+def _at_once(left: list[memoryview]) -> Sequence[memoryview]:
+    """As much as poll() promises room for."""
+    return [left[0][: select.PIPE_BUF]]
 
 
 def _take_off(left: list[memoryview], count: int) -> None:
