@@ -26,9 +26,10 @@ GROUP = "framebus.endpoints"
 _OURS = {
     "baseimage": "baseimage",
     "clipboard": "clipboard",
-    "shm": "shm",
-    "msg": "msg",
     "mailslot": "mailslot",
+    "msg": "msg",
+    "pipe": "pipe",
+    "shm": "shm",
 }
 
 

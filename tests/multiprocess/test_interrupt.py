@@ -23,6 +23,8 @@ CALLS = {
     "recv of a base image": {"call": "receive_base_image"},
     "send with wait_for_reader=True": {"call": "send_base_image"},
     "connect_timeout of a base image": {"call": "connect_to_base_image"},
+    "recv from pipe:": {"call": "receive_from_pipe"},
+    "send to pipe:": {"call": "send_to_pipe"},
 }
 
 

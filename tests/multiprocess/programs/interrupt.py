@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -86,6 +87,22 @@ def connect_to_base_image() -> None:
         baseimage.Reader(NAME, connect_timeout=3600.0)
 
 
+def receive_from_pipe() -> None:
+    """Wait for a frame from a pipe that nobody writes into."""
+    reading, _ = os.pipe()
+    with framebus.source(f"pipe:fd/{reading}") as source, TICKER.around():  # type: ignore[attr-defined]
+        source.recv()
+
+
+def send_to_pipe() -> None:
+    """Send into a pipe that nobody reads; leaving it must not wait for a reader either."""
+    _, writing = os.pipe()
+    with framebus.sink(f"pipe:fd/{writing}?linger=3600") as sink:  # type: ignore[attr-defined]
+        while True:
+            with TICKER.around():
+                sink.send(np.zeros(4 << 20, np.uint8))
+
+
 CALLS: dict[str, Callable[[], None]] = {
     "recv": receive,
     "iterate": iterate,
@@ -96,6 +113,8 @@ CALLS: dict[str, Callable[[], None]] = {
     "receive_base_image": receive_base_image,
     "send_base_image": send_base_image,
     "connect_to_base_image": connect_to_base_image,
+    "receive_from_pipe": receive_from_pipe,
+    "send_to_pipe": send_to_pipe,
 }
 
 # Whoever started the test may have had SIGINT ignored, which is inherited.
