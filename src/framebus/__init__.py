@@ -11,6 +11,7 @@ This module re-exports the public names and does nothing else. Layers, from the 
 statistics, metadata, pixel_format; convert, frame, end, loan; publisher, subscriber, registry; this.
 """
 
+from framebus.cpp import cmake_dir as cmake_dir, get_include as get_include, pkgconfig_dir as pkgconfig_dir
 from framebus.errors import (
     ChannelClosed as ChannelClosed,
     ChannelFull as ChannelFull,

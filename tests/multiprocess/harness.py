@@ -40,19 +40,23 @@ class Refused(Exception):
 
 
 class Program:
-    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does."""
+    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does.
 
-    def __init__(self, script: str, *, under: Sequence[str] = (), **options: object) -> None:
+    A C++ program is given as the path of what was compiled; its options are arguments of the form NAME=VALUE.
+    """
+
+    def __init__(self, script: str | Path, *, under: Sequence[str] = (), **options: object) -> None:
         self.script = script
         self._unread = b""
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
+        if isinstance(script, Path):
+            command = [str(script), *(f"{name}={value}" for name, value in options.items())]
+        else:
+            python = (sys.executable, "-W", "error", "-X", "faulthandler")
+            command = [*python, str(PROGRAMS / f"{script}.py"), json.dumps(options)]
         self._process = subprocess.Popen(
-            [
-                *under,
-                *(sys.executable, "-W", "error", "-X", "faulthandler"),
-                *(str(PROGRAMS / f"{script}.py"), json.dumps(options)),
-            ],
+            [*under, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -174,7 +178,7 @@ class Programs:
     def __init__(self) -> None:
         self._started: list[Program] = []
 
-    def start(self, script: str, **options: object) -> Program:
+    def start(self, script: str | Path, **options: object) -> Program:
         program = Program(script, **options)
         self._started.append(program)
         return program
