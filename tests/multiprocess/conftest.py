@@ -43,7 +43,8 @@ class CppPrograms:
         if COMPILER is None:
             pytest.skip("needs a C++ compiler; run: scripts/system-packages")
         if name not in self._compiled:
-            self._compiled[name] = compile_cpp(PROGRAMS / f"{name}.cpp", self._folder / name, "-Wall", "-Wextra", "-Werror")
+            source, output = PROGRAMS / f"{name}.cpp", self._folder / name
+            self._compiled[name] = compile_cpp(source, output, "-Wall", "-Wextra", "-Werror")
         return self._compiled[name]
 
 

@@ -32,8 +32,8 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place that
-# may know Python.
+# From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place
+# that may know Python.
 CPP_LAYERS = (
     {"crash", "atomic", "layout", "error", "error_code", "os", "timeout"},
     {"descriptor", "name"},

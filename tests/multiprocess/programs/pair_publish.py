@@ -13,13 +13,14 @@ from talk import options, say, wait_for
 
 OPTIONS = options()
 SHAPE = (OPTIONS["height"], OPTIONS["width"])
+PAUSE_BEFORE = OPTIONS["pause_before"]
 PATTERN = Pattern(OPTIONS["height"] * OPTIONS["width"])
 
 with framebus.Publisher(OPTIONS["name"], on_full="block") as PUBLISHER:
     say("ready")
     wait_for("go")
     for NUMBER in range(OPTIONS["first"], OPTIONS["last"] + 1):
-        if NUMBER == OPTIONS["pause_before"]:
+        if NUMBER == PAUSE_BEFORE:
             say("paused")
             wait_for("go")
         PIXELS = PATTERN.bytes_of(NUMBER).reshape(SHAPE)

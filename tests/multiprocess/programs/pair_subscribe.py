@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A subscriber that looks at every byte of numbered frames, for every pair; pair_subscribe.cpp does the same.
 
-Fetches every frame until the channel is closed; says `attached`, `progress` now and then, and in the end a `report`: how
-many frames it has seen, how many were torn or of another shape, the runs of numbers that followed each other as
-[first, last], where the channel's own numbers had gaps, and what it counted as lost.
+Fetches every frame until the channel is closed; says `attached`, `progress` now and then, and in the end a `report`:
+how many frames it has seen, how many were torn or of another shape, the runs of numbers that followed each other as
+[first, last], how often the channel's own numbers had gaps, and what it counted as lost.
 """
 
 from __future__ import annotations
