@@ -115,7 +115,8 @@ class Frame {
     return d.arrays[which.in(d)];
   }
   void check() const {
-    if (session_ == nullptr) fail(Errc::error, "this frame has been released; use it before release(), or copy() it");
+    if (session_ == nullptr)
+      fail(Errc::error, "this frame has been released; use it before release(), or copy what is in it");
     if (store_->is_broken()) fail_truncated(store_path(session_->control().name(), store_->generation()));
   }
 

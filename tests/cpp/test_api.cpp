@@ -178,6 +178,38 @@ void frames_can_be_kept_out_of_a_loop_and_outlive_everything() {
   CHECK_FAILS(static_cast<void>(kept[0].seq()), Errc::error);
 }
 
+void closing_an_end_ends_the_waits_of_other_threads_and_the_loans() {
+  const std::string name = fresh_name();
+  Publisher publisher(name, {.slots = 2, .on_full = OnFull::block});
+  Subscriber idle(name);
+  std::thread receiver([&] { CHECK_FAILS(idle.recv(), Errc::channel_closed); });
+  std::thread walker([&] {
+    CHECK_FAILS(
+        [&] {
+          for (const Frame& frame : idle) CHECK(frame.seq() == 0);
+        }(),
+        Errc::channel_closed);
+  });
+  idle.close();
+  receiver.join();
+  walker.join();
+  Subscriber lagging(name, {.every = true});
+  Loan early = publisher.loan<float>({1});
+  std::atomic<std::uint64_t> sent{0};
+  std::thread sender([&] {
+    CHECK_FAILS(
+        [&] {
+          for (;;) sent = publisher.send(counted(1), {1});
+        }(),
+        Errc::channel_closed);
+  });
+  while (lagging.statistics().pending < 2) std::this_thread::yield();
+  publisher.close();
+  sender.join();
+  CHECK(sent == lagging.statistics().pending);
+  CHECK_FAILS(early.commit(), Errc::channel_closed);
+}
+
 void ends_are_moved_and_what_was_moved_from_is_closed() {
   const std::string name = fresh_name(), other = fresh_name();
   Publisher a(name), b(other);
@@ -286,6 +318,7 @@ int main() {
   a_loan_is_filled_in_place_and_arrives();
   a_loop_over_a_subscriber_ends_with_the_channel();
   frames_can_be_kept_out_of_a_loop_and_outlive_everything();
+  closing_an_end_ends_the_waits_of_other_threads_and_the_loans();
   ends_are_moved_and_what_was_moved_from_is_closed();
   timeouts_are_durations();
   codes_say_what_exceptions_would();
