@@ -65,7 +65,7 @@ class Loan {
     if (name.size() > kNameBytes) fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
     frame_.pixel_format_bytes = static_cast<std::uint32_t>(name.size());
     std::fill_n(frame_.pixel_format_chars, kNameBytes, '\0');
-    std::memcpy(frame_.pixel_format_chars, name.data(), name.size());
+    std::copy(name.begin(), name.end(), frame_.pixel_format_chars);
   }
   // When it was captured: CLOCK_MONOTONIC and CLOCK_REALTIME. 0, as at first: when it is sent.
   void set_timestamps(std::int64_t timestamp_ns, std::int64_t wall_time_ns) noexcept {
