@@ -16,7 +16,8 @@ constexpr std::array kNames = {
     "Error",       "ChannelNotFound", "ChannelInUse",   "ChannelClosed",  "PublisherDied", "Timeout",   "ChannelFull",
     "TooManyHeld", "FrameTooLarge",   "LayoutMismatch", "CorruptChannel", "InvalidName",   "LoanEnded",
 };
-static_assert(kNames.size() == static_cast<std::size_t>(framebus::Errc::invalid_argument));
+constexpr std::size_t position_of(framebus::Errc code) { return static_cast<std::size_t>(code) - 1; }
+static_assert(kNames.size() == position_of(framebus::Errc::invalid_argument));
 
 void set_error(const char* name, const char* message) {
   const nb::object type = nb::module_::import_("framebus.errors").attr(name);
@@ -41,7 +42,7 @@ void translate(const std::exception_ptr& p, void* /*unused*/) {
         set_error("SystemFailure", e.what());
         return;
       default:
-        set_error(kNames.at(static_cast<std::size_t>(e.code())), e.what());
+        set_error(kNames.at(position_of(e.code())), e.what());
     }
   }
 }

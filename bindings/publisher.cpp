@@ -123,8 +123,7 @@ class PyPublisher {
     Loan loan = claim(d, text.size(), timeout_ns(timeout));
     for (std::uint32_t i = 0; i < d.array_count; ++i) copy_into(loan.data(i), loan.frame().arrays[i], arrays[i]);
     loan.set_pixel_format(pixel_format);
-    loan.frame().timestamp_ns = timestamp_ns;
-    loan.frame().wall_time_ns = wall_time_ns;
+    loan.set_timestamps(timestamp_ns, wall_time_ns);
     return commit(loan, text);
   }
 
@@ -183,7 +182,7 @@ class PyPublisher {
   Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
     if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
     const LongCall call;
-    return publisher_.loan(d, meta_bytes, timeout, check_signals);
+    return publisher_.loan(d, meta_bytes, framebus::Timeout::from_ns(timeout), check_signals);
   }
 
   static std::uint64_t commit(Loan& loan, std::string_view meta) {

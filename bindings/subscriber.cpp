@@ -35,7 +35,7 @@ class FrameView {
     return nb::steal(PyUnicode_DecodeUTF8(name.data(), static_cast<Py_ssize_t>(name.size()), "replace"));
   }
   [[nodiscard]] nb::bytes meta() const {
-    const std::string_view text = frame_.meta();
+    const std::string_view text = frame_.meta_json();
     return nb::bytes(text.data(), text.size());
   }
   [[nodiscard]] nb::tuple names() const {
@@ -67,13 +67,14 @@ class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
                const std::string& wait, bool reconnect, bool observer) {
-    const framebus::SubscriberOptions options{every,
-                                              static_cast<std::uint32_t>(hold),
-                                              static_cast<std::uint32_t>(history),
-                                              timeout_ns(connect_timeout, "connect_timeout"),
-                                              policy(wait),
-                                              reconnect,
-                                              observer};
+    const framebus::SubscriberOptions options{
+        every,
+        static_cast<std::uint32_t>(hold),
+        static_cast<std::uint32_t>(history),
+        framebus::Timeout::from_ns(timeout_ns(connect_timeout, "connect_timeout")),
+        policy(wait),
+        reconnect,
+        observer};
     const LongCall call;
     subscriber_ = std::make_unique<Subscriber>(name, options, check_signals);
   }
@@ -88,7 +89,7 @@ class PySubscriber {
     const std::int64_t limit = timeout_ns(timeout);
     if (auto frame = subscriber_->try_recv()) return FrameView(std::move(*frame));
     const LongCall call;
-    return FrameView(subscriber_->recv(limit, check_signals));
+    return FrameView(subscriber_->recv(framebus::Timeout::from_ns(limit), check_signals));
   }
 
   std::optional<FrameView> next(std::optional<double> timeout) {

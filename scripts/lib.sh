@@ -39,7 +39,7 @@ use_venv() {
 }
 
 source_hash() {  # of everything that decides what gets installed
-  { find pyproject.toml CMakeLists.txt include bindings src -name __pycache__ -prune -o -type f -print0 |
+  { find pyproject.toml CMakeLists.txt cmake include bindings src -name __pycache__ -prune -o -type f -print0 |
       LC_ALL=C sort -z | xargs -0 sha256sum
     python --version
   } | sha256sum | cut -d ' ' -f 1

@@ -10,11 +10,15 @@
 #include <string>
 #include <utility>
 
+#if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "framebus needs exceptions: what fails throws framebus::Error inside, also under the calls that return a code"
+#endif
+
 namespace framebus {
 
-// The order is the order of the Python classes in src/framebus/errors.py; a test compares the two.
+// bindings/errors.cpp has the Python classes in this order. 0 is no error, as std::error_code wants it.
 enum class Errc {
-  error,
+  error = 1,
   channel_not_found,
   channel_in_use,
   channel_closed,

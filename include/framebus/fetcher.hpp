@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "frame.hpp"
 #include "reader_session.hpp"
 
 namespace framebus {

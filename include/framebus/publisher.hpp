@@ -1,140 +1,150 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus::Publisher and framebus::Loan: program A.
+// framebus::Publisher: program A.
 //
 //   framebus::Publisher publisher("camera0");
-//   framebus::Loan loan = publisher.loan({{"image", {'u', '|', 1}, {1080, 1920, 3}}});
-//   fill(loan.data(0));
-//   loan.commit();                       // a loan that is destroyed uncommitted was never there
+//   publisher.send(pixels, {1080, 1920, 3});                           // vector, array, span ...: one copy
+//   publisher.send(framebus::Image(data, height, width, 3, step));     // rows with gaps, or upside down
+//   publisher.send({{"color", bgr, {480, 640, 3}}, {"depth", z, {480, 640}}}, {.pixel_format = "BGR8"});
+//   framebus::Loan loan = publisher.loan<std::uint8_t>({1080, 1920, 3});  // no copy, see loan.hpp
+//
+// Promise: threads may share a Publisher, all calls but moving and destroying it; sending allocates nothing once the
+// channel has its size. A frame is visible as a whole or not at all.
 #pragma once
 
-#include <algorithm>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
-#include "publisher_core.hpp"
+#include "loan.hpp"
+#include "timeout.hpp"
 
 namespace framebus {
 
-struct ArraySpec {
-  std::string name = "image";
-  ElementType type{'u', '|', 1};
-  std::vector<std::uint64_t> shape;
-};
-
-// Checks what a publisher wants to send and gives every array its place.
-inline Descriptor describe(std::span<const ArraySpec> arrays) {
-  if (arrays.empty() || arrays.size() > kMaxArrays) {
-    fail(Errc::invalid_argument,
-         "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got " + std::to_string(arrays.size()));
-  }
-  Descriptor d;
-  for (const ArraySpec& spec : arrays) {
-    ArrayInfo& a = d.arrays[d.array_count++];
-    if (spec.name.empty() || spec.name.size() > kNameBytes) {
-      fail(Errc::invalid_argument,
-           "an array name has 1 to " + std::to_string(kNameBytes) + " bytes, got '" + spec.name + "'");
-    }
-    if (spec.shape.size() > kMaxDims) {
-      fail(Errc::invalid_argument, "array '" + spec.name + "' has " + std::to_string(spec.shape.size()) +
-                                       " dimensions, the most is " + std::to_string(kMaxDims));
-    }
-    if (!is_valid(spec.type)) fail(Errc::invalid_argument, "array '" + spec.name + "' has an unknown element type");
-    a.type = spec.type;
-    a.ndim = static_cast<std::uint32_t>(spec.shape.size());
-    std::copy(spec.shape.begin(), spec.shape.end(), a.shape);
-    a.name_bytes = static_cast<std::uint32_t>(spec.name.size());
-    std::fill_n(a.name_chars, kNameBytes, '\0');
-    std::memcpy(a.name_chars, spec.name.data(), spec.name.size());
-  }
-  d.meta_offset = plan_arrays(d);
-  return d;
-}
-
-class Loan {
- public:
-  Loan(std::shared_ptr<PublisherCore> core, Filling filling, const Descriptor& frame)
-      : core_(std::move(core)), filling_(std::move(filling)), store_(filling_.store), frame_(frame) {}
-  Loan(Loan&& other) noexcept
-      : core_(std::move(other.core_)),
-        filling_(std::move(other.filling_)),
-        store_(std::move(other.store_)),
-        frame_(other.frame_) {}
-  Loan& operator=(Loan&&) = delete;
-  ~Loan() { drop(); }
-
-  [[nodiscard]] bool is_open() const noexcept { return core_ != nullptr; }
-  [[nodiscard]] Descriptor& frame() noexcept { return frame_; }
-  // Where array `i` begins: 64-byte aligned, C order, writable until commit() or drop().
-  [[nodiscard]] std::byte* data(std::uint32_t i) const {
-    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
-    return PublisherCore::bytes_of(filling_) + frame_.arrays[i].offset;
-  }
-
-  void set_pixel_format(std::string_view name) {
-    if (name.size() > kNameBytes) fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
-    frame_.pixel_format_bytes = static_cast<std::uint32_t>(name.size());
-    std::fill_n(frame_.pixel_format_chars, kNameBytes, '\0');
-    std::memcpy(frame_.pixel_format_chars, name.data(), name.size());
-  }
-
-  std::uint64_t commit(std::string_view meta = {}, Interrupt interrupt = nullptr) {
-    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped already");
-    const std::uint64_t seq = core_->commit(filling_, frame_, meta, interrupt);
-    core_ = nullptr;
-    return seq;
-  }
-  // Sends a copy; the memory stays this loan's until it is destroyed, but it can't be sent again.
-  std::uint64_t commit_copy(std::string_view meta = {}, Interrupt interrupt = nullptr) {
-    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped already");
-    return core_->commit_copy(filling_, frame_, meta, interrupt);
-  }
-  void drop() noexcept {
-    if (const auto core = std::move(core_)) core->abandon(filling_);
-  }
-
- private:
-  std::shared_ptr<PublisherCore> core_;
-  Filling filling_;
-  std::shared_ptr<Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
-  Descriptor frame_;
+// What goes with the arrays of a frame, each where it is known.
+struct SendOptions {
+  std::string_view pixel_format = {};  // a PFNC name, such as BGR8
+  std::string_view meta_json = {};     // a JSON object, at most 1 MiB
+  std::int64_t timestamp_ns = 0;       // CLOCK_MONOTONIC of capture; 0: now
+  std::int64_t wall_time_ns = 0;       // CLOCK_REALTIME of capture; 0: now
+  Timeout timeout = {};                // how long to wait for room where on_full=block
 };
 
 class Publisher {
  public:
   explicit Publisher(const std::string& name, const PublisherOptions& options = {})
       : core_(std::make_shared<PublisherCore>(name, checked(options))) {}
-  Publisher(const Publisher&) = delete;
-  Publisher& operator=(const Publisher&) = delete;
+  // Without exceptions; nothing where it fails.
+  static std::optional<Publisher> open(const std::string& name, const PublisherOptions& options,
+                                       std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return std::optional<Publisher>(std::in_place, name, options); });
+  }
+  Publisher(Publisher&&) noexcept = default;  // what has been moved from is closed
+  Publisher& operator=(Publisher&& other) noexcept {
+    if (this != &other) {
+      close();
+      core_ = std::move(other.core_);
+    }
+    return *this;
+  }
   ~Publisher() { close(); }
 
-  // timeout_ns: how long to wait where on_full=block; negative for ever.
-  Loan loan(std::span<const ArraySpec> arrays, std::int64_t timeout_ns = -1, Interrupt interrupt = nullptr) {
-    return loan(describe(arrays), 0, timeout_ns, interrupt);
+  // Copies arrays into shared memory and publishes them as one frame; returns its sequence number.
+  std::uint64_t send(std::span<const ArrayRef> arrays, const SendOptions& options = {}) {
+    Loan loan = this->loan(describe(arrays), options.meta_json.size(), options.timeout, nullptr);
+    const Descriptor& frame = loan.frame();
+    for (std::uint32_t i = 0; i < frame.array_count; ++i) arrays[i].copy_to(loan.data(i), frame.arrays[i].bytes);
+    loan.set_pixel_format(options.pixel_format);
+    loan.set_timestamps(options.timestamp_ns, options.wall_time_ns);
+    return loan.commit(options.meta_json);
   }
-  Loan loan(std::initializer_list<ArraySpec> arrays) { return loan(std::span(arrays.begin(), arrays.size())); }
+  std::uint64_t send(std::initializer_list<ArrayRef> arrays, const SendOptions& options = {}) {
+    return send(std::span(arrays.begin(), arrays.size()), options);
+  }
+  // One array: its elements and its shape.
+  template <ElementRange R>
+  std::uint64_t send(const R& elements, const Shape& shape, const SendOptions& options = {}) {
+    return send({ArrayRef(kDefaultArray, elements, shape)}, options);
+  }
+  // One image; a single channel makes an array of two dimensions.
+  template <Element T>
+  std::uint64_t send(const Image<T>& image, const SendOptions& options = {}) {
+    return send({ArrayRef(kDefaultArray, image)}, options);
+  }
+
+  // The same without exceptions; 0 where it fails.
+  std::uint64_t send(std::span<const ArrayRef> arrays, const SendOptions& options, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return send(arrays, options); });
+  }
+  std::uint64_t send(std::initializer_list<ArrayRef> arrays, const SendOptions& options,
+                     std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return send(arrays, options); });
+  }
+  template <ElementRange R>
+  std::uint64_t send(const R& elements, const Shape& shape, const SendOptions& options,
+                     std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return send(elements, shape, options); });
+  }
+  template <Element T>
+  std::uint64_t send(const Image<T>& image, const SendOptions& options, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return send(image, options); });
+  }
+
+  // A slot to fill in place. `timeout`: how long to wait for one where on_full=block.
+  Loan loan(std::span<const ArraySpec> arrays, Timeout timeout = {}, Interrupt interrupt = nullptr) {
+    return loan(describe(arrays), 0, timeout, interrupt);
+  }
+  Loan loan(std::initializer_list<ArraySpec> arrays, Timeout timeout = {}) {
+    return loan(std::span(arrays.begin(), arrays.size()), timeout);
+  }
+  template <Element T>
+  Loan loan(const Shape& shape, Timeout timeout = {}) {
+    return loan(description_of<T>(shape), 0, timeout, nullptr);
+  }
+  // Without exceptions; nothing where it fails.
+  std::optional<Loan> loan(std::span<const ArraySpec> arrays, Timeout timeout, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return std::optional<Loan>(loan(arrays, timeout)); });
+  }
+  template <Element T>
+  std::optional<Loan> loan(const Shape& shape, Timeout timeout, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return std::optional<Loan>(loan<T>(shape, timeout)); });
+  }
   // For a frame that has been described already, with so many bytes of metadata to come.
-  Loan loan(const Descriptor& frame, std::uint64_t meta_bytes, std::int64_t timeout_ns, Interrupt interrupt) {
-    return {core_, core_->claim(frame.meta_offset + meta_bytes, timeout_ns, interrupt), frame};
+  Loan loan(const Descriptor& frame, std::uint64_t meta_bytes, Timeout timeout, Interrupt interrupt) {
+    return {core_, core().claim(frame.meta_offset + meta_bytes, timeout.ns(), interrupt), frame};
   }
   // The same without any wait, lock or growth, or nothing.
   std::optional<Loan> try_loan(const Descriptor& frame, std::uint64_t meta_bytes) {
-    auto filling = core_->try_claim(frame.meta_offset + meta_bytes);
+    auto filling = core().try_claim(frame.meta_offset + meta_bytes);
     if (!filling) return std::nullopt;
     return Loan(core_, std::move(*filling), frame);
   }
 
   // The sequence number of the newest frame, 0 before the first; also a predecessor's.
-  [[nodiscard]] std::uint64_t newest() const { return core_->newest(); }
-  void close() noexcept { core_->close(); }
-  [[nodiscard]] bool is_closed() const { return core_->is_closed(); }
-  [[nodiscard]] const std::string& name() const noexcept { return core_->name(); }
-  [[nodiscard]] Statistics statistics() const { return core_->statistics(); }
+  [[nodiscard]] std::uint64_t newest() const { return core().newest(); }
+  // Ends the channel for its subscribers; may be called from another thread, and twice.
+  void close() noexcept {
+    if (core_ != nullptr) core_->close();
+  }
+  [[nodiscard]] bool is_closed() const { return core_ == nullptr || core_->is_closed(); }
+  [[nodiscard]] const std::string& name() const { return core().name(); }
+  [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
+  [[nodiscard]] PublisherCore& core() const {
+    if (core_ == nullptr) fail(Errc::error, "this Publisher has been moved from; use the one it was moved to");
+    return *core_;
+  }
+  template <Element T>
+  static Descriptor description_of(const Shape& shape) {
+    Descriptor frame;
+    add_array(frame, kDefaultArray, element_type<T>(), shape);
+    finish(frame);
+    return frame;
+  }
   static const PublisherOptions& checked(const PublisherOptions& options) {
     if (options.slots < 2 || options.slots > 1024) {
       fail(Errc::invalid_argument, "slots must be 2 to 1024, got " + std::to_string(options.slots));

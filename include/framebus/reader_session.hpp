@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A subscriber's place in a channel, and the frames it holds there.
+// A subscriber's place in a channel, and which holds of it are in use.
 //
 // Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
 // whichever order; and a forked child that inherited them changes nothing.
@@ -8,12 +8,12 @@
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "membership.hpp"
 #include "slots.hpp"
+#include "timeout.hpp"
 #include "wait.hpp"
 
 namespace framebus {
@@ -22,7 +22,7 @@ struct SubscriberOptions {
   bool every = false;
   std::uint32_t hold = 2;
   std::uint32_t history = 0;
-  std::int64_t connect_timeout_ns = 0;
+  Timeout connect_timeout = kNoWait;
   Wait wait = Wait::adaptive;
   bool reconnect = true;
   bool observer = false;  // looks without being counted, for tools
@@ -116,55 +116,6 @@ class ReaderSession {
   std::vector<Descriptor> frames_;
   std::atomic<std::uint64_t> free_;
   std::uint32_t epoch_ = 0;
-};
-
-// One frame, held: nobody overwrites it until this is gone. Movable; may outlive its subscriber.
-class Frame {
- public:
-  Frame(std::shared_ptr<ReaderSession> session, std::shared_ptr<Store> store, std::uint32_t hold, std::uint32_t slot)
-      : session_(std::move(session)), store_(std::move(store)), hold_(hold), slot_(slot) {}
-  Frame(Frame&& other) noexcept = default;
-  Frame& operator=(Frame&& other) noexcept {
-    if (this != &other) {
-      release();
-      session_ = std::move(other.session_);
-      store_ = std::move(other.store_);
-      hold_ = other.hold_;
-      slot_ = other.slot_;
-    }
-    return *this;
-  }
-  ~Frame() { release(); }
-
-  [[nodiscard]] bool is_held() const noexcept { return session_ != nullptr; }
-  // What is in the frame; copied and checked when it was fetched.
-  [[nodiscard]] const Descriptor& info() const {
-    check();
-    return session_->frame(hold_);
-  }
-  [[nodiscard]] const std::byte* data(std::uint32_t i = 0) const {
-    check();
-    return store_->payload(slot_) + session_->frame(hold_).arrays[i].offset;
-  }
-  [[nodiscard]] std::string_view meta() const {
-    const Descriptor& d = info();
-    return {reinterpret_cast<const char*>(store_->payload(slot_) + d.meta_offset), d.meta_bytes};
-  }
-  void release() noexcept {
-    if (const auto session = std::move(session_)) session->release(hold_);
-    store_.reset();
-  }
-
- private:
-  void check() const {
-    if (session_ == nullptr) fail(Errc::error, "this frame has been released; use it before release(), or copy() it");
-    if (store_->is_broken()) fail_truncated(store_path(session_->control().name(), store_->generation()));
-  }
-
-  std::shared_ptr<ReaderSession> session_;
-  std::shared_ptr<Store> store_;
-  std::uint32_t hold_ = 0;
-  std::uint32_t slot_ = 0;
 };
 
 }  // namespace framebus

@@ -2,139 +2,110 @@
 // framebus::Subscriber: program B.
 //
 //   framebus::Subscriber subscriber("camera0");
-//   framebus::Frame frame = subscriber.recv(1'000'000'000);   // waits for a new frame, at most one second
-//   look_at(frame.data(0), frame.info().arrays[0].shape);
+//   framebus::Frame frame = subscriber.recv(250ms);      // the newest frame not yet seen; waits for one
+//   if (auto frame = subscriber.try_recv()) ...          // never waits
+//   for (const framebus::Frame& frame : subscriber) ...  // until the publisher closes the channel
 //
-// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and
-// then it is counted; try_recv never waits; a wait holds no lock. Threads may share a Subscriber: each frame goes to
-// one of them.
+// Promise: threads may share a Subscriber, all calls but moving and destroying it, and each frame goes to one of them.
+// Frames outlive their Subscriber. Receiving allocates nothing.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "fetcher.hpp"
-#include "listing.hpp"
-#include "meter.hpp"
-#include "notifier.hpp"
-#include "statistics.hpp"
+#include "subscriber_core.hpp"
+#include "timeout.hpp"
 
 namespace framebus {
 
 class Subscriber {
  public:
-  explicit Subscriber(std::string name, const SubscriberOptions& options = {}, void (*interrupt)() = nullptr)
-      : name_(std::move(name)), options_(options) {
-    check_options();
-    const std::int64_t deadline = deadline_after(options_.connect_timeout_ns);
-    while (!attach()) {
-      if (os::monotonic_ns() >= deadline) fail_not_found();
-      constexpr struct timespec kPause = {0, 5'000'000};
-      ::nanosleep(&kPause, nullptr);
-      if (interrupt != nullptr) interrupt();
-    }
-  }
-  Subscriber(const Subscriber&) = delete;
-  Subscriber& operator=(const Subscriber&) = delete;
-  ~Subscriber() { close(); }
+  using Interrupt = void (*)();  // called between slices of a wait, without a lock; throws to end the wait
+  class Iterator;
 
+  explicit Subscriber(const std::string& name, const SubscriberOptions& options = {}, Interrupt interrupt = nullptr)
+      : core_(std::make_unique<SubscriberCore>(name, options, interrupt)) {}
+  // Without exceptions; nothing where it fails.
+  static std::optional<Subscriber> open(const std::string& name, const SubscriberOptions& options,
+                                        std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return std::optional<Subscriber>(std::in_place, name, options); });
+  }
+  Subscriber(Subscriber&&) noexcept = default;  // what has been moved from is closed
+  Subscriber& operator=(Subscriber&&) noexcept = default;
+
+  // The next frame; waits for it.
+  Frame recv(Timeout timeout = {}, Interrupt interrupt = nullptr) { return core().recv(timeout.ns(), interrupt); }
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
-  std::optional<Frame> try_recv() {
-    {
-      const auto lock = enter();
-      if (auto frame = fetch()) return frame;
-    }
-    if (!options_.reconnect) fail_if_ended(true);
-    return std::nullopt;
+  std::optional<Frame> try_recv() { return core().try_recv(); }
+  // As recv(), but nothing when the publisher has closed the channel and all its frames have been fetched.
+  std::optional<Frame> next(Timeout timeout = {}, Interrupt interrupt = nullptr) {
+    return core().next(timeout.ns(), interrupt);
   }
 
-  // The next frame; waits for it. timeout_ns < 0: for ever.
-  Frame recv(std::int64_t timeout_ns = -1, void (*interrupt)() = nullptr) {
-    auto frame = wait_for_frame(timeout_ns, interrupt, false);
-    return std::move(*frame);  // without `until_closed` there is always one
+  // The same without exceptions; nothing and a code where it fails.
+  std::optional<Frame> recv(Timeout timeout, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return std::optional<Frame>(recv(timeout)); });
+  }
+  std::optional<Frame> try_recv(std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return try_recv(); });
+  }
+  std::optional<Frame> next(std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return next(); });
   }
 
-  // The same, but nothing when the publisher has closed the channel and all its frames have been fetched.
-  std::optional<Frame> next(std::int64_t timeout_ns = -1, void (*interrupt)() = nullptr) {
-    return wait_for_frame(timeout_ns, interrupt, true);
-  }
+  // All frames until the publisher closes the channel. Fetches the first one at once.
+  Iterator begin();
+  static std::default_sentinel_t end() noexcept { return std::default_sentinel; }
 
   // Has the publisher closed the channel, and is nothing left to fetch?
-  [[nodiscard]] bool is_ended() const {
-    const auto lock = enter();
-    return session_->block().state.load() == kStateClosed && !fetcher_->has_news();
-  }
-
-  // A descriptor that is readable when there may be something new; for select, poll, asyncio.
-  int fileno() {
-    const auto lock = enter();
-    if (notifier_ == nullptr)
-      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
-    return notifier_->fd();
-  }
-
+  [[nodiscard]] bool is_ended() const { return core().is_ended(); }
+  // A descriptor that is readable when there may be something new; for select, poll, epoll.
+  [[nodiscard]] int fileno() { return core().fileno(); }
+  // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.
   void close() noexcept {
-    if (mark_.is_inherited()) {
-      static_cast<void>(notifier_.release());  // its thread is the parent's
-      return;
-    }
-    std::unique_ptr<Notifier> notifier;  // ended outside the lock
-    const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    closed_ = true;
-    notifier = std::move(notifier_);
-    os::futex_wake_all(session_->block().wake);  // threads that wait in recv look and find it closed
-    last_ = measure();
-    after_close_ = session_;
-    fetcher_.reset();
-    session_.reset();
+    if (core_ != nullptr) core_->close();
   }
-  [[nodiscard]] bool is_closed() const {
-    if (mark_.is_inherited()) return true;
-    const std::lock_guard lock(mutex_);
-    return closed_;
-  }
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] bool is_closed() const { return core_ == nullptr || core_->is_closed(); }
+  [[nodiscard]] const std::string& name() const { return core().name(); }
   // After close() what it was then, but for `held`, which still counts the frames that are kept.
-  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
-  void check_options() const;
-  [[nodiscard]] bool attach();
-  [[noreturn]] void fail_not_found() const {
-    fail(Errc::channel_not_found, "no program publishes '" + name_ + "'; " + running_channels_text() +
-                                      ". Start program A first, or pass connect_timeout=");
+  [[nodiscard]] SubscriberCore& core() const {
+    if (core_ == nullptr) fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
+    return *core_;
   }
-  [[nodiscard]] std::unique_lock<std::mutex> enter() const;
-  std::optional<Frame> fetch();
-  std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
-  void fail_if_ended(bool ask_kernel) const;
-  [[noreturn]] void fail_ended() const;
-  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
-  void reattach_if_removed();
-  bool come_again();
-  [[nodiscard]] Statistics measure() const;
 
-  std::string name_;
-  SubscriberOptions options_;
-  os::ForkMark mark_;
-  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
-  mutable std::mutex mutex_;  // everything below; never held while waiting
-  std::shared_ptr<ReaderSession> session_;
-  std::unique_ptr<Fetcher> fetcher_;
-  std::unique_ptr<Notifier> notifier_;
-  bool closed_ = false;
-  Statistics last_;
-  std::weak_ptr<ReaderSession> after_close_;
-  FetchCounts before_;  // counts of earlier sessions
-  std::uint64_t frames_ = 0, bytes_ = 0;
-  Meter meter_;
+  std::unique_ptr<SubscriberCore> core_;
 };
 
-}  // namespace framebus
+// Walks over a Subscriber's frames; has one of them at a time, which may be moved out of it.
+class Subscriber::Iterator {
+ public:
+  using value_type = Frame;
+  using difference_type = std::ptrdiff_t;
 
-#include "subscriber_steps.hpp"
+  explicit Iterator(Subscriber& subscriber) : subscriber_(&subscriber), frame_(subscriber.next()) {}
+
+  [[nodiscard]] Frame& operator*() const noexcept { return *frame_; }
+  [[nodiscard]] Frame* operator->() const noexcept { return &*frame_; }
+  Iterator& operator++() {
+    frame_.reset();  // before the wait for the next one, so that hold=1 will do
+    frame_ = subscriber_->next();
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  friend bool operator==(const Iterator& it, std::default_sentinel_t) noexcept { return !it.frame_.has_value(); }
+
+ private:
+  Subscriber* subscriber_;
+  mutable std::optional<Frame> frame_;  // mutable: an iterator does not own what it points at, so const is not deep
+};
+
+inline Subscriber::Iterator Subscriber::begin() { return Iterator(*this); }
+
+}  // namespace framebus

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of Subscriber: attaching, waiting, noticing the end, counting. Included by subscriber.hpp only.
+// The steps of SubscriberCore: attaching, waiting, noticing the end, counting. Included by subscriber_core.hpp only.
 #pragma once
 
-#include "subscriber.hpp"
+#include "subscriber_core.hpp"
 
 namespace framebus {
 
-inline void Subscriber::check_options() const {
+inline void SubscriberCore::check_options() const {
   check_name(name_);
   if (options_.hold < 1 || options_.hold > kMaxHolds) {
     fail(Errc::invalid_argument,
@@ -18,7 +18,7 @@ inline void Subscriber::check_options() const {
 }
 
 // Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
-inline bool Subscriber::attach() {
+inline bool SubscriberCore::attach() {
   auto seat = join_as_reader(name_);
   if (!seat) return false;
   const ControlBlock& block = seat->control->block();
@@ -34,7 +34,7 @@ inline bool Subscriber::attach() {
 }
 
 // The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
-inline std::unique_lock<std::mutex> Subscriber::enter() const {
+inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
   if (mark_.is_inherited()) {
     fail(Errc::error, "this Subscriber of '" + name_ + "' belongs to process " + std::to_string(pid_) +
                           ", you are in a forked child of it; make a new Subscriber here");
@@ -47,7 +47,7 @@ inline std::unique_lock<std::mutex> Subscriber::enter() const {
   return lock;
 }
 
-inline std::optional<Frame> Subscriber::fetch() {
+inline std::optional<Frame> SubscriberCore::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
@@ -70,8 +70,8 @@ inline std::optional<Frame> Subscriber::fetch() {
   return frame;
 }
 
-inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
-                                                       bool until_closed) {
+inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
+                                                           bool until_closed) {
   const std::int64_t deadline = deadline_after(timeout_ns);
   for (;;) {
     std::shared_ptr<ReaderSession> session;
@@ -95,7 +95,7 @@ inline std::optional<Frame> Subscriber::wait_for_frame(std::int64_t timeout_ns, 
 }
 
 // For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
-inline void Subscriber::fail_if_ended(bool ask_kernel) const {
+inline void SubscriberCore::fail_if_ended(bool ask_kernel) const {
   const auto lock = enter();
   if (fetcher_->has_news()) return;
   const ControlBlock& block = session_->block();
@@ -103,7 +103,7 @@ inline void Subscriber::fail_if_ended(bool ask_kernel) const {
   if (ask_kernel && !is_publisher_alive(session_->control())) fail_ended();
 }
 
-inline void Subscriber::fail_ended() const {
+inline void SubscriberCore::fail_ended() const {
   if (session_->block().closed_epoch.load() == session_->epoch()) {
     fail(Errc::channel_closed,
          "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
@@ -111,7 +111,7 @@ inline void Subscriber::fail_ended() const {
   fail(Errc::publisher_died, "the publisher of '" + name_ + "' died; pass reconnect=True to go on with the next one");
 }
 
-inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
+inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns) const {
   const auto lock = enter();
   const ControlBlock& block = session_->block();
   const std::string within = " within " + seconds_text(timeout_ns);
@@ -127,14 +127,14 @@ inline void Subscriber::fail_timeout(std::int64_t timeout_ns) const {
                           ", died and no other came" + within);
 }
 
-inline void Subscriber::reattach_if_removed() {
+inline void SubscriberCore::reattach_if_removed() {
   const std::lock_guard lock(mutex_);
   if (!closed_ && !is_current(session_->control())) come_again();
 }
 
 // Somebody removed the files under us by hand: come in again through the door, if there is one. What was published
 // behind the old one and never fetched is gone. Under the mutex.
-inline bool Subscriber::come_again() {
+inline bool SubscriberCore::come_again() {
   const FetchCounts counts = fetcher_->counts();
   const std::uint64_t left = fetcher_->pending();
   if (!attach()) return false;
@@ -144,7 +144,7 @@ inline bool Subscriber::come_again() {
   return true;
 }
 
-inline Statistics Subscriber::statistics() const {
+inline Statistics SubscriberCore::statistics() const {
   if (mark_.is_inherited() || !is_closed()) {
     const auto lock = enter();
     return measure();
@@ -156,7 +156,7 @@ inline Statistics Subscriber::statistics() const {
   return s;
 }
 
-inline Statistics Subscriber::measure() const {
+inline Statistics SubscriberCore::measure() const {
   Statistics s;
   s.frames = frames_;
   s.bytes = bytes_;

@@ -7,15 +7,15 @@
     with framebus.Subscriber("camera0") as sub:     # program B
         frame = sub.recv(timeout=1.0)
 
-This module re-exports the public names and does nothing else. Layers, from the bottom: errors and the native _core;
-statistics, metadata, pixel_format, url; convert, frame, end, loan, bgr; publisher, subscriber, listing, endpoint; wire,
-registry, video_capture; relay; endpoints; this.
+This module re-exports the public names and does nothing else. The layers below it are a table in
+tests/unit/test_layers.py.
 
 `framebus.endpoints` is a function. The package of that name is imported here first, so that it does not take the
 function's place later; it is reached by `from framebus.endpoints import ...`.
 """
 
 import framebus.endpoints  # noqa: F401
+from framebus.cpp import cmake_dir as cmake_dir, get_include as get_include, pkgconfig_dir as pkgconfig_dir
 from framebus.endpoint import (
     Abilities as Abilities,
     BaseSink as BaseSink,

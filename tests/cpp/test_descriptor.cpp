@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kSlotBytes = 1 << 20;
 
-ArraySpec spec(std::vector<std::uint64_t> shape) { return {"image", {'u', '<', 2}, std::move(shape)}; }
+ArraySpec spec(const Shape& shape) { return {"image", {'u', '<', 2}, shape}; }
 
 void planned_arrays_do_not_overlap_and_are_aligned() {
   const std::vector<ArraySpec> specs = {
@@ -28,12 +28,13 @@ void planned_arrays_do_not_overlap_and_are_aligned() {
 }
 
 void impossible_frames_are_refused() {
-  const std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
-  CHECK_FAILS(describe({}), Errc::invalid_argument);
+  const std::uint64_t huge = std::numeric_limits<std::int64_t>::max();
+  CHECK_FAILS(describe(std::span<const ArraySpec>()), Errc::invalid_argument);
   CHECK_FAILS(describe(std::vector<ArraySpec>(9, spec({1}))), Errc::invalid_argument);
-  CHECK_FAILS(describe(std::vector{spec(std::vector<std::uint64_t>(9, 1))}), Errc::invalid_argument);
+  CHECK_FAILS(describe(std::vector{spec(Shape(std::vector<std::uint64_t>(9, 1)))}), Errc::invalid_argument);
   CHECK_FAILS(describe(std::vector{spec({huge, huge})}), Errc::frame_too_large);
   CHECK_FAILS(describe(std::vector{spec({huge, 0})}), Errc::frame_too_large);
+  CHECK_FAILS(describe(std::vector{spec({huge + 1})}), Errc::invalid_argument);  // what -1 and the like become
   CHECK_FAILS(describe(std::vector{spec({kMaxFrameBytes})}), Errc::frame_too_large);
   CHECK_FAILS(describe(std::vector{ArraySpec{"", {'u', '|', 1}, {1}}}), Errc::invalid_argument);
   CHECK_FAILS(describe(std::vector{ArraySpec{std::string(33, 'x'), {'u', '|', 1}, {1}}}), Errc::invalid_argument);

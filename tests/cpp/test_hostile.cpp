@@ -13,6 +13,7 @@
 #include "vandal.hpp"
 
 using namespace framebus;
+using namespace std::chrono_literals;
 using vandal::Vandal;
 
 namespace {
@@ -52,12 +53,12 @@ void a_file_truncated_while_mapped_is_an_error_at_both_ends() {
       Publisher publisher(name);
       Subscriber subscriber(name, {.hold = 4});
       send(publisher, 100'000, 7);
-      const Frame held = subscriber.recv(0);
+      const Frame held = subscriber.recv(0s);
       const std::byte* bytes = held.data(0);
       send(publisher, 100'000, 8);
       CHECK(::truncate((control_block ? control_path(name) : store_path(name, 1)).c_str(), 0) == 0);
       CHECK(bytes[99'999] == std::byte{static_cast<unsigned char>(control_block ? 7 : 0)});
-      CHECK_FAILS(subscriber.recv(1'000'000'000), Errc::corrupt_channel);
+      CHECK_FAILS(subscriber.recv(1s), Errc::corrupt_channel);
       CHECK_FAILS(subscriber.try_recv(), Errc::corrupt_channel);
       if (!control_block) CHECK_FAILS(static_cast<void>(held.data(0)), Errc::corrupt_channel);
       CHECK_FAILS(send(publisher, 100'000, 9), Errc::corrupt_channel);
@@ -72,7 +73,7 @@ void what_is_left_of_a_truncated_store_stays_as_it_was() {
   Publisher publisher(name);
   Subscriber subscriber(name);
   send(publisher, 1 << 20, 7);
-  const Frame held = subscriber.recv(0);
+  const Frame held = subscriber.recv(0s);
   const std::byte* bytes = held.data(0);
   std::uintptr_t begin = 0;  // of the mapping that the frame is in
   const auto address = reinterpret_cast<std::uintptr_t>(bytes);
@@ -186,7 +187,7 @@ void a_directory_in_the_place_of_the_next_store_is_passed_over() {
   send(publisher, 10, 1);
   CHECK(::mkdir(store_path(name, 2).c_str(), 0700) == 0);
   CHECK(send(publisher, 1 << 20, 2) == 2);
-  CHECK(subscriber.recv(0).info().seq == 2);
+  CHECK(subscriber.recv(0s).info().seq == 2);
   CHECK(publisher.statistics().generation == 3 && !os::exists(store_path(name, 1)));
   CHECK(::rmdir(store_path(name, 2).c_str()) == 0);
 }
@@ -238,14 +239,14 @@ class Traffic {
       if (random_() % 2 == 0) held_.push_back(std::move(*frame));
     }
     static_cast<void>(subscriber_->statistics());
-    subscriber_->recv(100'000);
+    subscriber_->recv(100us);
   }
   void read_all(const Frame& frame) {
     unsigned sum = 0;
     for (std::uint32_t a = 0; a < frame.info().array_count; ++a) {
       for (std::uint64_t i = 0; i < frame.info().arrays[a].bytes; ++i) sum += static_cast<unsigned>(frame.data(a)[i]);
     }
-    for (const char c : frame.meta()) sum += static_cast<unsigned char>(c);
+    for (const char c : frame.meta_json()) sum += static_cast<unsigned char>(c);
     touched = static_cast<int>(sum % 2);
     ++frames_;
   }

@@ -32,9 +32,9 @@ int publish(const std::string& name, std::uint64_t frames) {
 }
 
 int subscribe(const std::string& name, std::uint64_t frames) {
-  framebus::Subscriber subscriber(name, {.every = true, .connect_timeout_ns = 20'000'000'000});
+  framebus::Subscriber subscriber(name, {.every = true, .connect_timeout = std::chrono::seconds(20)});
   for (std::uint64_t i = 0; i < frames; ++i) {
-    const framebus::Frame frame = subscriber.recv(20'000'000'000);
+    const framebus::Frame frame = subscriber.recv(std::chrono::seconds(20));
     const std::byte* bytes = frame.data(0);
     for (std::uint64_t b = 0; b < frame.info().arrays[0].bytes; ++b) {
       if (b == frame.info().arrays[0].bytes / 2) FRAMEBUS_STEP("look:half");

@@ -21,7 +21,7 @@ void subscribe(Specimen& specimen, Input& input) {
   std::vector<Frame> held;
   for (int i = 0; i < 8; ++i) {
     try {
-      if (auto frame = i % 4 == 3 ? subscriber.recv(1000) : subscriber.try_recv()) {
+      if (auto frame = i % 4 == 3 ? subscriber.recv(1us) : subscriber.try_recv()) {
         read_all(*frame);
         held.push_back(std::move(*frame));
         if (held.size() == options.hold) held.erase(held.begin());

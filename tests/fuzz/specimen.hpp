@@ -20,6 +20,7 @@
 namespace fuzz {
 
 using namespace framebus;
+using namespace std::chrono_literals;
 
 // Ends the program with a sentence: what must hold does not.
 inline void require(bool holds, const char* what) {
@@ -48,7 +49,7 @@ inline void read_all(const Frame& frame) {
     require(bytes == info.arrays[a].bytes, "an array has the bytes that its shape says");
     read(frame.data(a), bytes);
   }
-  read(frame.meta().data(), frame.meta().size());
+  read(frame.meta_json().data(), frame.meta_json().size());
 }
 
 class Specimen {
@@ -64,7 +65,7 @@ class Specimen {
     };
     send({{"image", {'u', '|', 1}, {10, 10}}}, "");
     send({{"color", {'u', '|', 1}, {8, 8, 3}}, {"depth", {'u', '<', 2}, {8, 8}}}, "{\"exposure_us\":900}");
-    const Frame held = subscriber.recv(0);
+    const Frame held = subscriber.recv(0s);
     send({{"none", {'f', '<', 8}, {0, 5}}, {"one", {'c', '<', 16}, {}}}, "{\"a\":[1,2]}");
     send({{"image", {'i', '>', 4}, {2, 3, 4, 5}}}, "");
     control_ = contents_of(control_path(name_));

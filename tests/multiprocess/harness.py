@@ -16,10 +16,17 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 
 class Program(testing.Program):
-    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does."""
+    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does.
 
-    def __init__(self, script: str, *, under: Sequence[str] = (), **options: object) -> None:
-        super().__init__([str(PROGRAMS / f"{script}.py")], options, under=under, python=("-W", "error"))
+    A C++ program is given as the path of what was compiled; its options are arguments of the form NAME=VALUE.
+    """
+
+    def __init__(self, script: str | Path, *, under: Sequence[str] = (), **options: object) -> None:
+        if isinstance(script, Path):
+            command = [str(script), *(f"{name}={value}" for name, value in options.items())]
+            super().__init__(command, under=under, native=True)
+        else:
+            super().__init__([str(PROGRAMS / f"{script}.py")], options, under=under, python=("-W", "error"))
 
 
 class Programs:
@@ -28,7 +35,7 @@ class Programs:
     def __init__(self) -> None:
         self._started: list[Program] = []
 
-    def start(self, script: str, **options: object) -> Program:
+    def start(self, script: str | Path, **options: object) -> Program:
         program = Program(script, **options)
         self._started.append(program)
         return program

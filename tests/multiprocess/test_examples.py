@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs in examples/python run, without a warning, and show what they say."""
+"""The programs in examples/python and examples/cpp run, without a warning, and show what they say."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from clips import HEIGHT, PICTURES, WIDTH, make_clip
+from compiler import compile_cpp, needs_compiler
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
+CPP_EXAMPLES = Path(__file__).parents[2] / "examples/cpp"
+# Program A, program B: they have the same arguments, NAME COUNT WIDTH HEIGHT and NAME COUNT.
+CPP_PAIRS = {"channel": ("base_app", "fetch_app")}
 WATCHDOG_S = 60.0
 
 
-def start(example: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / example), *arguments]
+def start(example: str | Path, *arguments: str) -> subprocess.Popen[str]:
+    python = [] if isinstance(example, Path) else [sys.executable, "-W", "error"]
+    command = [*python, str(EXAMPLES / example), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -32,6 +39,31 @@ def test_there_is_a_test_for_every_example() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         *("send.py", "fetch.py", "loan.py", "rgbd.py", "opencv_capture.py", "opencv_fetch.py"),
     }
+
+
+def test_there_is_a_test_for_every_cpp_example() -> None:
+    base_images = {"base_image_a", "base_image_b"}  # in test_baseimage_programs.py
+    assert {path.stem for path in CPP_EXAMPLES.glob("*.cpp")} == base_images | {
+        program for pair in CPP_PAIRS.values() for program in pair
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("pair", CPP_PAIRS)
+def test_program_b_gets_what_program_a_captures(tmp_path: Path, channel_name: str, pair: str) -> None:
+    program_a, program_b = (
+        compile_cpp(CPP_EXAMPLES / f"{program}.cpp", tmp_path / program) for program in CPP_PAIRS[pair]
+    )
+    until_closed = start(program_b, channel_name, "0")
+    one_frame = start(program_b, channel_name, "1")
+    capture = start(program_a, channel_name, "200", "320", "240")
+    assert output_of(one_frame).startswith("received 1 frames, torn 0, ")
+    assert output_of(capture) == "sent 200 frames\n"
+    output = output_of(until_closed)
+    found = re.fullmatch(r"received (\d+) frames, torn 0, missed (\d+)\n", output)
+    assert found, output
+    assert 1 <= int(found[1]) <= 200
+    assert int(found[1]) + int(found[2]) <= 200
 
 
 def test_fetch_gets_what_send_sends(channel_name: str) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import itertools
 import mmap
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,12 +21,11 @@ from pathlib import Path
 
 import pytest
 
+from compiler import PROGRAMS, compile_cpp, needs_compiler
 from harness import Program, Programs, Refused
 from places import Place, needs_root
 
 HERE = Path(__file__).parent
-COMPILER = shutil.which(os.environ.get("CXX", "c++"))
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler; run: scripts/system-packages")
 
 NAME = "camera0"
 DAY = 86400
@@ -46,9 +43,7 @@ class WallClock:
 
     def __init__(self, folder: Path) -> None:
         library, offset = folder / "wall_clock.so", folder / "offset"
-        source = HERE / "programs" / "wall_clock.cpp"
-        command = [str(COMPILER), "-std=c++20", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"]
-        subprocess.run(command, check=True, timeout=100)
+        compile_cpp(PROGRAMS / "wall_clock.cpp", library, "-shared", "-fPIC")
         offset.write_bytes(bytes(mmap.PAGESIZE))
         with open(offset, "r+b") as file:
             self._word = memoryview(mmap.mmap(file.fileno(), mmap.PAGESIZE)).cast("q")  # stored in one piece

@@ -145,3 +145,9 @@ def catch() -> None:
     except framebus.Error as error:
         as_exception: Exception = error
         print(as_exception)
+
+
+def cpp_folders() -> None:
+    assert_type(framebus.get_include(), str)
+    assert_type(framebus.cmake_dir(), str)
+    assert_type(framebus.pkgconfig_dir(), str)

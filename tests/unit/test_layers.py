@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url", "names", "deadline"},
+    {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
     {"convert", "frame", "end", "loan", "bgr"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "registry", "video_capture"},
@@ -34,16 +34,20 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder, and X_core and X_steps are parts of X. `bindings` is all of bindings/, the only
-# place that may know Python.
+# From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place
+# that may know Python.
 CPP_LAYERS = (
-    {"crash", "atomic", "layout", "error", "os"},
+    {"crash", "atomic", "layout", "error", "error_code", "os", "timeout"},
     {"descriptor", "name"},
-    {"control", "store"},
+    {"control", "store", "element"},
+    {"image"},
+    {"array"},
     {"membership", "slots"},
     {"cleanup", "doctor", "growth", "listing", "meter", "statistics", "wait"},
-    {"reader_session"},
+    {"reader_session", "publisher_core"},
+    {"frame", "loan"},
     {"fetcher", "notifier"},
+    {"subscriber_core"},
     {"publisher", "subscriber", "inspect"},
     {"framebus"},
     {"bindings"},
@@ -99,7 +103,7 @@ def cpp_uses(headers: Path, bindings: Path) -> Iterator[Use]:
 
 
 def cpp_module(path: Path, headers: Path) -> str:
-    return re.sub("_(core|steps)$", "", path.relative_to(headers).with_suffix("").parts[0])
+    return re.sub("_steps$", "_core", path.relative_to(headers).with_suffix("").parts[0])
 
 
 def faults(uses: list[Use], layers: tuple[set[str], ...]) -> list[str]:

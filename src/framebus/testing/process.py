@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 class Program:
-    """One running Python program.
+    """One running program, of Python unless it is native.
 
     with Program(["program.py"], {"name": "camera0"}) as program:
         program.expect("ready")
@@ -63,6 +63,7 @@ class Program:
         python: Sequence[str] = (),
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
+        native: bool = False,
     ) -> None:
         """Starts it.
 
@@ -73,13 +74,15 @@ class Program:
             python: options for the interpreter, such as "-W", "error".
             pass_fds: descriptors that it inherits, by the same numbers.
             env: environment variables beside those of this process.
+            native: it is no Python program: `command` is all of it, and it speaks as talk does.
         """
-        self.title = command[-1]
+        self.title = command[0] if native else command[-1]
         self._unread = b""
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
+        interpreter = (sys.executable, "-X", "faulthandler", *python)
         self._process = subprocess.Popen(
-            [*under, sys.executable, "-X", "faulthandler", *python, *command, json.dumps(options or {})],
+            [*under, *(command if native else (*interpreter, *command, json.dumps(options or {})))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

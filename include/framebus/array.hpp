@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The arrays of a frame as a program names them: to be made (ArraySpec), to be sent (ArrayRef), to be found (ArrayId).
+//
+// Promise: what a publisher wants to send is checked here, once, before it gets a slot; describing and sending
+// allocates nothing.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstring>
+#include <ranges>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "element.hpp"
+#include "image.hpp"
+
+namespace framebus {
+
+inline constexpr std::string_view kDefaultArray = "image";
+
+// An array to be made, for a loan.
+struct ArraySpec {
+  std::string name{kDefaultArray};
+  ElementType type{'u', '|', 1};
+  Shape shape;
+
+  template <Element T>
+  static ArraySpec of(std::string_view name, const Shape& shape) {
+    return {std::string(name), element_type<T>(), shape};
+  }
+};
+
+// vector, array, span, C array ... of elements.
+template <class R>
+concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+                       Element<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
+
+// An array to be sent. Refers to name and elements, owns neither: make it in the call that sends.
+class ArrayRef {
+ public:
+  template <ElementRange R>
+  ArrayRef(std::string_view array_name, const R& elements, const Shape& array_shape) noexcept
+      : ArrayRef(array_name, element_type<std::remove_cvref_t<std::ranges::range_reference_t<R>>>(), array_shape,
+                 std::ranges::data(elements), std::ranges::size(elements)) {}
+  template <Element T>
+  ArrayRef(std::string_view array_name, const Image<T>& image) noexcept
+      : ArrayRef(array_name, element_type<std::remove_const_t<T>>(), dense(image.shape()), image.data(),
+                 image.height() * image.width() * image.channels()) {
+    rows_ = image.height();
+    row_bytes_ = image.row_bytes();
+  }
+
+  [[nodiscard]] std::string_view name() const noexcept { return name_; }
+  [[nodiscard]] const ElementType& type() const noexcept { return type_; }
+  [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
+
+  // Do the elements fill the shape, as it has been planned, and the rows not overlap?
+  void check_against(const ArrayInfo& planned) const {
+    const auto what = [&] { return "array '" + std::string(name_) + "' of shape " + text_of(shape_) + " has "; };
+    if (elements_ != planned.bytes / type_.bytes) {
+      fail(Errc::invalid_argument,
+           what() + std::to_string(planned.bytes / type_.bytes) + " elements, got " + std::to_string(elements_));
+    }
+    const auto packed = static_cast<std::ptrdiff_t>(rows_ == 0 ? 0 : planned.bytes / rows_);
+    if (row_bytes_ != 0 && row_bytes_ < packed && row_bytes_ > -packed) {
+      fail(Errc::invalid_argument,
+           what() + "rows of " + std::to_string(packed) +
+               " bytes, which must be at least that far apart, got row_bytes=" + std::to_string(row_bytes_));
+    }
+  }
+
+  // To a place with room for all of them, without gaps.
+  void copy_to(std::byte* to, std::uint64_t bytes) const noexcept {
+    if (bytes == 0) return;
+    const std::uint64_t packed = bytes / rows_;
+    if (row_bytes_ == 0 || row_bytes_ == static_cast<std::ptrdiff_t>(packed)) {
+      std::memcpy(to, data_, bytes);
+      return;
+    }
+    const std::byte* from = data_;
+    for (std::uint64_t y = 0; y < rows_; ++y, from += row_bytes_, to += packed) std::memcpy(to, from, packed);
+  }
+
+ private:
+  ArrayRef(std::string_view name, const ElementType& type, const Shape& shape, const void* data,
+           std::uint64_t elements) noexcept
+      : name_(name), type_(type), shape_(shape), data_(static_cast<const std::byte*>(data)), elements_(elements) {}
+
+  // One channel is no dimension of its own: a grey image is height x width, as in Python.
+  static Shape dense(const Shape& s) { return s[2] == 1 ? Shape(s[0], s[1]) : s; }
+
+  std::string_view name_;
+  ElementType type_;
+  Shape shape_;
+  const std::byte* data_;
+  std::uint64_t elements_;
+  std::uint64_t rows_ = 1;
+  std::ptrdiff_t row_bytes_ = 0;  // 0: no gaps
+};
+
+// Which array of a frame: its position or its name.
+class ArrayId {
+ public:
+  constexpr ArrayId(std::integral auto index) noexcept : index_(static_cast<std::uint64_t>(index)) {}
+  constexpr ArrayId(std::string_view name) noexcept : name_(name), by_name_(true) {}
+  constexpr ArrayId(const char* name) noexcept : ArrayId(std::string_view(name)) {}
+
+  // Its position in `frame`.
+  [[nodiscard]] std::uint32_t in(const Descriptor& frame) const {
+    if (!by_name_ && index_ < frame.array_count) return static_cast<std::uint32_t>(index_);
+    for (std::uint32_t i = 0; by_name_ && i < frame.array_count; ++i) {
+      if (frame.arrays[i].name() == name_) return i;
+    }
+    fail_missing(frame);
+  }
+
+ private:
+  [[noreturn]] void fail_missing(const Descriptor& frame) const {
+    std::string there;
+    for (std::uint32_t i = 0; i < frame.array_count; ++i) {
+      there += (i == 0 ? "'" : ", '") + std::string(frame.arrays[i].name()) + "'";
+    }
+    fail(Errc::invalid_argument, "this frame has no array " +
+                                     (by_name_ ? "'" + std::string(name_) + "'" : std::to_string(index_)) +
+                                     "; it has " + std::to_string(frame.array_count) + ": " + there);
+  }
+
+  std::uint64_t index_ = 0;
+  std::string_view name_;
+  bool by_name_ = false;
+};
+
+// Adds an array to a frame that is being described; plan_arrays() is still to come.
+inline void add_array(Descriptor& frame, std::string_view name, const ElementType& type, const Shape& shape) {
+  const auto quoted = [&] { return "array '" + std::string(name) + "'"; };
+  if (frame.array_count == kMaxArrays) {
+    fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got more");
+  }
+  if (name.empty() || name.size() > kNameBytes) {
+    fail(Errc::invalid_argument,
+         "an array name has 1 to " + std::to_string(kNameBytes) + " bytes, got '" + std::string(name) + "'");
+  }
+  if (!is_valid(type)) fail(Errc::invalid_argument, quoted() + " has an unknown element type");
+  for (const std::uint64_t n : shape) {
+    const auto length = static_cast<std::int64_t>(n);
+    if (length < 0)
+      fail(Errc::invalid_argument, quoted() + ": a dimension must be 0 or more, got " + std::to_string(length));
+  }
+  ArrayInfo& a = frame.arrays[frame.array_count++];
+  a.type = type;
+  a.ndim = shape.size();
+  std::copy(shape.begin(), shape.end(), a.shape);
+  a.name_bytes = static_cast<std::uint32_t>(name.size());
+  std::fill_n(a.name_chars, kNameBytes, '\0');
+  std::memcpy(a.name_chars, name.data(), name.size());
+}
+
+// Checks what a publisher wants to send (specs or refs) and gives every array its place.
+inline void finish(Descriptor& frame) {
+  if (frame.array_count == 0) {
+    fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got none");
+  }
+  frame.meta_offset = plan_arrays(frame);
+}
+inline Descriptor describe(std::span<const ArraySpec> arrays) {
+  Descriptor frame;
+  for (const ArraySpec& a : arrays) add_array(frame, a.name, a.type, a.shape);
+  finish(frame);
+  return frame;
+}
+inline Descriptor describe(std::span<const ArrayRef> arrays) {
+  Descriptor frame;
+  for (const ArrayRef& a : arrays) add_array(frame, a.name(), a.type(), a.shape());
+  finish(frame);
+  for (std::uint32_t i = 0; i < frame.array_count; ++i) arrays[i].check_against(frame.arrays[i]);
+  return frame;
+}
+
+// The bytes at `data`, where array `which` of `frame` begins, as elements of type T; refused where it has others.
+template <Element T, class Byte>
+std::span<T> elements_of(const ArrayInfo& array, Byte* data) {
+  constexpr ElementType wanted = element_type<std::remove_const_t<T>>();
+  // Bytes may be looked at whatever they are.
+  if (array.type != wanted && !std::is_same_v<std::remove_const_t<T>, std::byte>) {
+    fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' has elements of type " +
+                                     text_of(array.type) + ", not " + text_of(wanted));
+  }
+  return {reinterpret_cast<T*>(data), static_cast<std::size_t>(array.bytes / sizeof(T))};
+}
+
+// The same as an image; the array must have two dimensions (height, width) or three (channels too).
+template <Element T, class Byte>
+Image<T> image_of(const ArrayInfo& array, Byte* data) {
+  static_assert(!std::is_same_v<std::remove_const_t<T>, std::byte>, "name the type of the image's elements");
+  const std::span<T> elements = elements_of<T>(array, data);
+  if (array.ndim != 2 && array.ndim != 3) {
+    fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
+                                     "height x width x channels, found " +
+                                     text_of(Shape(std::span(array.shape, array.ndim))));
+  }
+  return Image<T>(elements.data(), array.shape[0], array.shape[1], array.ndim == 3 ? array.shape[2] : 1);
+}
+
+}  // namespace framebus

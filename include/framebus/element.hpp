@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// C++ types as element types, and shapes.
+//
+// Promise: element_type<T>() says what numpy would say of an array of T; a Shape is a value without allocation.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <complex>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "descriptor.hpp"
+
+namespace framebus {
+
+template <class T>
+inline constexpr bool is_complex = false;
+template <class T>
+inline constexpr bool is_complex<std::complex<T>> = true;
+
+template <class T>
+inline constexpr bool is_text =  // char means text; bytes are std::byte, std::uint8_t or unsigned char
+    std::is_same_v<T, char> || std::is_same_v<T, wchar_t> || std::is_same_v<T, char8_t> ||
+    std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+
+template <class T>
+constexpr ElementType element_type() noexcept {
+  constexpr auto bytes = static_cast<std::uint32_t>(sizeof(T));
+  constexpr char order = bytes == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
+  constexpr char kind = std::is_same_v<T, bool>        ? 'b'
+                        : std::is_same_v<T, std::byte> ? 'u'
+                        : is_complex<T>                ? 'c'
+                        : std::is_floating_point_v<T>  ? 'f'
+                        : !std::is_integral_v<T>       ? '?'
+                        : is_text<T>                   ? '?'
+                        : std::is_unsigned_v<T>        ? 'u'
+                                                       : 'i';
+  return {static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(order), bytes};
+}
+
+// What an array can consist of: bool, std::byte, integers, floating point and complex numbers.
+template <class T>
+concept Element = is_valid(element_type<std::remove_const_t<T>>());
+
+// "uint16", "foreign-endian float32"; for people.
+inline std::string text_of(const ElementType& type) {
+  constexpr char kForeign = std::endian::native == std::endian::little ? '>' : '<';
+  std::string text = type.order == kForeign ? "foreign-endian " : "";
+  switch (type.kind) {
+    case 'b':
+      return "bool";
+    case 'i':
+      text += "int";
+      break;
+    case 'u':
+      text += "uint";
+      break;
+    case 'f':
+      text += "float";
+      break;
+    default:
+      text += "complex";
+  }
+  return text + std::to_string(type.bytes * 8);
+}
+
+// The lengths of an array's dimensions: {1080, 1920, 3}. No dimensions are a single value. Of any integers; one that is
+// negative is refused where the shape is used.
+class Shape {
+ public:
+  constexpr Shape() noexcept = default;
+  template <std::integral... N>
+    requires(sizeof...(N) >= 1 && sizeof...(N) <= kMaxDims)
+  constexpr Shape(N... n) noexcept : size_(sizeof...(N)), n_{static_cast<std::uint64_t>(n)...} {}
+  explicit Shape(std::span<const std::uint64_t> lengths) : size_(static_cast<std::uint32_t>(lengths.size())) {
+    if (lengths.size() > kMaxDims) {
+      fail(Errc::invalid_argument,
+           "an array has at most " + std::to_string(kMaxDims) + " dimensions, got " + std::to_string(lengths.size()));
+    }
+    std::copy(lengths.begin(), lengths.end(), n_);
+  }
+
+  [[nodiscard]] constexpr std::uint32_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr const std::uint64_t* begin() const noexcept { return n_; }
+  [[nodiscard]] constexpr const std::uint64_t* end() const noexcept { return n_ + size_; }
+  [[nodiscard]] constexpr std::uint64_t operator[](std::size_t i) const noexcept { return n_[i]; }
+  friend constexpr bool operator==(const Shape& a, const Shape& b) noexcept {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end());
+  }
+
+ private:
+  std::uint32_t size_ = 0;
+  std::uint64_t n_[kMaxDims] = {};
+};
+
+// "1080x1920x3"; "single value" for no dimensions.
+inline std::string text_of(const Shape& shape) {
+  std::string text;
+  for (const std::uint64_t n : shape) text += (text.empty() ? "" : "x") + std::to_string(n);
+  return text.empty() ? "single value" : text;
+}
+
+}  // namespace framebus

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// framebus::Loan: a slot that the publisher fills in place, so that nothing is copied.
+//
+//   framebus::Loan loan = publisher.loan<std::uint8_t>({1080, 1920, 3});
+//   camera.read_into(loan.span<std::uint8_t>().data());
+//   loan.commit();                       // a loan that is destroyed uncommitted was never there
+//
+// Promise: the memory is the loan's until commit(), drop() or its end, 64-byte aligned, with whatever an earlier frame
+// left in it. After commit() it is others' to read: pointers into it must not be used any more.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "array.hpp"
+#include "error_code.hpp"
+#include "publisher_core.hpp"
+
+namespace framebus {
+
+inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src/framebus/metadata.py
+
+class Loan {
+ public:
+  Loan(std::shared_ptr<PublisherCore> core, Filling filling, const Descriptor& frame)
+      : core_(std::move(core)), filling_(std::move(filling)), store_(filling_.store), frame_(frame) {}
+  Loan(Loan&& other) noexcept
+      : core_(std::move(other.core_)),
+        filling_(std::move(other.filling_)),
+        store_(std::move(other.store_)),
+        frame_(other.frame_) {}
+  Loan& operator=(Loan&& other) noexcept {
+    if (this != &other) {
+      drop();
+      core_ = std::move(other.core_);
+      filling_ = std::move(other.filling_);
+      store_ = std::move(other.store_);
+      frame_ = other.frame_;
+    }
+    return *this;
+  }
+  ~Loan() { drop(); }
+
+  [[nodiscard]] bool is_open() const noexcept { return core_ != nullptr; }
+
+  // The elements to fill, in C order. T must be what the array was asked for, or std::byte.
+  template <Element T>
+  [[nodiscard]] std::span<T> span(ArrayId which = 0) const {
+    return elements_of<T>(frame_.arrays[which.in(frame_)], data(which));
+  }
+  template <Element T>
+  [[nodiscard]] Image<T> image(ArrayId which = 0) const {
+    return image_of<T>(frame_.arrays[which.in(frame_)], data(which));
+  }
+  [[nodiscard]] std::byte* data(ArrayId which = 0) const {
+    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
+    return PublisherCore::bytes_of(filling_) + frame_.arrays[which.in(frame_)].offset;
+  }
+
+  // A PFNC name, such as BGR8.
+  void set_pixel_format(std::string_view name) {
+    if (name.size() > kNameBytes) fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
+    frame_.pixel_format_bytes = static_cast<std::uint32_t>(name.size());
+    std::fill_n(frame_.pixel_format_chars, kNameBytes, '\0');
+    std::copy(name.begin(), name.end(), frame_.pixel_format_chars);
+  }
+  // When it was captured: CLOCK_MONOTONIC and CLOCK_REALTIME. 0, as at first: when it is sent.
+  void set_timestamps(std::int64_t timestamp_ns, std::int64_t wall_time_ns) noexcept {
+    frame_.timestamp_ns = timestamp_ns;
+    frame_.wall_time_ns = wall_time_ns;
+  }
+  [[nodiscard]] const Descriptor& frame() const noexcept { return frame_; }
+
+  // Sends what is in it and returns the frame's sequence number. `meta_json` is a JSON object, at most 1 MiB, or empty.
+  std::uint64_t commit(std::string_view meta_json = {}, Interrupt interrupt = nullptr) {
+    check_before_commit(meta_json);
+    const std::uint64_t seq = core_->commit(filling_, frame_, meta_json, interrupt);
+    core_ = nullptr;
+    return seq;
+  }
+  // Without exceptions; 0 where it fails. The loan is then open as before.
+  std::uint64_t commit(std::string_view meta_json, std::error_code& error) noexcept {
+    return without_throwing(error, [&] { return commit(meta_json); });
+  }
+  // Sends a copy; the memory stays this loan's until it is destroyed, but it can't be sent again.
+  std::uint64_t commit_copy(std::string_view meta_json = {}, Interrupt interrupt = nullptr) {
+    check_before_commit(meta_json);
+    return core_->commit_copy(filling_, frame_, meta_json, interrupt);
+  }
+  void drop() noexcept {
+    if (const auto core = std::move(core_)) core->abandon(filling_);
+  }
+
+ private:
+  void check_before_commit(std::string_view meta_json) const {
+    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped already");
+    if (meta_json.size() > kMaxMetaBytes) {
+      fail(Errc::invalid_argument, "metadata have at most " + std::to_string(kMaxMetaBytes) + " bytes as JSON, got " +
+                                       std::to_string(meta_json.size()) + "; send large data as an array of its own");
+    }
+  }
+
+  std::shared_ptr<PublisherCore> core_;
+  Filling filling_;
+  std::shared_ptr<Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
+  Descriptor frame_;
+};
+
+}  // namespace framebus

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The receiving end of a channel: attaching, the next frame, waiting for it, the end.
+//
+// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and
+// then it is counted; try_recv never waits; a wait holds no lock. Threads may share it: each frame goes to one of them.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "fetcher.hpp"
+#include "listing.hpp"
+#include "meter.hpp"
+#include "notifier.hpp"
+#include "statistics.hpp"
+
+namespace framebus {
+
+class SubscriberCore {
+ public:
+  explicit SubscriberCore(std::string name, const SubscriberOptions& options, void (*interrupt)())
+      : name_(std::move(name)), options_(options) {
+    check_options();
+    const std::int64_t deadline = deadline_after(options_.connect_timeout.ns());
+    while (!attach()) {
+      if (os::monotonic_ns() >= deadline) fail_not_found();
+      constexpr struct timespec kPause = {0, 5'000'000};
+      ::nanosleep(&kPause, nullptr);
+      if (interrupt != nullptr) interrupt();
+    }
+  }
+  SubscriberCore(const SubscriberCore&) = delete;
+  SubscriberCore& operator=(const SubscriberCore&) = delete;
+  ~SubscriberCore() { close(); }
+
+  // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
+  std::optional<Frame> try_recv() {
+    {
+      const auto lock = enter();
+      if (auto frame = fetch()) return frame;
+    }
+    if (!options_.reconnect) fail_if_ended(true);
+    return std::nullopt;
+  }
+
+  // The next frame; waits for it. timeout_ns < 0: for ever.
+  Frame recv(std::int64_t timeout_ns, void (*interrupt)()) {
+    auto frame = wait_for_frame(timeout_ns, interrupt, false);
+    return std::move(*frame);  // without `until_closed` there is always one
+  }
+
+  // The same, but nothing when the publisher has closed the channel and all its frames have been fetched.
+  std::optional<Frame> next(std::int64_t timeout_ns, void (*interrupt)()) {
+    return wait_for_frame(timeout_ns, interrupt, true);
+  }
+
+  // Has the publisher closed the channel, and is nothing left to fetch?
+  [[nodiscard]] bool is_ended() const {
+    const auto lock = enter();
+    return session_->block().state.load() == kStateClosed && !fetcher_->has_news();
+  }
+
+  // A descriptor that is readable when there may be something new; for select, poll, asyncio.
+  int fileno() {
+    const auto lock = enter();
+    if (notifier_ == nullptr)
+      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
+    return notifier_->fd();
+  }
+
+  void close() noexcept {
+    if (mark_.is_inherited()) {
+      static_cast<void>(notifier_.release());  // its thread is the parent's
+      return;
+    }
+    std::unique_ptr<Notifier> notifier;  // ended outside the lock
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    notifier = std::move(notifier_);
+    os::futex_wake_all(session_->block().wake);  // threads that wait in recv look and find it closed
+    last_ = measure();
+    after_close_ = session_;
+    fetcher_.reset();
+    session_.reset();
+  }
+  [[nodiscard]] bool is_closed() const {
+    if (mark_.is_inherited()) return true;
+    const std::lock_guard lock(mutex_);
+    return closed_;
+  }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // After close() what it was then, but for `held`, which still counts the frames that are kept.
+  [[nodiscard]] Statistics statistics() const;
+
+ private:
+  void check_options() const;
+  [[nodiscard]] bool attach();
+  [[noreturn]] void fail_not_found() const {
+    fail(Errc::channel_not_found, "no program publishes '" + name_ + "'; " + running_channels_text() +
+                                      ". Start program A first, or pass connect_timeout=");
+  }
+  [[nodiscard]] std::unique_lock<std::mutex> enter() const;
+  std::optional<Frame> fetch();
+  std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
+  void fail_if_ended(bool ask_kernel) const;
+  [[noreturn]] void fail_ended() const;
+  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
+  void reattach_if_removed();
+  bool come_again();
+  [[nodiscard]] Statistics measure() const;
+
+  std::string name_;
+  SubscriberOptions options_;
+  os::ForkMark mark_;
+  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
+  mutable std::mutex mutex_;  // everything below; never held while waiting
+  std::shared_ptr<ReaderSession> session_;
+  std::unique_ptr<Fetcher> fetcher_;
+  std::unique_ptr<Notifier> notifier_;
+  bool closed_ = false;
+  Statistics last_;
+  std::weak_ptr<ReaderSession> after_close_;
+  FetchCounts before_;  // counts of earlier sessions
+  std::uint64_t frames_ = 0, bytes_ = 0;
+  Meter meter_;
+};
+
+}  // namespace framebus
+
+#include "subscriber_steps.hpp"

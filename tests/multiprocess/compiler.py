@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compiles the C++ programs of these tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+COMPILER = shutil.which(os.environ.get("CXX", "c++"))
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler; run: scripts/system-packages")
+
+
+def compile_cpp(source: Path, output: Path, *flags: str) -> Path:
+    """Compile one source against the headers of this checkout; gives the output."""
+    command = [str(COMPILER), "-std=c++20", "-O2", "-pthread", f"-I{ROOT}/include", *flags]
+    subprocess.run([*command, "-o", str(output), str(source), "-ldl", "-lrt"], check=True, timeout=300)
+    return output
