@@ -8,7 +8,7 @@
         frame = sub.recv(timeout=1.0)
 
 This module re-exports the public names and does nothing else. Layers, from the bottom: errors and the native _core;
-statistics, metadata, pixel_format; convert, frame, end, loan; publisher, subscriber, registry; this.
+statistics, metadata, pixel_format; convert, frame, end, loan, launch; publisher, subscriber, registry; this.
 """
 
 from framebus.errors import (
@@ -24,12 +24,14 @@ from framebus.errors import (
     LayoutMismatch as LayoutMismatch,
     LoanEnded as LoanEnded,
     PermissionDenied as PermissionDenied,
+    ProgramNotFound as ProgramNotFound,
     PublisherDied as PublisherDied,
     SystemFailure as SystemFailure,
     Timeout as Timeout,
     TooManyHeld as TooManyHeld,
 )
 from framebus.frame import Frame as Frame
+from framebus.launch import Launch as Launch, Launched as Launched, Launcher as Launcher
 from framebus.loan import Loan as Loan
 from framebus.publisher import Publisher as Publisher
 from framebus.registry import (

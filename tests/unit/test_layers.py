@@ -23,7 +23,7 @@ PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
     {"statistics", "pixel_format", "metadata"},
-    {"convert", "frame", "end", "loan"},
+    {"convert", "frame", "end", "loan", "launch"},
     {"publisher", "subscriber", "registry", "doctor"},
     {"__init__"},
     {"endpoints"},
