@@ -6,7 +6,7 @@ from __future__ import annotations
 from cyclopts import App
 
 import framebus
-from framebus.cli import channels, demo, doctor
+from framebus.cli import channels, demo, doctor, run
 
 app = App(
     name="framebus",
@@ -15,4 +15,5 @@ app = App(
 )
 app.command(demo.demo, name="demo")
 app.command(channels.list_channels, name="list")
+app.command(run.run, name="run")
 app.command(doctor.doctor, name="doctor")

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,10 +53,11 @@ class Child:
     def __init__(self, launch: Launch, program: str) -> None:
         """Starts the guard, which starts B. Raises OSError where that can't be done."""
         self._unread = b""
+        self._leaves = not launch.stop_with_publisher
         self._leash, self._theirs = socket.socketpair()
         _running.add(self)
         theirs = self._theirs
-        settings = {"grace": launch.grace, "leave": not launch.stop_with_publisher}
+        settings = {"grace": launch.grace, "leave": self._leaves}
         command = [sys.executable, "-I", "-S", str(_GUARD), str(theirs.fileno()), json.dumps(settings), program]
         try:
             self._guard = subprocess.Popen(
@@ -94,10 +96,17 @@ class Child:
 
     def _ended(self, told: dict[str, Any]) -> Ended:
         self._leash.close()
-        _reap(self._guard)
+        self._reap()
         if not told:
             return Ended(None)
         return Ended(told.get("status"), tuple(told.get("lines", ())), told.get("failure"))
+
+    def _reap(self) -> None:
+        """Leaves no zombie behind. A guard that leaves B stays as long as something writes to B's output."""
+        if self._leaves:
+            threading.Thread(target=self._guard.wait, name="framebus launch guard", daemon=True).start()
+        else:
+            self._guard.wait()
 
     def _read(self) -> dict[str, Any]:
         while b"\n" not in self._unread:
@@ -118,20 +127,12 @@ def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
 
 
 _running: weakref.WeakSet[Child] = weakref.WeakSet()
-_guards: list[subprocess.Popen[bytes]] = []  # that still pass on what B's children write
-
-
-def _reap(guard: subprocess.Popen[bytes]) -> None:
-    """Leaves no zombie behind; a guard that stays for the output of what B has left is looked after next time."""
-    _guards.append(guard)
-    _guards[:] = [there for there in _guards.copy() if there.poll() is None]
 
 
 def _forget_all() -> None:
     for child in list(_running):
         child.forget()
     _running.clear()
-    _guards.clear()
 
 
 os.register_at_fork(after_in_child=_forget_all)

@@ -32,7 +32,7 @@ from collections import deque
 from types import FrameType
 from typing import NoReturn
 
-LINES = 20  # of B's output that are told to A
+LINES = 20  # of each of B's outputs that are told to A, those of standard error last, so that no chatter hides an error
 LINE_BYTES = 1000  # of each
 END_OF_OUTPUT_S = 1.0  # for what B has written to come through, once it has ended; its children may keep the pipe open
 PR_SET_PDEATHSIG = 1
@@ -142,11 +142,12 @@ def main() -> None:
         report(leash, failure=str(error))
         return
     report(leash, pid=process.pid)
-    last: deque[bytes] = deque(maxlen=LINES)
+    last: list[deque[bytes]] = []
     pumps = []
     for pipe, target in ((process.stdout, 1), (process.stderr, 2)):
         assert pipe is not None
-        pumps.append(threading.Thread(target=pass_on, args=(pipe.fileno(), target, last), daemon=True))
+        last.append(deque(maxlen=LINES))
+        pumps.append(threading.Thread(target=pass_on, args=(pipe.fileno(), target, last[-1]), daemon=True))
         pumps[-1].start()
     wait(process, leash, leave)
     if not leave:
@@ -155,7 +156,7 @@ def main() -> None:
     deadline = time.monotonic() + END_OF_OUTPUT_S
     for pump in pumps:
         pump.join(max(0.0, deadline - time.monotonic()))
-    report(leash, status=status, lines=[line.decode(errors="replace") for line in last])
+    report(leash, status=status, lines=[line.decode(errors="replace") for each in last for line in each])
     leash.close()
     if leave:
         for pump in pumps:

@@ -53,7 +53,8 @@ class Launcher:
         label = "" if channel is None else f" of {channel!r}"
         self._process = os.getpid()
         self._supervisors = [
-            Supervisor(each, find_program(each), label, on_stop or _nobody_asks) for each in self.launches
+            Supervisor(each, find_program(each), label, on_stop or _nobody_asks, lambda: _is_open(channel))
+            for each in self.launches
         ]
         self._started = False
         self._stopped = threading.Event()
@@ -131,6 +132,22 @@ class Launcher:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def has_closed(channel: str | None) -> bool:
+    """Whether the channel's publisher has closed it; False where there is no channel to look at."""
+    if channel is None:
+        return False
+    report = _core.inspect(channel)
+    return report is None or bool(report["closed"])
+
+
+def _is_open(channel: str | None) -> bool:
+    try:
+        return not has_closed(channel)
+    except Error as error:
+        log.warning("can't see whether channel %r has been closed: %s", channel, error)
+        return True
 
 
 def _nobody_asks(_how: str) -> None:

@@ -2,7 +2,8 @@
 """Keeps one program B alive: starts it, waits for its end, and does what `on_exit` says, in a thread of its own.
 
 The thread sleeps in the kernel until B ends, so neither a running B nor a dead one costs program A anything, and B
-comes back also while A sends nothing. Everything that happens is logged to "framebus.launch".
+comes back also while A sends nothing. What happens is logged to "framebus.launch", and to "framebus.launch.output" what
+B said last.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STEADY_S = 10.0  # a run of that length was no failed start: the next end begins
 LAST_RESORT_S = 5.0  # beyond the grace, for a guard to tell that it is done
 
 log = logging.getLogger("framebus.launch")
+output_log = log.getChild("output")  # what B has said, which somebody may have seen already
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Launched:
         starts: how often it has been started.
         exit_code: of the latest run that ended: a status, or minus the signal that ended it; None before and where
             nobody knows.
-        last_lines: the last lines that that run wrote to its standard output and error.
+        last_lines: the last lines of that run, 20 at most of its standard output, then as many of its standard error.
         failure: why it will not be started again, None as long as it may be.
     """
 
@@ -68,12 +70,18 @@ class Pauses:
 class Supervisor:
     """One program B. It knows nothing of the channel, and nobody needs to wait for it."""
 
-    def __init__(self, launch: Launch, program: str, label: str, on_stop: Callable[[str], None]) -> None:
-        """`on_stop` is called, with how B ended, in the thread of the supervisor where on_exit="stop"."""
+    def __init__(
+        self, launch: Launch, program: str, label: str, on_stop: Callable[[str], None], wanted: Callable[[], bool]
+    ) -> None:
+        """`on_stop` is called, with how B ended, in the thread of the supervisor where on_exit="stop".
+
+        `wanted` says whether B still is, before it is started again.
+        """
         self.launch = launch
         self._program = program
         self._label = label
         self._on_stop = on_stop
+        self._wanted = wanted
         self._lock = threading.Lock()  # the two below, and that no run begins after stopping
         self._status = Launched(tuple(launch.argv))
         self._child: Child | None = None
@@ -158,13 +166,17 @@ class Supervisor:
 
     def _log_end(self, ended: Ended) -> None:
         fine = self._stopping.is_set() or ended.status == 0
-        said = "".join(f"\n    {line}" for line in ended.lines)
         level = logging.INFO if fine else logging.WARNING
-        log.log(level, "%s %s%s", self._who(), ended, f"; its last lines:{said}" if said else " without a word")
+        log.log(level, "%s %s%s", self._who(), ended, "" if ended.lines else " without a word")
+        if ended.lines:
+            said = "".join(f"\n    {line}" for line in ended.lines)
+            output_log.log(level, "the last lines of %s:%s", self._who(), said)
 
     def _again(self, ended: Ended, pause: float | None, row: int) -> bool:
         """Says whether to start B again; where not, does what else is to be done."""
         limit = self.launch.limit
+        if self.launch.on_exit == "restart" and not self._wanted():
+            return False
         if self.launch.on_exit == "restart" and pause is not None:
             log.info("%s is started again in %g s (%d of %d)", self._who(), pause, row, limit)
             return True
