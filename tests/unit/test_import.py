@@ -41,6 +41,7 @@ def test_public_names_are_those_of_the_design_and_say_where_they_are_from() -> N
         "Publisher", "Subscriber", "Frame", "Loan", "Statistics", "ChannelInfo", "Participant", "ArrayInfo", "channels",
         "Error", "ChannelNotFound", "ChannelInUse", "ChannelClosed", "PublisherDied", "Timeout", "ChannelFull",
         "TooManyHeld", "FrameTooLarge", "LayoutMismatch", "CorruptChannel", "EndpointError", "InvalidName", "LoanEnded",
+        "Launch", "Launched", "Launcher", "ProgramNotFound",
     }  # fmt: skip
     assert names <= set(dir(framebus))
     for name in names:
@@ -57,7 +58,7 @@ def test_errors_have_one_base_and_the_bases_python_programs_expect() -> None:
         "InvalidName": ValueError, "LoanEnded": ValueError, "ChannelInUse": framebus.Error,
         "ChannelClosed": framebus.Error, "PublisherDied": framebus.Error, "TooManyHeld": framebus.Error,
         "FrameTooLarge": framebus.Error, "LayoutMismatch": framebus.Error, "CorruptChannel": framebus.Error,
-        "EndpointError": framebus.Error,
+        "EndpointError": framebus.Error, "ProgramNotFound": FileNotFoundError,
     }  # fmt: skip
     for name, base in bases.items():
         assert issubclass(getattr(framebus, name), (base,)), name
