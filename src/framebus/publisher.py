@@ -154,10 +154,18 @@ class Publisher(End[_core.Publisher]):
     def close(self) -> None:
         """Ends the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated.
 
-        With launch=, returns when program B has ended too: by itself, as one does that iterates, or stopped.
+        With launch=, returns when program B has ended too: by itself, as one does that iterates, or stopped. With
+        on_full="block" as well, waits first for a B that is still starting, so that it gets the frames it was started
+        for.
         """
-        self._native.close()
-        if self._launcher is not None:
+        if self._launcher is None:
+            self._native.close()
+            return
+        try:
+            if self._options["on_full"] == "block" and not self.closed:
+                self._launcher.wait_until_fetched()
+        finally:
+            self._native.close()
             self._launcher.stop()
 
     def _begin_launch(self) -> None:

@@ -68,6 +68,28 @@ def test_program_gets_every_frame_from_the_first_where_the_publisher_waits(
     assert publisher.statistics().dropped == 0
 
 
+@pytest.mark.parametrize("every", [True, False], ids=["every", "latest"])
+def test_publisher_that_waits_does_not_close_before_the_program_has_come(
+    channel_name: str, journal: Journal, every: bool
+) -> None:
+    launch = framebus.Launch(journal.argv("fetch", name=channel_name, every=every, history=3), finish=60)
+    with framebus.Publisher(channel_name, launch=launch, on_full="block") as publisher:
+        for _ in range(3):
+            publisher.send(np.zeros(SMALL, np.uint8))
+    assert journal.lines()[1] == "1"
+    assert journal.lines()[-1] == "dropped 0"
+    if every:
+        assert journal.lines()[1:-1] == ["1", "2", "3"]
+
+
+def test_publisher_that_waits_does_not_wait_for_a_program_that_has_failed(channel_name: str, journal: Journal) -> None:
+    launch = framebus.Launch(journal.argv("end", status=3), on_exit="ignore")
+    with framebus.Publisher(channel_name, launch=launch, on_full="block", slots=2) as publisher:
+        for _ in range(20):
+            publisher.send(np.zeros(LARGE, np.uint8))
+    assert publisher.launched[0].exit_code == 3
+
+
 def test_program_that_wants_the_newest_gets_a_frame_at_once_where_there_is_only_one(
     channel_name: str, journal: Journal
 ) -> None:

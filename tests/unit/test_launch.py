@@ -174,6 +174,15 @@ def test_second_of_several_programs_is_looked_for_at_once_too(channel_name: str)
         framebus.Publisher(channel_name, launch=[[TRUE], ["no-such-program"]])
 
 
+@pytest.mark.parametrize(("name", "value"), [("executable", ""), ("executable", None), ("frozen", True)])
+def test_program_a_without_an_interpreter_is_told_so(
+    channel_name: str, monkeypatch: pytest.MonkeyPatch, name: str, value: Any
+) -> None:
+    monkeypatch.setattr(sys, name, value, raising=False)
+    with pytest.raises(framebus.ProgramNotFound, match="Python interpreter"):
+        framebus.Publisher(channel_name, launch=[TRUE])
+
+
 def test_pauses_double_up_to_ten_seconds_and_end_at_the_limit() -> None:
     pauses = Pauses(0.1, 10)
     found = [pauses.after(0.0) for _ in range(11)]

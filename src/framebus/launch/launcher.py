@@ -58,6 +58,8 @@ class Launcher:
         ]
         self._started = False
         self._stopped = threading.Event()
+        self._fetched = threading.Event()  # set where nothing is kept for anybody
+        self._fetched.set()
         self._keepers: list[Keeper] = []
         # A Launcher that is forgotten ends its programs as one that is stopped, but waits for nothing.
         self._let_go = weakref.finalize(self, _forget, self._process, self._supervisors, self._keepers, self._stopped)
@@ -83,9 +85,10 @@ class Launcher:
         if keeper is not None:
             assert self.channel is not None
             self._keepers.append(keeper)
+            self._fetched.clear()
             threading.Thread(
                 target=_release_when_fetched,
-                args=(keeper, self.channel, self._supervisors, self._stopped),
+                args=(keeper, self.channel, self._supervisors, self._stopped, self._fetched),
                 name="framebus launch keeper",
                 daemon=True,
             ).start()
@@ -98,6 +101,11 @@ class Launcher:
             if not supervisor.wait(left):
                 return False
         return True
+
+    def wait_until_fetched(self) -> None:
+        """Waits until each program has fetched a frame, will not, or takes longer than 30 seconds."""
+        if os.getpid() == self._process:
+            self._fetched.wait(KEEP_S)
 
     def stop(self, *, now: bool = False) -> None:
         """Ends the programs and waits for that; those that are to be left run on. May be repeated.
@@ -165,7 +173,7 @@ def _forget(process: int, supervisors: list[Supervisor], keepers: list[Keeper], 
 
 
 def _release_when_fetched(
-    keeper: Keeper, channel: str, supervisors: list[Supervisor], stopped: threading.Event
+    keeper: Keeper, channel: str, supervisors: list[Supervisor], stopped: threading.Event, fetched: threading.Event
 ) -> None:
     """Gives the kept frame back when each program has fetched one, will not, or takes too long."""
     deadline = time.monotonic() + KEEP_S
@@ -176,6 +184,7 @@ def _release_when_fetched(
     except Error as error:
         log.warning("can't see whether program B of %r has come: %s", channel, error)
     finally:
+        fetched.set()
         keeper.release()
 
 

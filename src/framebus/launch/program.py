@@ -116,6 +116,11 @@ def _checked_argv(argv: object) -> tuple[str, ...]:
 def find_program(launch: Launch) -> str:
     """Returns the absolute path of the program to start. Raises ProgramNotFound."""
     name = launch.argv[0]
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise ProgramNotFound(
+            f"can't start {name!r}: framebus looks after program B by means of a Python interpreter, and "
+            f"sys.executable, {sys.executable!r}, is none; start B by other means"
+        )
     folder = os.path.abspath(launch.cwd if launch.cwd is not None else os.curdir)
     if not os.path.isdir(folder):
         raise ProgramNotFound(f"can't start {name!r} in cwd={os.fspath(folder)!r}: there is no such folder")
@@ -134,7 +139,7 @@ def find_program(launch: Launch) -> str:
             return path
         if found is None and problem != _MISSING:
             found = f"{path} {problem}; {_remedy(problem, path)}"
-    if found is None and name in _PYTHON and sys.executable:
+    if found is None and name in _PYTHON:
         return sys.executable
     if found is None and os.path.isfile(os.path.join(folder, name)):
         found = f"it is in the current folder, where nothing is looked for: write './{name}'"
