@@ -154,10 +154,11 @@ def test_program_that_is_to_be_left_runs_on(programs: Programs, channel_name: st
     try:
         assert runs(pid)
         assert runs(guard), "somebody has to take what it writes"
+        end(guard)
+        os.kill(pid, signal.SIGTERM)
+        assert journal.wait(3) == [str(pid), "waiting", "SIGTERM"], "it outlives even its guard"
     finally:
         end(pid)
-    wait_for_end(guard)
-    assert journal.lines() == [str(pid), "waiting"]
     sweep(channel_name)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may be given as launch=, what is found for it, and how long a program rests before it is started again.
 
-Nothing is started here; tests/multiprocess/test_launch*.py do that.
+Nothing is started here; tests/multiprocess/test_launch_*.py do that.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ def pass_on(source: int, target: int, last: deque[bytes]) -> None:
         last.append(rest)
 
 
-def wait(process: subprocess.Popen[bytes], leash: socket.socket, leave: bool) -> None:
-    """Returns when B has ended, or is to be ended."""
+def wait(process: subprocess.Popen[bytes], leash: socket.socket) -> None:
+    """Returns when B has ended or the leash has, or at a SIGTERM, as a service manager sends it to every process."""
 
     def tell(_number: int, _frame: FrameType | None) -> NoReturn:
         raise Told
@@ -93,9 +93,7 @@ def wait(process: subprocess.Popen[bytes], leash: socket.socket, leave: bool) ->
     threading.Thread(target=watch, daemon=True).start()
     try:
         signal.signal(signal.SIGTERM, tell)
-        found, _, _ = select.select([leash.fileno(), ended], [], [])
-        if leave and ended not in found:
-            select.select([ended], [], [])
+        select.select([leash.fileno(), ended], [], [])
     except Told:
         pass
     finally:
@@ -149,7 +147,7 @@ def main() -> None:
         last.append(deque(maxlen=LINES))
         pumps.append(threading.Thread(target=pass_on, args=(pipe.fileno(), target, last[-1]), daemon=True))
         pumps[-1].start()
-    wait(process, leash, leave)
+    wait(process, leash)
     if not leave:
         end_group(process.pid, float(settings["grace"]))
     status = process.wait()

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import framebus
+from harness import WATCHDOG_S
 from launching import Journal, children, until, wait_for_end
 
 PICTURE = np.zeros((48, 64), np.uint8)
@@ -79,6 +80,28 @@ def test_killed_guard_takes_its_program_along_and_both_come_back(channel_name: s
         psutil.Process(first).parent().kill()  # type: ignore[union-attr]
         assert int(journal.wait(4)[2]) != first
         wait_for_end(first)
+
+
+def test_guard_that_is_told_to_end_gives_its_program_the_same_chance(channel_name: str, journal: Journal) -> None:
+    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("wait"), pause=0.01)) as publisher:
+        publisher.send(PICTURE)
+        guard = psutil.Process(int(journal.wait(2)[0])).parent()
+        assert guard is not None
+        guard.terminate()
+        assert journal.wait(5)[2] == "SIGTERM"
+        assert publisher.launched[0].exit_code == 0
+
+
+def test_launcher_does_not_start_a_program_again_whose_channel_has_closed(channel_name: str, journal: Journal) -> None:
+    launch = framebus.Launch(journal.argv("fetch", name=channel_name, history=1), pause=0.0)
+    with framebus.Launcher(launch, channel_name) as launcher:
+        with framebus.Publisher(channel_name) as publisher:
+            publisher.send(PICTURE)
+            launcher.start()
+            journal.wait(2)
+        assert launcher.wait(WATCHDOG_S)
+        [status] = launcher.programs
+        assert (status.starts, status.exit_code, status.failure) == (1, 0, None)
 
 
 @pytest.mark.parametrize("status", [0, 5])
