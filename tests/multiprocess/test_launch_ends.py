@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,9 @@ def test_forked_child_does_not_end_its_parents_program(channel_name: str, journa
     with framebus.Publisher(channel_name, launch=journal.argv("wait")) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
-        child = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # there are threads; the child only closes
+            child = os.fork()
         if child == 0:
             try:
                 publisher.close()

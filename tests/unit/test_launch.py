@@ -112,6 +112,15 @@ def test_program_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: 
     assert os.path.samefile(found, path)
 
 
+def test_folder_of_a_launch_is_the_one_it_was_at_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "inner").mkdir()
+    path = program_in(tmp_path / "inner")
+    monkeypatch.chdir(tmp_path)
+    launch = framebus.Launch(["./program"], cwd="inner")
+    monkeypatch.chdir("/")
+    assert os.path.samefile(find_program(launch), path)
+
+
 @pytest.mark.parametrize("name", ["python", "python3"])
 def test_python_is_this_interpreter_only_where_path_has_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

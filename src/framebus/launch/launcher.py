@@ -29,9 +29,11 @@ log = logging.getLogger("framebus.launch")
 class Launcher:
     """Supervises one or several programs B. What Publisher(launch=) and `framebus run` are made of.
 
-    with framebus.Launcher(["python", "algo.py"], "camera0") as launcher:
-        launcher.start()
-        launcher.wait()
+        with framebus.Launcher(["python", "algo.py"], "camera0") as launcher:
+            launcher.start()
+            launcher.wait()
+
+    One that is forgotten ends its programs too, without waiting for that.
     """
 
     def __init__(
@@ -61,7 +63,6 @@ class Launcher:
         self._fetched = threading.Event()  # set where nothing is kept for anybody
         self._fetched.set()
         self._keepers: list[Keeper] = []
-        # A Launcher that is forgotten ends its programs as one that is stopped, but waits for nothing.
         self._let_go = weakref.finalize(self, _forget, self._process, self._supervisors, self._keepers, self._stopped)
         self._let_go.atexit = False  # the leash ends with the process
 
@@ -80,12 +81,13 @@ class Launcher:
         if self._started or self._stopped.is_set() or os.getpid() != self._process:
             return
         self._started = True
+        if keeper is not None:
+            self._keepers.append(keeper)
+            self._fetched.clear()
         for supervisor in self._supervisors:
             supervisor.start()
         if keeper is not None:
             assert self.channel is not None
-            self._keepers.append(keeper)
-            self._fetched.clear()
             threading.Thread(
                 target=_release_when_fetched,
                 args=(keeper, self.channel, self._supervisors, self._stopped, self._fetched),

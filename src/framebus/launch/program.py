@@ -42,7 +42,7 @@ class Launch:
         limit: how often to start B again in a row. A B that has run for 10 seconds begins a new row.
         pause: seconds before B is started again; doubles in a row, up to 10.
         env: variables for B, on top of those of this process.
-        cwd: B's current folder; None for that of this process.
+        cwd: B's current folder; None for that of this process when B is started.
     """
 
     argv: Sequence[str]
@@ -71,6 +71,7 @@ class Launch:
         if self.limit < 0:
             raise ValueError(f"limit must be 0 or more, got {self.limit}")
         object.__setattr__(self, "argv", argv)
+        object.__setattr__(self, "cwd", None if self.cwd is None else os.path.abspath(self.cwd))
         object.__setattr__(self, "env", None if self.env is None else dict(self.env))
 
     def __str__(self) -> str:
@@ -121,9 +122,9 @@ def find_program(launch: Launch) -> str:
             f"can't start {name!r}: framebus looks after program B by means of a Python interpreter, and "
             f"sys.executable, {sys.executable!r}, is none; start B by other means"
         )
-    folder = os.path.abspath(launch.cwd if launch.cwd is not None else os.curdir)
+    folder = os.path.abspath(launch.cwd or os.curdir)
     if not os.path.isdir(folder):
-        raise ProgramNotFound(f"can't start {name!r} in cwd={os.fspath(folder)!r}: there is no such folder")
+        raise ProgramNotFound(f"can't start {name!r} in cwd={folder!r}: there is no such folder")
     if "/" in name:
         path = os.path.join(folder, name)
         problem = _problem(path)

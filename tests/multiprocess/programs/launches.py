@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import asdict
 from typing import Any
 
@@ -26,7 +27,9 @@ def send() -> int:
 
 def fork() -> int:
     """Leave a forked child that does nothing; gives its process id."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there are threads; the child only sleeps
+        child = os.fork()
     if child == 0:
         time.sleep(600)
         os._exit(0)
