@@ -66,7 +66,7 @@ nb::object view_array(nb::handle_t<FrameView> self, std::uint32_t i) {
 class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
-               const std::string& wait, bool reconnect, bool observer) {
+               const std::string& wait, bool reconnect, bool observer, bool keeper) {
     const framebus::SubscriberOptions options{
         every,
         static_cast<std::uint32_t>(hold),
@@ -74,7 +74,8 @@ class PySubscriber {
         framebus::Timeout::from_ns(timeout_ns(connect_timeout, "connect_timeout")),
         policy(wait),
         reconnect,
-        observer};
+        observer,
+        keeper};
     const LongCall call;
     subscriber_ = std::make_unique<Subscriber>(name, options, check_signals);
   }
@@ -95,7 +96,7 @@ class PySubscriber {
   std::optional<FrameView> next(std::optional<double> timeout) {
     const std::int64_t limit = timeout_ns(timeout);
     const LongCall call;
-    auto frame = subscriber_->next(limit, check_signals);
+    auto frame = subscriber_->next(framebus::Timeout::from_ns(limit), check_signals);
     if (!frame) return std::nullopt;
     return FrameView(std::move(*frame));
   }
@@ -135,9 +136,10 @@ void bind_subscriber(nb::module_& m) {
            nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
            "The read-only array of that index.");
   nb::class_<PySubscriber>(m, "Subscriber", "The receiving end of a channel.")
-      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, bool, bool>(),
+      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, bool, bool,
+                    bool>(),
            nb::arg("name"), nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"),
-           nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"))
+           nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"), nb::arg("keeper") = false)
       .def("try_recv", &PySubscriber::try_recv, "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(), "The next frame; waits.")
       .def("next", &PySubscriber::next, nb::arg("timeout").none(),

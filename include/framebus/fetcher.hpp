@@ -35,7 +35,7 @@ class Fetcher {
     if (options.history != 0) {
       cursor_ = newest - std::min<std::uint64_t>(newest, options.history);
       backlog_until_ = newest;
-      skip_what_is_gone(newest);
+      find_history(newest);
     } else {
       cursor_ = every_ || newest == 0 || frame_slot(head) == kNoSlot ? newest : newest - 1;
     }
@@ -46,7 +46,7 @@ class Fetcher {
   [[nodiscard]] bool has_news() const noexcept {
     if (lost_) return false;
     const std::uint64_t head = block().head.load();
-    return frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot;
+    return kept_ != 0 || (frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot);
   }
   [[nodiscard]] std::uint64_t pending() const noexcept {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
@@ -61,7 +61,8 @@ class Fetcher {
     if (!hold) fail_too_many_held();
     tries_ = kTries;
     try {
-      const std::uint64_t word = hold_next(*hold);
+      std::uint64_t word = hold_kept(*hold);
+      if (word == 0) word = hold_next(*hold);
       check_intact();
       if (word != 0) return take(*hold, word);
     } catch (...) {
@@ -100,6 +101,18 @@ class Fetcher {
     }
   }
 
+  // The word of the frame that a keeper has kept for us, once, if it is still there.
+  std::uint64_t hold_kept(std::uint32_t hold) {
+    const std::uint64_t word = std::exchange(kept_, 0);
+    if (word == 0) return 0;
+    for (;; try_again()) {
+      const std::uint64_t held = hold_one(hold, word);
+      if (!has_moved()) return held;
+      if (held != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (!map_current()) return 0;
+    }
+  }
+
   std::uint64_t hold_one(std::uint32_t hold, std::uint64_t word) {
     return SlotReader(session_->line(), store_->table()).try_hold(hold, word) ? word : 0;
   }
@@ -125,9 +138,11 @@ class Fetcher {
     const std::uint64_t seq = frame_seq(word);
     const std::uint32_t slot = frame_slot(word);
     const char* reason = read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
-    (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
-    cursor_ = seq;
-    session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+    if (seq > cursor_) {  // not the kept frame, which comes before all others and before any count
+      (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
+      cursor_ = seq;
+      session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+    }
     FRAMEBUS_STEP("fetch:cursor_moved");
     if (every_) session_->notify_space();
     if (reason != nullptr) corrupt(reason);
@@ -139,7 +154,7 @@ class Fetcher {
   }
 
   // False where the store went with the channel's name.
-  bool map_current() {
+  [[nodiscard]] bool map_current() {
     for (;; try_again()) {
       const std::uint32_t generation = block().generation.load();
       if (auto store = open_named_store(generation)) {
@@ -178,14 +193,30 @@ class Fetcher {
   }
 
   // History is the frames up to the newest that are still there without a gap; what is gone before we came counts
-  // neither as missed nor as dropped. Older frames that somebody happens to hold are not part of it.
-  void skip_what_is_gone(std::uint64_t newest) {
+  // neither as missed nor as dropped. Older frames that somebody happens to hold are not part of it, but for one that a
+  // keeper holds: we begin with that and go on without a gap if we can, however far back it is, else with the rest.
+  void find_history(std::uint64_t newest) {
     if (newest == 0 || block().generation.load() == 0) return;
-    session_->line().cursor.store(cursor_);  // before looking: claims that begin from now on leave these frames alone
+    const std::uint64_t kept = kept_word(newest);
+    const std::uint64_t from = kept == 0 ? cursor_ : std::min(cursor_, frame_seq(kept) - 1);
+    session_->line().cursor.store(from);  // before looking: claims that begin from now on leave these frames alone
     if (!map_current()) return;
     std::uint64_t first = newest + 1;
-    while (first > cursor_ + 1 && is_there(first - 1)) --first;
-    cursor_ = first - 1;
+    while (first > from + 1 && is_there(first - 1)) --first;
+    cursor_ = first == from + 1 ? from : std::max(cursor_, first - 1);
+    if (frame_seq(kept) <= cursor_) kept_ = kept;
+  }
+
+  // The word of the oldest frame that a live keeper holds, 0 for none. Only a look: hold_kept() decides.
+  [[nodiscard]] std::uint64_t kept_word(std::uint64_t newest) const {
+    std::uint64_t oldest = 0;
+    for_each_reader(block(), [&](std::uint32_t i, ReaderLine& line) {
+      if ((line.flags.load() & kReaderKeeper) == 0 || !is_reader_alive(session_->control(), i)) return;
+      const std::uint64_t word = line.holds[0].load();
+      const std::uint64_t seq = frame_seq(word);
+      if (seq != 0 && seq <= newest && (oldest == 0 || seq < frame_seq(oldest))) oldest = word;
+    });
+    return oldest;
   }
 
   [[nodiscard]] bool is_there(std::uint64_t seq) const {
@@ -217,6 +248,7 @@ class Fetcher {
   std::uint32_t hold_limit_;
   std::uint64_t cursor_ = 0;
   std::uint64_t backlog_until_ = 0;
+  std::uint64_t kept_ = 0;  // word of a frame before the cursor that is to come first, 0 for none
   int tries_ = kTries;
   bool lost_ = false;
   FetchCounts counts_;

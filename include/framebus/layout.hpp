@@ -19,7 +19,7 @@
 
 namespace framebus {
 
-inline constexpr std::uint32_t kLayoutVersion = 1;                       // moves with every change of this file
+inline constexpr std::uint32_t kLayoutVersion = 2;                       // moves with every change of this file
 inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFRAMBUS" in memory, little-endian
 inline constexpr std::uint64_t kStoreMagic = 0x5355424d41524653;         // "SFRAMBUS"
 inline constexpr std::size_t kLine = 64;                                 // a cache line, whatever the machine says
@@ -44,8 +44,8 @@ struct Identity {
 
 // One line of the reader table. Written by its owner only, but for wiping a dead owner's line under its lock.
 struct ReaderLine {
-  Atomic<std::uint64_t> cursor;            // sequence of the last frame fetched
-  Atomic<std::uint32_t> flags;             // 1: fetches every frame, 2: observer (not counted as a subscriber)
+  Atomic<std::uint64_t> cursor;  // sequence of the last frame fetched
+  Atomic<std::uint32_t> flags;   // 1: fetches every frame, 2: observer (not counted as a subscriber), 4: keeps a frame
   Atomic<std::uint32_t> hold_budget;       // how many holds it may use
   Atomic<std::uint64_t> holds[kMaxHolds];  // frame words it looks at, 0 for none
   std::uint64_t pad0[6];
@@ -153,7 +153,8 @@ constexpr std::uint64_t slot_word(std::uint64_t seq) noexcept { return seq << 1;
 constexpr std::uint64_t slot_seq(std::uint64_t word) noexcept { return word >> 1; }
 constexpr bool slot_being_written(std::uint64_t word) noexcept { return (word & 1) != 0; }
 
-enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2 };
+// kReaderKeeper: the frame in the first hold is kept for a program that is being started.
+enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2, kReaderKeeper = 4 };
 enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2 };
 
 }  // namespace framebus

@@ -137,9 +137,11 @@ inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeo
   if (slowest != nullptr) {
     const std::uint64_t head = frame_seq(block.head.load());
     const Identity& who = slowest->identity;
-    message += ": subscriber process " + std::to_string(who.pid) + " (" + command_of(who) +
-               "), which wants every frame, is " + std::to_string(head - std::min(head, slowest->cursor.load())) +
-               " frames behind";
+    const bool keeps = (slowest->flags.load() & kReaderKeeper) != 0;
+    message += (keeps ? ": program B, which is being started by process " : ": subscriber process ") +
+               std::to_string(who.pid) + " (" + command_of(who) +
+               (keeps ? ") and has fetched nothing yet, is " : "), which wants every frame, is ") +
+               std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
   }
   fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
 }

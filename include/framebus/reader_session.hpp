@@ -26,6 +26,7 @@ struct SubscriberOptions {
   Wait wait = Wait::adaptive;
   bool reconnect = true;
   bool observer = false;  // looks without being counted, for tools
+  bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
 };
 
 class ReaderSession {
@@ -39,7 +40,8 @@ class ReaderSession {
     // Until the start is chosen the cursor stands at the head: nothing that comes from now on is missed.
     mine.cursor.store(frame_seq(block().head.load()));
     mine.hold_budget.store(options.hold);
-    mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U));
+    mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U) |
+                     (options.keeper ? kReaderKeeper : 0U));
     for (auto* counter : {&mine.frames, &mine.bytes, &mine.missed, &mine.dropped}) counter->store(0);
     os::write_identity(mine.identity);
     raise_history(options.history);

@@ -41,12 +41,14 @@ from framebus.errors import (
     LayoutMismatch as LayoutMismatch,
     LoanEnded as LoanEnded,
     PermissionDenied as PermissionDenied,
+    ProgramNotFound as ProgramNotFound,
     PublisherDied as PublisherDied,
     SystemFailure as SystemFailure,
     Timeout as Timeout,
     TooManyHeld as TooManyHeld,
 )
 from framebus.frame import Frame as Frame
+from framebus.launch import Launch as Launch, Launched as Launched, Launcher as Launcher
 from framebus.listing import (
     ArrayInfo as ArrayInfo,
     ChannelInfo as ChannelInfo,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy.typing
 
 
-LAYOUT_VERSION: int = 1
+LAYOUT_VERSION: int = 2
 
 def begin_exit() -> None:
     """At exit: other threads that wait in here stop for good."""
@@ -78,7 +78,7 @@ class FrameView:
 class Subscriber:
     """The receiving end of a channel."""
 
-    def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, reconnect: bool, observer: bool) -> None: ...
+    def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, reconnect: bool, observer: bool, keeper: bool = False) -> None: ...
 
     def try_recv(self) -> FrameView | None:
         """The next frame or None."""

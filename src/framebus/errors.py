@@ -63,6 +63,10 @@ class InvalidName(Error, ValueError):
     """Not a channel name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit."""
 
 
+class ProgramNotFound(Error, FileNotFoundError):
+    """There is no such program to start, or it is no program."""
+
+
 class LoanEnded(Error, ValueError):
     """A loan was used after the block in which it was taken."""
 

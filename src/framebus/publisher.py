@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import weakref
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from numpy.typing import DTypeLike
 
 from framebus import _core, convert, metadata, pixel_format as formats
 from framebus.end import End, check_choice, check_range
+from framebus.errors import Error
+from framebus.launch import EndedByProgram, FirstFrame, Keeper, Launched, Launcher, LaunchOption
 from framebus.loan import Loan
 
 OnFull = Literal["drop", "block", "raise"]
 Shape = int | tuple[int, ...] | list[int]
 _ON_FULL = ("drop", "block", "raise")
+
+log = logging.getLogger("framebus.launch")
 
 
 class Publisher(End[_core.Publisher]):
@@ -34,7 +41,7 @@ class Publisher(End[_core.Publisher]):
         max_bytes: int | None = None,
         mode: int = 0o600,
         on_full: OnFull = "drop",
-        launch: None = None,
+        launch: LaunchOption | None = None,
     ) -> None:
         """Makes the channel, or takes it over from a publisher that has closed it or died.
 
@@ -45,23 +52,40 @@ class Publisher(End[_core.Publisher]):
             mode: file mode, 0o600 to 0o666: who else may subscribe.
             on_full: what send() does when a subscriber with every=True is a ring behind: "drop" the oldest frame it
                 still needs, "block" until it has moved on or died, or "raise" ChannelFull.
-            launch: reserved for starting program B; must be None.
+            launch: program B, to be started when the first frame is sent and again whenever it has ended: program and
+                arguments as ["python", "algo.py"], a framebus.Launch with options, or a list of these for several.
+                It ends with this Publisher. A B that asks for history=, however little, gets the first frame.
 
         Raises:
             InvalidName: not a channel name.
             ChannelInUse: another live program publishes it; the message names it.
             PermissionDenied: the channel belongs to another user.
+            ProgramNotFound: there is no such program to launch; says where it was looked for.
             ValueError: slots, max_bytes, mode or on_full out of range.
         """
         check_choice("on_full", on_full, _ON_FULL)
-        if launch is not None:
-            raise ValueError("launch= must be None: this release does not start programs; start program B by hand")
         check_range("slots", slots, 2, 1024)
         check_range("max_bytes", 0 if max_bytes is None else max_bytes, 0, 1 << 40)
         check_range("mode", mode, 0, 0o777)
+        self._launcher: Launcher | None = None
+        if launch is not None:
+            ended = weakref.WeakMethod(self._end_by_program)
+            self._launcher = Launcher(launch, name, on_stop=lambda how: _call(ended, how))
         native = _core.Publisher(name, slots, max_bytes or 0, mode, on_full)
-        options = {"slots": slots, "max_bytes": max_bytes, "mode": mode, "on_full": on_full}
+        options: dict[str, Any] = {"slots": slots, "max_bytes": max_bytes, "mode": mode, "on_full": on_full}
+        if self._launcher is not None:
+            options["launch"] = self._launcher.launches
+            self._launching = threading.Lock()
+            begin = weakref.WeakMethod(self._begin_launch)
+            self._native_itself = native
+            self._begun = False
+            native = cast(_core.Publisher, FirstFrame(native, lambda: _call(begin)))
         super().__init__(name, native, options)
+
+    @property
+    def launched(self) -> tuple[Launched, ...]:
+        """What is known of the programs that launch= names: process id, starts, exit code, last lines."""
+        return () if self._launcher is None else self._launcher.programs
 
     def send(
         self,
@@ -128,5 +152,49 @@ class Publisher(End[_core.Publisher]):
         return Loan(self._native.loan(specs, timeout), meta, pixel_format)
 
     def close(self) -> None:
-        """Ends the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated."""
-        self._native.close()
+        """Ends the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated.
+
+        With launch=, returns when program B has ended too: by itself, as one does that iterates, or stopped. With
+        on_full="block" as well, waits first for a B that is still starting, so that it gets the frames it was started
+        for.
+        """
+        if self._launcher is None:
+            self._native.close()
+            return
+        try:
+            if self._options["on_full"] == "block" and not self.closed:
+                self._launcher.wait_until_fetched()
+        finally:
+            self._native.close()
+            self._launcher.stop()
+
+    def _begin_launch(self) -> None:
+        """Starts program B; after the first frame, in the thread that has sent it."""
+        assert self._launcher is not None
+        with self._launching:
+            if self._begun:
+                return
+            self._begun = True
+            self._native = self._native_itself
+            keeper = None
+            try:
+                keeper = Keeper(self._name, every=self._options["on_full"] == "block")
+                keeper.keep(0.0)
+            except Error as error:  # the frame has been sent, and that is what the caller is to know
+                log.warning("the first frame of %r can't be kept for program B: %s", self._name, error)
+            self._launcher.start(keeper)
+
+    def _end_by_program(self, how: str) -> None:
+        """Closes the channel because program B has ended; in the thread of its supervisor."""
+        assert self._launcher is not None
+        with self._launching:
+            self._native = cast(_core.Publisher, EndedByProgram(self._native_itself, self._name, how))
+        self._native_itself.close()
+        self._launcher.let_go()
+
+
+def _call(method: weakref.WeakMethod[Any], *arguments: object) -> None:
+    """Calls a method of an object that is not to be kept alive for that."""
+    bound = method()
+    if bound is not None:
+        bound(*arguments)

@@ -50,6 +50,53 @@ void files_are_gone_when_the_last_one_leaves() {
   CHECK(!os::exists(control_path(name)) && !os::exists(store_path(name, 1)));
 }
 
+// Frames of 2 MiB in four slots are not kept for history by themselves; a keeper holds frame 1 while the ring goes
+// round.
+void newcomer_with_history_begins_with_the_frame_that_is_kept() {
+  constexpr std::uint64_t kLarge = 2 << 20;
+  for (const bool every : {false, true}) {
+    const std::string name = fresh_name();
+    Publisher publisher(name, {.slots = 4});
+    send(publisher, kLarge, 1);
+    Subscriber keeper(name, {.hold = 1, .history = 1, .observer = true, .keeper = true});
+    std::optional<Frame> kept = keeper.recv(0);
+    for (int i = 2; i <= 20; ++i) send(publisher, kLarge, i);
+    send(publisher, 3 * kLarge, 21);  // and the channel grows
+    Subscriber newcomer(name, {.every = every, .history = 1});
+    Subscriber indifferent(name, {.every = every});
+    kept.reset();
+    const Frame first = newcomer.recv(0);
+    CHECK(first.info().seq == 1 && is_all(first, 1));
+    CHECK(newcomer.recv(0).info().seq == 21);
+    const Statistics s = newcomer.statistics();
+    CHECK(s.missed == 0 && s.dropped == 0 && s.pending == 0);
+    CHECK(every ? !indifferent.try_recv() : indifferent.recv(0).info().seq == 21);
+  }
+}
+
+// A keeper that wants every frame keeps them all, and a newcomer gets them without a gap, however few it asked for.
+void newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there() {
+  const std::string name = fresh_name();
+  Publisher publisher(name, {.slots = 6, .on_full = OnFull::raise});
+  send(publisher, 2 << 20, 1);
+  auto keeper = std::make_unique<Subscriber>(
+      name, SubscriberOptions{.every = true, .hold = 1, .history = 1, .observer = true, .keeper = true});
+  std::optional<Frame> kept = keeper->recv(0);
+  std::uint64_t sent = 1;
+  try {
+    while (sent < 100) sent = send(publisher, 2 << 20, static_cast<int>(sent) + 1);
+  } catch (const Error& error) {
+    CHECK(error.code() == Errc::channel_full);
+    CHECK(std::string(error.what()).find("program B, which is being started") != std::string::npos);
+  }
+  CHECK(sent > 2 && sent < 100);
+  Subscriber newcomer(name, {.every = true, .history = 1});
+  kept.reset();
+  keeper.reset();
+  for (std::uint64_t i = 1; i <= sent; ++i) CHECK(newcomer.recv(0).info().seq == i);
+  CHECK(newcomer.statistics().dropped == 0);
+}
+
 void growing_keeps_order_and_held_frames() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 8, .on_full = OnFull::block});
@@ -268,6 +315,8 @@ void an_inspector_is_not_counted() {
 
 int main() {
   files_are_gone_when_the_last_one_leaves();
+  newcomer_with_history_begins_with_the_frame_that_is_kept();
+  newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there();
   growing_keeps_order_and_held_frames();
   a_reader_that_lags_across_a_growth_loses_nothing();
   a_full_budget_is_refused_and_never_stops_the_publisher();

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import framebus
+from framebus import _core
 from harness import Programs
 
 CONTROL_BYTES = 69632
@@ -92,7 +93,7 @@ BROKEN = {
     "version 77": (
         written_over(VERSION_AT, struct.pack("=I", 77)),
         framebus.LayoutMismatch,
-        ["layout version 77", "speaks version 1", "same framebus release"],
+        ["layout version 77", f"speaks version {_core.LAYOUT_VERSION}", "same framebus release"],
     ),
     "byte order": (
         lambda control: control[7::-1] + control[8:],

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from framebus import _core
 from harness import Program, Programs
 from places import Place, needs_root
 
@@ -187,7 +188,7 @@ def test_a_channel_of_another_release_is_kept_while_it_is_used(place: Place, pro
     done = place.framebus("doctor", "--clean")
     assert (done.returncode, place.files()) == (FOUND, before)
     (finding,) = findings(place)
-    assert finding["why"] == "layout version 9, this program speaks version 1; in use"
+    assert finding["why"] == f"layout version 9, this program speaks version {_core.LAYOUT_VERSION}; in use"
     sender.kill()
     assert place.framebus("doctor", "--clean").returncode == WELL
     assert place.files() == []

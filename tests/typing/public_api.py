@@ -32,6 +32,28 @@ def publish(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint16], on_full
     publisher.send(image, timeout="soon")  # type: ignore[arg-type]
 
 
+def launch(publisher: framebus.Publisher) -> None:
+    one = framebus.Launch(["python", "algo.py"], on_exit="stop", stop_with_publisher=False, grace=1, env={"A": "b"})
+    framebus.Publisher("camera0", launch=["python", "algo.py"])
+    framebus.Publisher("camera0", launch=one)
+    framebus.Publisher("camera0", launch=[one, ["python", "viewer.py"]])
+    assert_type(publisher.launched, tuple[framebus.Launched, ...])
+    for status in publisher.launched:
+        assert_type(status.pid, int | None)
+        assert_type(status.alive, bool)
+        assert_type(status.starts, int)
+        assert_type(status.exit_code, int | None)
+        assert_type(status.last_lines, tuple[str, ...])
+    with framebus.Launcher(one, "camera0") as launcher:
+        assert_type(launcher, framebus.Launcher)
+        launcher.start()
+        assert_type(launcher.wait(1.0), bool)
+        assert_type(launcher.programs, tuple[framebus.Launched, ...])
+    one.limit = 5  # type: ignore[misc]
+    framebus.Publisher("camera0", launch=5)  # type: ignore[arg-type]
+    framebus.Launch(["python"], on_exit="again")  # type: ignore[arg-type]
+
+
 def lend(publisher: framebus.Publisher) -> None:
     with publisher.loan((1080, 1920, 3), "uint8", meta={"gain": 1}, pixel_format="BGR8", timeout=1.0) as loan:
         assert_type(loan, framebus.Loan)

@@ -41,7 +41,8 @@ def test_public_names_are_those_of_the_design_and_say_where_they_are_from() -> N
         "Publisher", "Subscriber", "Frame", "Loan", "Statistics", "ChannelInfo", "Participant", "ArrayInfo", "channels",
         "VideoCapture", "Error", "ChannelNotFound", "ChannelInUse", "ChannelClosed", "PublisherDied", "Timeout",
         "ChannelFull", "TooManyHeld", "FrameTooLarge", "LayoutMismatch", "CorruptChannel", "EndpointError",
-        "InvalidName", "LoanEnded", "get_include", "cmake_dir", "pkgconfig_dir",
+        "InvalidName", "LoanEnded", "get_include", "cmake_dir", "pkgconfig_dir", "Launch", "Launched", "Launcher",
+        "ProgramNotFound",
     }  # fmt: skip
     assert names <= set(dir(framebus))
     for name in names:
@@ -58,7 +59,7 @@ def test_errors_have_one_base_and_the_bases_python_programs_expect() -> None:
         "InvalidName": ValueError, "LoanEnded": ValueError, "ChannelInUse": framebus.Error,
         "ChannelClosed": framebus.Error, "PublisherDied": framebus.Error, "TooManyHeld": framebus.Error,
         "FrameTooLarge": framebus.Error, "LayoutMismatch": framebus.Error, "CorruptChannel": framebus.Error,
-        "EndpointError": framebus.Error,
+        "EndpointError": framebus.Error, "ProgramNotFound": FileNotFoundError,
     }  # fmt: skip
     for name, base in bases.items():
         assert issubclass(getattr(framebus, name), (base,)), name

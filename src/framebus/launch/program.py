@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to start and how: Launch, and finding the program before anything is started.
+
+Promise: a program that is not there is an error at once, in the thread that asked for it, and names where it was
+looked for. What is found here is what will be started: later changes of the current folder change nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from framebus.errors import ProgramNotFound
+
+OnExit = Literal["restart", "stop", "ignore"]
+_ON_EXIT = ("restart", "stop", "ignore")
+_PYTHON = ("python", "python3")
+_SHOWN = 120  # characters of a command in messages
+_EXAMPLE = 'for example launch=["python", "algo.py"]'
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A program B to start, and how.
+
+        framebus.Publisher("camera0", launch=framebus.Launch(["python", "algo.py"], on_exit="stop"))
+
+    Attributes:
+        argv: program and arguments, without a shell. A name without "/" is looked for in PATH; "python" and "python3"
+            mean the interpreter of this program where PATH has none.
+        on_exit: what to do when B ends, however it does: "restart" it; "stop": close the channel, so that the next
+            send() raises ChannelClosed; "ignore" it and go on without.
+        stop_with_publisher: end B when the Publisher closes or its process ends in any way, kill -9 included. False
+            leaves B running, without anybody to restart it.
+        finish: seconds that B has to end by itself once the channel is closed, before it gets SIGTERM.
+        grace: seconds from SIGTERM to SIGKILL.
+        limit: how often to start B again in a row. A B that has run for 10 seconds begins a new row.
+        pause: seconds before B is started again; doubles in a row, up to 10.
+        env: variables for B, on top of those of this process.
+        cwd: B's current folder; None for that of this process when B is started.
+    """
+
+    argv: Sequence[str]
+    on_exit: OnExit = "restart"
+    stop_with_publisher: bool = True
+    finish: float = 1.0
+    grace: float = 5.0
+    limit: int = 10
+    pause: float = 0.1
+    env: Mapping[str, str] | None = None
+    cwd: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TypeError or ValueError, with the right line, for what can't be started."""
+        argv = _checked_argv(self.argv)
+        if self.on_exit not in _ON_EXIT:
+            raise ValueError(f"on_exit must be one of {', '.join(map(repr, _ON_EXIT))}, got {self.on_exit!r}")
+        for name in ("finish", "grace", "pause"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{name} must be seconds, got {value!r} ({type(value).__name__})")
+            if not 0 <= value <= 86400:
+                raise ValueError(f"{name} must be 0 to 86400 seconds, got {value}")
+        if isinstance(self.limit, bool) or not isinstance(self.limit, int):
+            raise TypeError(f"limit must be an int, got {self.limit!r} ({type(self.limit).__name__})")
+        if self.limit < 0:
+            raise ValueError(f"limit must be 0 or more, got {self.limit}")
+        object.__setattr__(self, "argv", argv)
+        object.__setattr__(self, "cwd", None if self.cwd is None else os.path.abspath(self.cwd))
+        object.__setattr__(self, "env", None if self.env is None else dict(self.env))
+
+    def __str__(self) -> str:
+        """The command as a shell would take it, in one line that is not too long."""
+        line = shlex.join(self.argv).replace("\n", "\\n")
+        return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
+
+
+LaunchOption = Launch | Sequence[str] | Sequence[Launch | Sequence[str]]
+
+
+def launches_of(given: LaunchOption) -> tuple[Launch, ...]:
+    """Returns what `launch=` says as Launch objects. Raises TypeError and ValueError, with the right line."""
+    if isinstance(given, Launch):
+        return (given,)
+    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+        return (Launch(given),)  # which says what is wrong
+    if given and not all(isinstance(item, str) for item in given) and not any(isinstance(item, str) for item in given):
+        return tuple(item if isinstance(item, Launch) else Launch(item) for item in given)
+    return (Launch(given),)  # type: ignore[arg-type]  # all of them are str, or Launch says which is not
+
+
+def _checked_argv(argv: object) -> tuple[str, ...]:
+    if isinstance(argv, (str, bytes)):
+        text = argv if isinstance(argv, str) else os.fsdecode(argv)
+        line = ", ".join(f'"{word}"' for word in text.split()) or '"python", "algo.py"'
+        raise TypeError(
+            f"launch= takes program and arguments as a list, there is no shell to take {argv!r} apart; "
+            f"write launch=[{line}]"
+        )
+    if not isinstance(argv, Sequence):
+        raise TypeError(f"launch= takes a list of str, a Launch, or a list of these, got {argv!r}; {_EXAMPLE}")
+    if not argv or argv[0] == "":
+        raise ValueError(f"launch= names no program; {_EXAMPLE}")
+    for item in argv:
+        if not isinstance(item, str):
+            raise TypeError(f"launch= takes str only, got {item!r} ({type(item).__name__}) in {list(argv)!r}")
+        if "\0" in item:
+            raise ValueError(f"a program's arguments can't have NUL characters, got {item!r}")
+    return tuple(argv)
+
+
+def find_program(launch: Launch) -> str:
+    """Returns the absolute path of the program to start. Raises ProgramNotFound."""
+    name = launch.argv[0]
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise ProgramNotFound(
+            f"can't start {name!r}: framebus looks after program B by means of a Python interpreter, and "
+            f"sys.executable, {sys.executable!r}, is none; start B by other means"
+        )
+    folder = os.path.abspath(launch.cwd or os.curdir)
+    if not os.path.isdir(folder):
+        raise ProgramNotFound(f"can't start {name!r} in cwd={folder!r}: there is no such folder")
+    if "/" in name:
+        path = os.path.join(folder, name)
+        problem = _problem(path)
+        if problem is not None:
+            raise ProgramNotFound(f"can't start {name!r}: {path} {problem}; {_remedy(problem, path)}")
+        return path
+    search = (launch.env or {}).get("PATH", os.environ.get("PATH", os.defpath))
+    found = None
+    for entry in search.split(os.pathsep):
+        path = os.path.abspath(os.path.join(folder, entry, name))
+        problem = _problem(path)
+        if problem is None:
+            return path
+        if found is None and problem != _MISSING:
+            found = f"{path} {problem}; {_remedy(problem, path)}"
+    if found is None and name in _PYTHON:
+        return sys.executable
+    if found is None and os.path.isfile(os.path.join(folder, name)):
+        found = f"it is in the current folder, where nothing is looked for: write './{name}'"
+    raise ProgramNotFound(
+        f"can't start {name!r}: no program of that name in PATH ({search}); "
+        + (found or "install it, or give its path, with a '/' in it")
+    )
+
+
+_MISSING = "does not exist"
+_NOT_EXECUTABLE = "is not executable"
+_FOLDER = "is a folder"
+
+
+def _problem(path: str) -> str | None:
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return _MISSING
+    except OSError as error:
+        return f"can't be looked at ({error.strerror})"
+    if stat.S_ISDIR(mode):
+        return _FOLDER
+    return None if stat.S_ISREG(mode) and os.access(path, os.X_OK) else _NOT_EXECUTABLE
+
+
+def _remedy(problem: str, path: str) -> str:
+    if problem == _NOT_EXECUTABLE and path.endswith(".py"):
+        return f'write launch=["python", "{path}"], or run: chmod +x {path}'
+    if problem == _NOT_EXECUTABLE:
+        return f"run: chmod +x {path}"
+    return "give the path of a program"

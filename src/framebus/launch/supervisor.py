@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps one program B alive: starts it, waits for its end, and does what `on_exit` says, in a thread of its own.
+
+The thread sleeps in the kernel until B ends, so neither a running B nor a dead one costs program A anything, and B
+comes back also while A sends nothing. What happens is logged to "framebus.launch", and to "framebus.launch.output" what
+B said last.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from framebus.launch.child import Child, Ended
+from framebus.launch.program import Launch
+
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 10.0  # a run of that length was no failed start: the next end begins a new row
+LAST_RESORT_S = 5.0  # beyond the grace, for a guard to tell that it is done
+
+log = logging.getLogger("framebus.launch")
+output_log = log.getChild("output")  # what B has said, which somebody may have seen already
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A program B at the moment of asking.
+
+    Attributes:
+        argv: program and arguments.
+        pid: its process id, or that of its latest run; None before the first.
+        alive: whether it runs, as far as is known.
+        starts: how often it has been started.
+        exit_code: of the latest run that ended: a status, or minus the signal that ended it; None before and where
+            nobody knows.
+        last_lines: the last lines of that run, 20 at most of its standard output, then as many of its standard error.
+        failure: why it will not be started again, None as long as it may be.
+    """
+
+    argv: tuple[str, ...]
+    pid: int | None = None
+    alive: bool = False
+    starts: int = 0
+    exit_code: int | None = None
+    last_lines: tuple[str, ...] = ()
+    failure: str | None = None
+
+
+class Pauses:
+    """How long to wait before each start: twice as long each time, until a run was steady; None: no more."""
+
+    def __init__(self, first_s: float, limit: int) -> None:
+        self._first_s = first_s
+        self._limit = limit
+        self.row = 0
+
+    def after(self, ran_s: float) -> float | None:
+        """Returns the pause after a run of `ran_s` seconds."""
+        if ran_s >= STEADY_S:
+            self.row = 0
+        if self.row >= self._limit:
+            return None
+        self.row += 1
+        return float(min(LONGEST_PAUSE_S, self._first_s * 2.0 ** min(self.row - 1, 64)))
+
+
+class Supervisor:
+    """One program B. It knows nothing of the channel, and nobody needs to wait for it."""
+
+    def __init__(
+        self, launch: Launch, program: str, label: str, on_stop: Callable[[str], None], wanted: Callable[[], bool]
+    ) -> None:
+        """`on_stop` is called, with how B ended, in the thread of the supervisor where on_exit="stop".
+
+        `wanted` says whether B still is, before it is started again.
+        """
+        self.launch = launch
+        self._program = program
+        self._label = label
+        self._on_stop = on_stop
+        self._wanted = wanted
+        self._lock = threading.Lock()  # the two below, and that no run begins after stopping
+        self._status = Launched(tuple(launch.argv))
+        self._child: Child | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"framebus launch {launch}", daemon=True)
+
+    @property
+    def status(self) -> Launched:
+        """What is known of B."""
+        with self._lock:
+            return self._status
+
+    def start(self) -> None:
+        """Starts B and looks after it from now on. Once."""
+        self._thread.start()
+
+    def begin_stop(self) -> None:
+        """B is not started again from now on. May be repeated."""
+        self._stopping.set()
+
+    def let_go(self) -> None:
+        """Begins to end B, or leaves it. Does not wait."""
+        self._stopping.set()
+        with self._lock:
+            if self._child is not None:
+                self._child.let_go()
+
+    def wait(self, seconds: float | None) -> bool:
+        """Waits until B has ended and will not be started again, or has been left; says whether that is so."""
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+        return self._thread.ident is None or not self._thread.is_alive()
+
+    def finish(self) -> None:
+        """Waits for the end of B that was let go. Logs where it does not come."""
+        if not self.wait(self.launch.grace + LAST_RESORT_S):
+            log.error("%s does not end, not even by SIGKILL", self._who())
+
+    def _run(self) -> None:
+        pauses = Pauses(self.launch.pause, self.launch.limit)
+        while True:
+            began = time.monotonic()
+            ended = self._one_run()
+            if ended is None:
+                return
+            pause = pauses.after(time.monotonic() - began)
+            if self._stopping.is_set() or not self._again(ended, pause, pauses.row):
+                return
+            assert pause is not None
+            if self._stopping.wait(pause):
+                return
+
+    def _one_run(self) -> Ended | None:
+        """Starts B and waits for its end; None where it was not to be started, or has been left."""
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            self._status = replace(self._status, starts=self._status.starts + 1)
+            try:
+                self._child = Child(self.launch, self._program)
+                failure = None
+            except OSError as error:
+                failure = Ended(None, failure=str(error))
+        ended = failure or self._follow()
+        left = self._stopping.is_set() and not self.launch.stop_with_publisher
+        with self._lock:
+            self._child = None
+            self._status = replace(self._status, alive=False, exit_code=ended.status, last_lines=ended.lines)
+        self._log_end(ended)
+        return None if left else ended
+
+    def _follow(self) -> Ended:
+        child = self._child  # nobody else changes it
+        assert child is not None
+        pid = child.pid()
+        if isinstance(pid, Ended):
+            return pid
+        with self._lock:
+            self._status = replace(self._status, pid=pid, alive=True)
+        log.info("%s has been started", self._who())
+        return child.wait()
+
+    def _log_end(self, ended: Ended) -> None:
+        fine = self._stopping.is_set() or ended.status == 0
+        level = logging.INFO if fine else logging.WARNING
+        log.log(level, "%s %s%s", self._who(), ended, "" if ended.lines else " without a word")
+        if ended.lines:
+            said = "".join(f"\n    {line}" for line in ended.lines)
+            output_log.log(level, "the last lines of %s:%s", self._who(), said)
+
+    def _again(self, ended: Ended, pause: float | None, row: int) -> bool:
+        """Says whether to start B again; where not, does what else is to be done."""
+        limit = self.launch.limit
+        if self.launch.on_exit == "restart" and not self._wanted():
+            return False
+        if self.launch.on_exit == "restart" and pause is not None:
+            log.info("%s is started again in %g s (%d of %d)", self._who(), pause, row, limit)
+            return True
+        if self.launch.on_exit == "restart":
+            failure = f"{ended}, and has been started again {limit} times in a row, which is its limit"
+            log.error("%s %s; it is not started any more", self._who(), failure)
+        else:
+            failure = f"{ended}, and on_exit={self.launch.on_exit!r}"
+        with self._lock:
+            self._status = replace(self._status, failure=failure)
+        if self.launch.on_exit == "stop":
+            self._on_stop(f"{self._who()} {ended}")
+        return False
+
+    def _who(self) -> str:
+        pid = self.status.pid
+        return f"program B{self._label} ({self.launch}{'' if pid is None else f', pid {pid}'})"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Program B as somebody else starts it: it does one thing and writes what it has to tell into a file, a line each.
+
+`run` is one of the functions here; the first line it writes is always its process id.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import framebus
+from talk import options
+
+OPTIONS: dict[str, Any] = options()
+JOURNAL = os.open(OPTIONS.pop("journal"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+
+def note(text: object) -> None:
+    """Write one line, in a single system call."""
+    os.write(JOURNAL, f"{text}\n".encode())
+
+
+def fetch(limit: int | None = None, **subscription: Any) -> None:
+    """Fetch frames and note their numbers, `limit` of them or until the channel closes."""
+    with framebus.Subscriber(**subscription) as subscriber:
+        for count, frame in enumerate(subscriber, 1):
+            note(frame.seq)
+            if count == limit:
+                sys.exit(7)
+        note(f"dropped {subscriber.statistics().dropped}")
+
+
+def end(status: int = 0, lines: int = 0, text: str = "line") -> None:
+    """Write lines to both outputs and end."""
+    for number in range(lines):
+        os.write(1 + number % 2, os.fsencode(f"{text} {number}\n"))
+    sys.exit(status)
+
+
+def write(count: int) -> None:
+    """Write that many bytes, without an end of line, then wait."""
+    sys.stdout.write("x" * count)
+    sys.stdout.flush()
+    note("written")
+    wait()
+
+
+def wait() -> None:
+    """Wait for ever, and note it if a SIGTERM comes."""
+
+    def noted(*_: object) -> None:
+        note("SIGTERM")
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, noted)
+    note("waiting")
+    while True:
+        time.sleep(60)
+
+
+def ignore_sigterm() -> None:
+    """Wait for ever, whatever SIGTERM says."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note("waiting")
+    while True:
+        time.sleep(60)
+
+
+def with_a_child(ends: bool = False) -> None:
+    """Start a child that waits, as a script that wraps another program does."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    note(child.pid)
+    if ends:
+        os._exit(0)
+    child.wait()
+
+
+def into_the_background() -> None:
+    """Leave a process in a session of its own, that keeps both outputs, and end."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        note(os.getpid())
+        os.write(writing, b"!")
+        time.sleep(600)
+    os.read(reading, 1)
+    os._exit(0)
+
+
+note(os.getpid())
+globals()[OPTIONS.pop("run")](**OPTIONS)
