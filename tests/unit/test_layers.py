@@ -25,7 +25,7 @@ PYTHON_LAYERS = (
     {"statistics", "pixel_format", "metadata", "url"},
     {"convert", "frame", "end", "loan", "bgr"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint"},
-    {"wire", "registry", "video_capture"},
+    {"wire", "registry", "paced", "video_capture"},
     {"relay"},
     {"endpoints"},
     {"__init__"},
