@@ -24,6 +24,7 @@ GROUP = "framebus.endpoints"
 
 # Scheme and module of framebus.endpoints.
 _OURS = {
+    "pattern": "pattern",
     "shm": "shm",
 }
 
