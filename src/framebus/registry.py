@@ -26,6 +26,7 @@ GROUP = "framebus.endpoints"
 _OURS = {
     "pattern": "pattern",
     "shm": "shm",
+    "video": "video",
 }
 
 
