@@ -24,6 +24,7 @@ GROUP = "framebus.endpoints"
 
 # Scheme and module of framebus.endpoints.
 _OURS = {
+    "camera": "camera",
     "images": "images",
     "pattern": "pattern",
     "shm": "shm",
