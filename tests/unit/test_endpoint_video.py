@@ -267,10 +267,8 @@ def test_a_codec_without_crf_says_so(tmp_path: Path) -> None:
     ("url", "says"),
     [
         ("video:{}/a.xyz", r"ends in one of \.mkv, \.webm, \.mp4"),
-        ("video:{}/a", r"ends in one of"),
         ("video:{}/a.mp4?codec=nonsense", "PyAV has no encoder nonsense here"),
         ("video:{}/a.mp4?crf=-1", "crf must be 0 or more"),
-        ("video:{}/a.mp4?crf=nan", "crf must be 0 or more"),
         ("video:{}/a.mp4?bitrate=0", "bitrate must be 1 or more"),
         ("video:{}/a.mp4?crf=1&bitrate=5", "contradict each other"),
         ("video:{}/a.mkv?crf=1", "FFV1 keeps every bit"),
@@ -295,7 +293,6 @@ def test_a_file_that_can_not_be_written_is_refused_at_once(tmp_path: Path, url: 
         ("empty.mkv", r"empty\.mkv' can't be played: .*"),
         ("sound.wav", r"sound\.wav' has no video in it"),
         ("http://127.0.0.1:9/a.mp4", r"a\.mp4' can't be played: .*No such file"),
-        ("concat:text.mp4", r"concat:text\.mp4' can't be played: .*No such file"),
     ],
 )
 def test_a_file_that_can_not_be_played_is_an_error_that_names_it(
