@@ -25,11 +25,15 @@ GROUP = "framebus.endpoints"
 # Scheme and module of framebus.endpoints.
 _OURS = {
     "baseimage": "baseimage",
+    "camera": "camera",
     "clipboard": "clipboard",
+    "images": "images",
     "mailslot": "mailslot",
     "msg": "msg",
+    "pattern": "pattern",
     "pipe": "pipe",
     "shm": "shm",
+    "video": "video",
 }
 
 

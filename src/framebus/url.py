@@ -121,7 +121,10 @@ def typed_options(url: Url, options: Mapping[str, Option]) -> dict[str, Any]:
         option = options.get(name)
         if option is None:
             known = ", ".join(options) or "none"
-            raise InvalidUrl(f"{url.text!r}: {url.scheme}: has no option {name!r} here; it knows {known}")
+            raise InvalidUrl(
+                f"{url.text!r}: {url.scheme}: has no option {name!r} here; it knows {known}"
+                " (a question mark that belongs to the name is written %3F)"
+            )
         if not _has_text_form(option.annotation):
             raise InvalidUrl(
                 f"{url.text!r}: {name} is {option.meaning or 'no text'}, which has no form in a URL; pass it as a "

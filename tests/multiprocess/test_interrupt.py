@@ -15,6 +15,7 @@ CALLS = {
     "recv": {"call": "recv"},
     "recv that spins": {"call": "recv", "wait": "spin"},
     "recv that parks": {"call": "recv", "wait": "park"},
+    "recv of a frame that is not due": {"call": "recv_paced", "url": "pattern:bars?fps=0.001"},
     "iteration": {"call": "iterate"},
     "async iteration": {"call": "iterate_async"},
     "send with on_full='block'": {"call": "send"},

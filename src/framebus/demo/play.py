@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import framebus
-from framebus.demo import clip, pattern
+from framebus.demo import pattern
 from framebus.demo.leash import Leash
 from framebus.demo.report import Report, Reporter
+from framebus.endpoints.video.reader import Reader
 
 PATTERN = "pattern"
 PATIENCE_S = 10.0  # for an audience to come, and for one that has stopped fetching
@@ -36,13 +37,25 @@ class Picture(Protocol):
     @property
     def time_s(self) -> float: ...  # noqa: D102 - when to show it, counted from the first
     @property
-    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102 - rows, columns, and blue, green, red
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102 - rows, columns, and blue, green, red
     def draw_into(self, target: NDArray[np.uint8], /) -> None: ...  # noqa: D102 - fills an array of this shape
 
 
 def pictures_of(source: str) -> Iterator[Picture]:
     """Returns the pictures of a file, or of the pattern, without end."""
-    return pattern.pictures() if source == PATTERN else clip.pictures(source)
+    return pattern.pictures() if source == PATTERN else _clip(source)
+
+
+def _clip(path: str) -> Iterator[Picture]:
+    """Yields the pictures of a file, over and over. Raises EndpointError for what can't be played."""
+    try:
+        yield from Reader(path, form="BGR8", loop=True).pictures()
+    except ModuleNotFoundError as error:
+        raise framebus.EndpointError(
+            f'playing a file needs PyAV ({error}); install it: pip install "framebus[video]", or play --source pattern'
+        ) from error
+    except framebus.EndpointError as error:
+        raise framebus.EndpointError(f"{error}, or --source pattern") from error
 
 
 def play(
@@ -71,7 +84,7 @@ def play(
         picture = next(pictures)
 
 
-def _borrow(channel: framebus.Publisher, shape: tuple[int, int, int], leash: Leash) -> framebus.Loan | None:
+def _borrow(channel: framebus.Publisher, shape: tuple[int, ...], leash: Leash) -> framebus.Loan | None:
     """Returns a slot, or None if the leash is pulled meanwhile. Raises ChannelFull if nobody makes room."""
     deadline = time.monotonic() + PATIENCE_S
     while True:

@@ -27,6 +27,14 @@ def receive() -> None:
         subscriber.recv()
 
 
+def receive_paced() -> None:
+    """Wait for the second frame of a source whose frames are a quarter of an hour apart."""
+    with framebus.source(OPTIONS["url"]) as source:
+        source.recv()
+        with TICKER.around():
+            source.recv()
+
+
 def iterate() -> None:
     """Iterate over frames that never come."""
     with framebus.Publisher(NAME), framebus.Subscriber(NAME, wait=WAIT) as subscriber, TICKER.around():
@@ -105,6 +113,7 @@ def send_to_pipe() -> None:
 
 CALLS: dict[str, Callable[[], None]] = {
     "recv": receive,
+    "recv_paced": receive_paced,
     "iterate": iterate,
     "iterate_async": iterate_async,
     "send": send,

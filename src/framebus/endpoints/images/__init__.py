@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""images:GLOB: the pictures of image files one after the other, and an image file for each picture, by Pillow.
+
+    source   reads what a glob finds, in natural order
+    sink     writes PNG, TIFF or JPEG, so that nobody ever finds half a file
+    deep     colour with 16 bits, which Pillow would cut down to 8: PyAV's
+
+A question mark in a glob or a name is written %3F in a URL.
+"""
+
+from __future__ import annotations
+
+from framebus.endpoint import Endpoint
+from framebus.endpoints.images.sink import ABILITIES, open_sink
+from framebus.endpoints.images.source import open_source
+
+ENDPOINTS = {
+    "images": Endpoint(
+        scheme="images",
+        summary="image files, read in natural order or written one for each frame",
+        form="images:GLOB or images:FOLDER/NAME-{seq:06d}.png",
+        source=open_source,
+        sink=open_sink,
+        abilities=ABILITIES,
+        needs=("PIL", "av"),
+        extra="video",
+    ),
+}
