@@ -18,6 +18,7 @@ cannot carry it is refused with EndpointError, unless the option `lossy` of its 
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -48,6 +49,14 @@ class Source(Protocol):
     def close(self) -> None:
         """Lets go of it. May be repeated."""
 
+    def __enter__(self) -> Source:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
 
 class Sink(Protocol):
     """Anything that frames can be written to."""
@@ -66,6 +75,14 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Says that no more will come, and lets go of it. May be repeated."""
+
+    def __enter__(self) -> Sink:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
 
 
 @dataclass(frozen=True)
@@ -322,10 +339,10 @@ class BaseSink(_End, ABC):
         arrays = convert.to_frame(image)
         frame = Outgoing(
             arrays if isinstance(arrays, dict) else {"image": arrays},
-            self._last_seq + 1 if seq is None else seq,
-            time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
-            time.time_ns() if wall_time_ns is None else wall_time_ns,
-            metadata.decode(metadata.encode(meta) or b"") if meta else {},
+            self._last_seq + 1 if seq is None else _int64("seq", seq),
+            time.monotonic_ns() if timestamp_ns is None else _int64("timestamp_ns", timestamp_ns),
+            time.time_ns() if wall_time_ns is None else _int64("wall_time_ns", wall_time_ns),
+            metadata.decode(metadata.encode(meta) or b""),
             formats.check(pixel_format) if pixel_format is not None else None,
         )
         self._check_able(frame)
@@ -345,14 +362,20 @@ class BaseSink(_End, ABC):
         if not 1 <= len(frame.arrays) <= MAX_ARRAYS:
             raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(frame.arrays)}")
         for name, array in frame.arrays.items():
+            if not _is_name(name):
+                raise ValueError(f"array names have 1 to {MAX_NAME_BYTES} bytes of UTF-8, got {name!r}")
             if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
                 raise TypeError(
                     f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
                     f"complex numbers with 0 to {MAX_DIMENSIONS}"
                 )
+        able, size = self.abilities, sum(array.nbytes for array in frame.arrays.values())
+        if able.max_bytes is not None and size > able.max_bytes:
+            raise EndpointError(
+                f"{self.url!r} carries frames of at most {able.max_bytes} bytes, got {size}; send a smaller image"
+            )
         if self.lossy:
             return
-        able = self.abilities
         lost = [
             what
             for what, is_lost in (
@@ -371,3 +394,19 @@ class BaseSink(_End, ABC):
 
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 8
+MAX_NAME_BYTES = 32
+
+
+def _int64(name: str, value: int) -> int:
+    """The int of 64 bits that `value` is; numpy's are taken too."""
+    number = operator.index(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{name} must have at most 64 bits, got {number}")
+    return number
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:  # half a character
+        return False
