@@ -42,7 +42,7 @@ def make(number: int, dtype: str, shape: Sequence[int], layout: str = "C") -> ND
     if kind.kind == "b":
         data = data & np.uint8(1)
     array: NDArray[Any] = data.view(kind).reshape(tuple(shape))
-    if layout == "F":
+    if layout == "F" and array.ndim:
         return np.asfortranarray(array)
     if layout == "strided" and array.ndim:
         wide = np.zeros((*array.shape[:-1], array.shape[-1] * 2), kind)
