@@ -39,7 +39,11 @@ class _Peer(Program):
         self.expect("ready")
         self.tell("open", url=url, given=dict(given))
         if wait:
-            self.answer()
+            try:
+                self.answer()
+            except BaseException:  # nobody will have this program to stop it
+                self.stop()
+                raise
 
     def reopen(self, url: str, **options: object) -> None:
         """Opens another end in place of this one, in the same program."""
