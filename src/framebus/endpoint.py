@@ -18,23 +18,26 @@ cannot carry it is refused with EndpointError, unless the option `lossy` of its 
 
 from __future__ import annotations
 
-import operator
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
-from numpy.typing import NDArray
-
-from framebus import convert, metadata, pixel_format as formats
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
+from framebus.outgoing import (
+    MAX_ARRAYS as MAX_ARRAYS,
+    MAX_DIMENSIONS as MAX_DIMENSIONS,
+    MAX_NAME_BYTES as MAX_NAME_BYTES,
+    Arrays as Arrays,
+    Outgoing as Outgoing,
+    outgoing,
+)
 
 Self = TypeVar("Self", bound="_End")
-Arrays = dict[str, NDArray[Any]]
 
 
 class Source(Protocol):
@@ -283,23 +286,6 @@ class BaseSource(_End, ABC):
             yield frame
 
 
-@dataclass(frozen=True)
-class Outgoing:
-    """A frame on its way out: checked, with all that is to be carried."""
-
-    arrays: Arrays
-    seq: int
-    timestamp_ns: int
-    wall_time_ns: int
-    meta: dict[str, Any]
-    pixel_format: str | None
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The first array."""
-        return next(iter(self.arrays.values()))
-
-
 class BaseSink(_End, ABC):
     """A sink of one mechanism: it writes _send(), and _close() where there is something to close."""
 
@@ -336,14 +322,13 @@ class BaseSink(_End, ABC):
         """
         self._check_open()
         deadline = Deadline(timeout)
-        arrays = convert.to_frame(image)
-        frame = Outgoing(
-            arrays if isinstance(arrays, dict) else {"image": arrays},
-            self._last_seq + 1 if seq is None else _int64("seq", seq),
-            time.monotonic_ns() if timestamp_ns is None else _int64("timestamp_ns", timestamp_ns),
-            time.time_ns() if wall_time_ns is None else _int64("wall_time_ns", wall_time_ns),
-            metadata.decode(metadata.encode(meta) or b""),
-            formats.check(pixel_format) if pixel_format is not None else None,
+        frame = outgoing(
+            image,
+            self._last_seq + 1 if seq is None else seq,
+            time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
+            time.time_ns() if wall_time_ns is None else wall_time_ns,
+            meta,
+            pixel_format,
         )
         self._check_able(frame)
         self._send(frame, deadline)
@@ -359,16 +344,6 @@ class BaseSink(_End, ABC):
 
     def _check_able(self, frame: Outgoing) -> None:
         """Refuses what the mechanism cannot carry, unless it may be left out."""
-        if not 1 <= len(frame.arrays) <= MAX_ARRAYS:
-            raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(frame.arrays)}")
-        for name, array in frame.arrays.items():
-            if not _is_name(name):
-                raise ValueError(f"array names have 1 to {MAX_NAME_BYTES} bytes of UTF-8, got {name!r}")
-            if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
-                raise TypeError(
-                    f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
-                    f"complex numbers with 0 to {MAX_DIMENSIONS}"
-                )
         able, size = self.abilities, sum(array.nbytes for array in frame.arrays.values())
         if able.max_bytes is not None and size > able.max_bytes:
             raise EndpointError(
@@ -390,23 +365,3 @@ class BaseSink(_End, ABC):
                 f"{self.url!r} can't carry {' and '.join(lost)}; send one plain image, or open it with ?lossy to leave "
                 "out what it can't carry"
             )
-
-
-MAX_ARRAYS = 8
-MAX_DIMENSIONS = 8
-MAX_NAME_BYTES = 32
-
-
-def _int64(name: str, value: int) -> int:
-    """The int of 64 bits that `value` is; numpy's are taken too."""
-    number = operator.index(value)
-    if not -(1 << 63) <= number < 1 << 63:
-        raise ValueError(f"{name} must have at most 64 bits, got {number}")
-    return number
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return 1 <= len(name.encode()) <= MAX_NAME_BYTES
-    except UnicodeEncodeError:  # half a character
-        return False

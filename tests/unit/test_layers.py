@@ -23,7 +23,7 @@ PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
     {"statistics", "pixel_format", "metadata", "url"},
-    {"convert", "frame", "end", "loan"},
+    {"convert", "frame", "end", "loan", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint"},
     {"wire", "registry"},
     {"relay"},
