@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import shutil
 import subprocess
@@ -11,11 +12,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import framebus
 from framebus.testing import conformance
 
+ENTRY_POINTS = """
+[framebus.endpoints]
+spool = framebus_spool:ENDPOINT
+npy = framebus_spool.npy:ENDPOINT
+"""
 CODE = Path(__file__).parent / "third_party" / "spool.py"
 
 
@@ -23,10 +30,11 @@ def install(site: Path) -> None:
     """Lay the distribution out as pip would."""
     (site / "framebus_spool").mkdir()
     shutil.copy(CODE, site / "framebus_spool" / "__init__.py")
+    shutil.copy(CODE.with_name("spool_npy.py"), site / "framebus_spool" / "npy.py")
     about = site / "framebus_spool-1.0.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: framebus-spool\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[framebus.endpoints]\nspool = framebus_spool:ENDPOINT\n")
+    (about / "entry_points.txt").write_text(ENTRY_POINTS)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,6 +61,19 @@ class TestSpool(conformance.Suite):
             (folder / "foreign.part").rename(folder / "foreign.frame")
 
         return throw
+
+
+class TestNpy(conformance.Suite):
+    def link(self, tmp_path: Path) -> conformance.Link:
+        return conformance.Link(source=f"npy:{tmp_path}", sink=f"npy:{tmp_path}", stored=True)
+
+    def garbage(self, link: conformance.Link) -> Callable[[bytes], None]:
+        return (Path(link.source.partition(":")[2]) / "foreign.npy").write_bytes  # type: ignore[return-value]
+
+    def messages(self) -> list[bytes]:
+        file = io.BytesIO()
+        np.save(file, np.arange(3000, dtype=np.uint16).reshape(30, 100))
+        return [file.getvalue()]
 
 
 def test_the_endpoint_is_listed_with_its_options() -> None:

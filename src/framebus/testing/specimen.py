@@ -83,6 +83,7 @@ def frame_facts(frame: Frame) -> dict[str, Any]:
     return {
         "number": number_of(frame.array),
         "arrays": facts(frame.arrays),
+        "in_c_order": all(array.flags.c_contiguous for array in frame.arrays.values()),
         "meta": frame.meta,
         "pixel_format": frame.pixel_format,
         "seq": frame.seq,
