@@ -3,9 +3,15 @@
 
 import sys
 
-from benchmarks import handover, machine, memory, send
+from benchmarks import article, handover, machine, memory, pipe, send
 
-ALL = {"send": send.main, "handover": handover.main, "memory": memory.main}
+ALL = {
+    "send": send.main,
+    "handover": handover.main,
+    "memory": memory.main,
+    "article": article.main,
+    "pipe": pipe.main,
+}
 
 
 def main() -> None:

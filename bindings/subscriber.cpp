@@ -91,9 +91,10 @@ class PySubscriber {
     return FrameView(subscriber_->recv(limit, check_signals));
   }
 
-  std::optional<FrameView> next() {
+  std::optional<FrameView> next(std::optional<double> timeout) {
+    const std::int64_t limit = timeout_ns(timeout);
     const LongCall call;
-    auto frame = subscriber_->next(check_signals);
+    auto frame = subscriber_->next(limit, check_signals);
     if (!frame) return std::nullopt;
     return FrameView(std::move(*frame));
   }
@@ -138,7 +139,8 @@ void bind_subscriber(nb::module_& m) {
            nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"))
       .def("try_recv", &PySubscriber::try_recv, "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(), "The next frame; waits.")
-      .def("next", &PySubscriber::next, "The next frame, None at the end of the channel; waits.")
+      .def("next", &PySubscriber::next, nb::arg("timeout").none(),
+           "The next frame, None at the end of the channel; waits.")
       .def("is_ended", &PySubscriber::is_ended, "Closed by its publisher, and nothing left to fetch.")
       .def("fileno", &PySubscriber::fileno, "A descriptor readable when there may be news.")
       .def("close", &PySubscriber::close, "Leaves the channel; frames that are kept stay valid.")

@@ -55,7 +55,8 @@ def pytest_make_collect_report(
 
 
 def _files_left(name: str) -> list[Path]:
-    return sorted(SHARED_MEMORY.glob(f"framebus.{name}*"))
+    # Also NAME and sem.NAMEMutex of a base image.
+    return sorted(path for prefix in ("framebus.", "", "sem.") for path in SHARED_MEMORY.glob(f"{prefix}{name}*"))
 
 
 @pytest.fixture

@@ -58,8 +58,10 @@ class Subscriber {
     return std::move(*frame);  // without `until_closed` there is always one
   }
 
-  // The next frame; nothing when the publisher has closed the channel and all its frames have been fetched.
-  std::optional<Frame> next(void (*interrupt)() = nullptr) { return wait_for_frame(-1, interrupt, true); }
+  // The same, but nothing when the publisher has closed the channel and all its frames have been fetched.
+  std::optional<Frame> next(std::int64_t timeout_ns = -1, void (*interrupt)() = nullptr) {
+    return wait_for_frame(timeout_ns, interrupt, true);
+  }
 
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {

@@ -8,8 +8,8 @@
         frame = sub.recv(timeout=1.0)
 
 This module re-exports the public names and does nothing else. Layers, from the bottom: errors and the native _core;
-statistics, metadata, pixel_format, url; convert, frame, end, loan, outgoing; publisher, subscriber, listing, endpoint;
-wire, registry; relay; endpoints; this.
+statistics, metadata, pixel_format, url, names, deadline; convert, frame, end, loan, bgr, outgoing; publisher,
+subscriber, listing, endpoint; wire, registry, video_capture; relay; endpoints; this.
 
 `framebus.endpoints` is a function. The package of that name is imported here first, so that it does not take the
 function's place later; it is reached by `from framebus.endpoints import ...`.
@@ -64,5 +64,20 @@ from framebus.registry import (
 from framebus.relay import RelayReport as RelayReport, relay as relay
 from framebus.statistics import Statistics as Statistics
 from framebus.subscriber import Subscriber as Subscriber
+from framebus.video_capture import (
+    CAP_PROP_BUFFERSIZE as CAP_PROP_BUFFERSIZE,
+    CAP_PROP_CONVERT_RGB as CAP_PROP_CONVERT_RGB,
+    CAP_PROP_FOURCC as CAP_PROP_FOURCC,
+    CAP_PROP_FPS as CAP_PROP_FPS,
+    CAP_PROP_FRAME_COUNT as CAP_PROP_FRAME_COUNT,
+    CAP_PROP_FRAME_HEIGHT as CAP_PROP_FRAME_HEIGHT,
+    CAP_PROP_FRAME_WIDTH as CAP_PROP_FRAME_WIDTH,
+    CAP_PROP_OPEN_TIMEOUT_MSEC as CAP_PROP_OPEN_TIMEOUT_MSEC,
+    CAP_PROP_POS_FRAMES as CAP_PROP_POS_FRAMES,
+    CAP_PROP_POS_MSEC as CAP_PROP_POS_MSEC,
+    CAP_PROP_READ_TIMEOUT_MSEC as CAP_PROP_READ_TIMEOUT_MSEC,
+    CAP_PROP_UNKNOWN as CAP_PROP_UNKNOWN,
+    VideoCapture as VideoCapture,
+)
 
 __version__ = "0.1.0"

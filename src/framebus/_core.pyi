@@ -86,7 +86,7 @@ class Subscriber:
     def recv(self, timeout: float | None) -> FrameView:
         """The next frame; waits."""
 
-    def next(self) -> FrameView | None:
+    def next(self, timeout: float | None) -> FrameView | None:
         """The next frame, None at the end of the channel; waits."""
 
     def is_ended(self) -> bool:

@@ -14,18 +14,26 @@ How things end, for every source:
 
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
 cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
+
+An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
+death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
 """
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, TypeVar
 
+from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
 from framebus.outgoing import (
@@ -163,35 +171,6 @@ class EndStatistics:
     refused: int = 0
 
 
-class Deadline:
-    """The moment until which a call may wait."""
-
-    def __init__(self, timeout: float | None) -> None:
-        """Takes seconds from now, None for ever. Raises ValueError for a negative timeout."""
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must be 0 or more seconds, or None to wait for ever, got {timeout!r}")
-        self.timeout = timeout
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def left(self) -> float | None:
-        """Seconds that are left, 0 or more; None for ever."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-    def left_ms(self, at_most: float = 1.0) -> int:
-        """Whole milliseconds for poll(), rounded up, and not over `at_most` seconds."""
-        left = self.left()
-        return int(min(at_most, at_most if left is None else left) * 1000 + 0.999)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing is left."""
-        return self._end is not None and time.monotonic() >= self._end
-
-    def fail(self, what: str) -> Timeout:
-        """Returns the error to raise: what was waited for, and for how long."""
-        return Timeout(f"{what} within {self.timeout:g} s" if self.timeout is not None else what)
-
-
 class _End:
     """What sources and sinks of all mechanisms have in common."""
 
@@ -200,6 +179,8 @@ class _End:
         self._closed = False
         self._statistics = EndStatistics()
         self._counting = threading.Lock()
+        self._busy = threading.RLock()
+        self._opened_by: int | None = None  # the process that has to close it, once it is open
 
     @property
     def closed(self) -> bool:
@@ -220,6 +201,13 @@ class _End:
     def _close(self) -> None:
         """Closes what the mechanism has open; called once."""
 
+    def __del__(self) -> None:
+        if self._is_left_to_us():
+            self.close()
+
+    def _is_left_to_us(self) -> bool:
+        return getattr(self, "_opened_by", None) == os.getpid()
+
     def _check_open(self) -> None:
         if self._closed:
             raise ChannelClosed(f"this end of {self.url!r} is closed; open another one")
@@ -235,6 +223,20 @@ class _End:
                 refused=now.refused + refused,
             )
 
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        """Lets one thread at a time use the mechanism. Raises Timeout where the others take too long.
+
+        The thread that is inside may come in again, so that a signal handler can close what it interrupted.
+        """
+        left = deadline.left()
+        if not self._busy.acquire(timeout=-1 if left is None else left):
+            raise deadline.fail(f"other threads kept {self.url!r} busy")
+        try:
+            yield
+        finally:
+            self._busy.release()
+
     def __enter__(self: Self) -> Self:
         return self
 
@@ -245,6 +247,24 @@ class _End:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
+
+
+_open: weakref.WeakSet[_End] = weakref.WeakSet()
+
+
+def close_when_left(end: object) -> None:
+    """Has an end that has been opened closed when it is left open; a channel, which is no _End, sees to that itself."""
+    if isinstance(end, _End):
+        end._opened_by = os.getpid()
+        _open.add(end)
+
+
+@atexit.register
+def _close_all() -> None:
+    with ExitStack() as closing:  # closes all, also where one fails
+        for end in list(_open):
+            if end._is_left_to_us():
+                closing.callback(end.close)
 
 
 class BaseSource(_End, ABC):

@@ -76,11 +76,12 @@ class ChannelInfo:
 
 def channels() -> list[ChannelInfo]:
     """Returns all channels of this machine that this user may see, sorted by name."""
-    found = (_look_at(name) for name in _core.channel_names())
+    found = (look_at(name) for name in _core.channel_names())
     return [channel for channel in found if channel is not None]
 
 
-def _look_at(name: str) -> ChannelInfo | None:
+def look_at(name: str) -> ChannelInfo | None:
+    """Returns one channel, None where there is none of that name."""
     try:
         report = _core.inspect(name)
     except Error as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import url as urls
-from framebus.endpoint import Abilities, Endpoint, Sink, Source
+from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ GROUP = "framebus.endpoints"
 
 # Scheme and module of framebus.endpoints.
 _OURS = {
+    "baseimage": "baseimage",
+    "clipboard": "clipboard",
+    "mailslot": "mailslot",
+    "msg": "msg",
+    "pipe": "pipe",
     "shm": "shm",
 }
 
@@ -104,11 +109,13 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     if missing:
         raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
     try:
-        return opener(url.rest, **values)
+        opened = opener(url.rest, **values)
     except ModuleNotFoundError as error:
         if _package(error.name or "") not in map(_package, endpoint.needs):
             raise
         raise EndpointError(_needs(endpoint, error.name or "")) from error
+    close_when_left(opened)
+    return opened
 
 
 def _needs(endpoint: Endpoint, module: str) -> str:

@@ -19,6 +19,7 @@ from framebus.endpoint import Sink, Source
 from framebus.errors import ChannelClosed, Timeout
 from framebus.frame import Frame
 from framebus.registry import sink as open_sink, source as open_source
+from framebus.subscriber import Subscriber
 
 # What a transform may return: another frame, an image or a dict of arrays for it, or None to leave it out.
 Transform = Callable[[Frame], object]
@@ -98,7 +99,7 @@ class _Loop:
             if period is not None:
                 time.sleep(max(0.0, due - time.monotonic()))
             try:
-                frame = self.source.recv(timeout)
+                frame = self.receive(timeout)
             except ChannelClosed:
                 reason = "closed"
                 break
@@ -114,6 +115,15 @@ class _Loop:
                 self.move(frame)
             ended = time.monotonic()
         return RelayReport(self.frames, self.left_out, self.failed, max(0.0, ended - began), reason)
+
+    def receive(self, timeout: float | None) -> Frame:
+        if not isinstance(self.source, Subscriber):
+            return self.source.recv(timeout)
+        # recv() of one that reconnects would wait for the next publisher; a relay ends where iteration does.
+        frame = self.source._next(timeout)
+        if frame is None:
+            raise ChannelClosed(f"the publisher of {self.source.name!r} has closed the channel")
+        return frame
 
     def move(self, frame: Frame) -> None:
         try:

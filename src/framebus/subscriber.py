@@ -107,10 +107,15 @@ class Subscriber(End[_core.Subscriber]):
         return self
 
     def __next__(self) -> Frame:
-        view = self._native.next()
-        if view is None:
+        frame = self._next(None)
+        if frame is None:
             raise StopIteration
-        return frame_of(view)
+        return frame
+
+    def _next(self, timeout: float | None) -> Frame | None:
+        """What recv() does, but None at the end of the channel, with reconnect=True too."""
+        view = self._native.next(timeout)
+        return None if view is None else frame_of(view)
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         """Frames until the publisher closes the channel; other tasks run meanwhile."""

@@ -11,7 +11,8 @@ endpoint:
 
     def open_source(rest: str, *, mode: Annotated[Literal["message", "byte"], "whole frames or raw pixels"] = "message")
 
-Known types are str, int, float, bool, Literal of strings, and any of these or None.
+Known types are str, int, float, bool, Literal of strings, and any of these or None. An option of another type, such as
+a list, has no form in text: it can only be given as a keyword argument.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def options_of(opener: Callable[..., object]) -> dict[str, Option]:
 def typed_options(url: Url, options: Mapping[str, Option]) -> dict[str, Any]:
     """Returns the options of `url` as values of their types.
 
-    Raises InvalidUrl for an unknown option, with the known ones, and for a value that is not of its type.
+    Raises InvalidUrl for an unknown option, with the known ones, for a value that is not of its type, and for an option
+    that has no form in text.
     """
     values = {}
     for name, text in url.options.items():
@@ -128,6 +130,11 @@ def typed_options(url: Url, options: Mapping[str, Option]) -> dict[str, Any]:
         if option is None:
             known = ", ".join(options) or "none"
             raise InvalidUrl(f"{url.text!r}: {url.scheme}: has no option {name!r} here; it knows {known}")
+        if not _has_text_form(option.annotation):
+            raise InvalidUrl(
+                f"{url.text!r}: {name} is {option.meaning or 'no text'}, which has no form in a URL; pass it as a "
+                f"keyword argument, {name}=..."
+            )
         try:
             values[name] = _value(text, option.annotation)
         except ValueError:
@@ -140,6 +147,13 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) in (Union, types.UnionType):
         return get_args(annotation)
     return (annotation,)
+
+
+def _has_text_form(annotation: Any) -> bool:
+    return all(
+        choice in (str, int, float, bool, type(None)) or get_origin(choice) is Literal
+        for choice in _choices(annotation)
+    )
 
 
 def _kind(annotation: Any) -> str:
@@ -165,11 +179,9 @@ def _value(text: str, annotation: Any) -> object:
         elif choice is bool:
             if (text.lower() or "true") in _SWITCHES:
                 return _SWITCHES[text.lower() or "true"]
-        elif choice in (int, float, str):
+        else:
             try:
                 return choice(text)
             except ValueError:
                 continue
-        else:
-            raise TypeError(f"an option of an endpoint can't have the type {choice!r}")
     raise ValueError(text)

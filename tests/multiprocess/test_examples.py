@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clips import HEIGHT, PICTURES, WIDTH, make_clip
+
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
 WATCHDOG_S = 60.0
 
@@ -27,7 +29,9 @@ def output_of(process: subprocess.Popen[str]) -> str:
 
 
 def test_there_is_a_test_for_every_example() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"send.py", "fetch.py", "loan.py", "rgbd.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        *("send.py", "fetch.py", "loan.py", "rgbd.py", "opencv_capture.py", "opencv_fetch.py"),
+    }
 
 
 def test_fetch_gets_what_send_sends(channel_name: str) -> None:
@@ -39,6 +43,16 @@ def test_fetch_gets_what_send_sends(channel_name: str) -> None:
     assert last, output
     assert 1 <= int(last[1]) <= 60
     assert int(last[1]) + int(last[2]) <= 60
+
+
+def test_program_for_opencv_gets_the_clip_that_opencv_decodes(channel_name: str, tmp_path: Path) -> None:
+    fetch = start("opencv_fetch.py", channel_name)
+    capture = start("opencv_capture.py", str(make_clip(tmp_path / "clip.mp4")), channel_name)
+    assert output_of(capture) == f"sent {PICTURES} frames of {WIDTH}x{HEIGHT}\n"
+    last = re.fullmatch(r"received (\d+) frames, the last of brightness (\d+)\n", output_of(fetch))
+    assert last
+    assert 1 <= int(last[1]) <= PICTURES
+    assert abs(int(last[2]) - (20 + 18 * (PICTURES - 1))) < 9
 
 
 def test_loan_sends_what_was_drawn_and_nothing_of_what_failed() -> None:

@@ -22,6 +22,11 @@ CALLS = {
     "connect_timeout": {"call": "connect"},
     "relay that waits for a frame": {"call": "relay"},
     "relay that waits for the time of the next frame": {"call": "relay_slowly"},
+    "recv of a base image": {"call": "receive_base_image"},
+    "send with wait_for_reader=True": {"call": "send_base_image"},
+    "connect_timeout of a base image": {"call": "connect_to_base_image"},
+    "recv from pipe:": {"call": "receive_from_pipe"},
+    "send to pipe:": {"call": "send_to_pipe"},
 }
 
 

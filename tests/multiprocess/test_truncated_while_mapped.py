@@ -19,12 +19,19 @@ said = False
 subscriber = framebus.Subscriber(sys.argv[1], every=sys.argv[2] == "every")
 try:
     while True:
-        frame = subscriber.recv(30)
+        frame = subscriber.recv(10)
         total = sum(int(frame.array.sum()) for _ in range(20))
         if not said:
             said = not print("reading", flush=True)
 except framebus.CorruptChannel as error:
     print("CorruptChannel", error)
+except framebus.ChannelClosed:
+    # The publisher was faster to notice, and we were waiting: nothing that is gone has been touched yet.
+    frame.array.sum()
+    try:
+        subscriber.try_recv()
+    except framebus.CorruptChannel as error:
+        print("CorruptChannel", error)
 """
 
 SENDS_FOR_EVER = """

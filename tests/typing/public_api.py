@@ -60,6 +60,28 @@ def fetch(wait: Literal["park", "spin", "adaptive"]) -> None:
     framebus.Subscriber("camera0", wait="sleep")  # type: ignore[arg-type]
 
 
+def capture(image: npt.NDArray[np.uint8]) -> None:
+    capture = framebus.VideoCapture(
+        "camera0", 0, [framebus.CAP_PROP_READ_TIMEOUT_MSEC, 500], zero_copy=True, every=True
+    )
+    assert_type(framebus.VideoCapture(timeout=None, connect_timeout=1.0, wait="park"), framebus.VideoCapture)
+    assert_type(capture.open("camera0"), bool)
+    assert_type(capture.isOpened(), bool)
+    assert_type(capture.grab(), bool)
+    assert_type(capture.read(), tuple[bool, Any])
+    assert_type(capture.read(image), tuple[bool, Any])
+    assert_type(capture.retrieve(image, flag=1), tuple[bool, Any])
+    assert_type(capture.get(framebus.CAP_PROP_FPS), float)
+    assert_type(capture.set(framebus.CAP_PROP_CONVERT_RGB, 0), bool)
+    assert_type(capture.getBackendName(), str)
+    assert_type(capture.getExceptionMode(), bool)
+    capture.setExceptionMode(True)
+    capture.release()
+    framebus.VideoCapture(0)  # type: ignore[arg-type]
+    capture.get("width")  # type: ignore[arg-type]
+    capture.read("image")  # type: ignore[arg-type]
+
+
 async def fetch_async(subscriber: framebus.Subscriber) -> None:
     async for frame in subscriber:
         assert_type(frame, framebus.Frame)

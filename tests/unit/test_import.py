@@ -39,8 +39,9 @@ def test_public_names_are_those_of_the_design_and_say_where_they_are_from() -> N
 
     names = {
         "Publisher", "Subscriber", "Frame", "Loan", "Statistics", "ChannelInfo", "Participant", "ArrayInfo", "channels",
-        "Error", "ChannelNotFound", "ChannelInUse", "ChannelClosed", "PublisherDied", "Timeout", "ChannelFull",
-        "TooManyHeld", "FrameTooLarge", "LayoutMismatch", "CorruptChannel", "EndpointError", "InvalidName", "LoanEnded",
+        "VideoCapture", "Error", "ChannelNotFound", "ChannelInUse", "ChannelClosed", "PublisherDied", "Timeout",
+        "ChannelFull", "TooManyHeld", "FrameTooLarge", "LayoutMismatch", "CorruptChannel", "EndpointError",
+        "InvalidName", "LoanEnded",
     }  # fmt: skip
     assert names <= set(dir(framebus))
     for name in names:

@@ -10,7 +10,7 @@ import os
 import sys
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C has ended
-EXTRAS = {"cyclopts": "cli", "rich": "cli", "psutil": "cli", "PIL": "video", "av": "video"}
+EXTRAS = {"matplotlib": "bench", "cyclopts": "cli", "rich": "cli", "psutil": "cli", "PIL": "video", "av": "video"}
 
 
 def main() -> None:

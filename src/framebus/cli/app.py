@@ -6,7 +6,7 @@ from __future__ import annotations
 from cyclopts import App
 
 import framebus
-from framebus.cli import channels, demo, doctor
+from framebus.cli import bench, channels, demo, doctor, endpoints, relay
 
 app = App(
     name="framebus",
@@ -16,3 +16,6 @@ app = App(
 app.command(demo.demo, name="demo")
 app.command(channels.list_channels, name="list")
 app.command(doctor.doctor, name="doctor")
+app.command(endpoints.list_endpoints, name="endpoints")
+app.command(relay.relay, name="relay")
+app.command(bench.bench)

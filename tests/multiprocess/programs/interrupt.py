@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 import framebus
+from framebus import baseimage
 from talk import Ticker, options, say
 
 OPTIONS = options()
@@ -74,6 +76,42 @@ def relay(fps: float | None = None) -> None:
             framebus.relay(subscriber, out, fps=fps)
 
 
+def receive_base_image() -> None:
+    """Wait for a base image that never comes."""
+    with baseimage.Writer(NAME), baseimage.Reader(NAME) as reader, TICKER.around():
+        reader.recv()
+
+
+def send_base_image() -> None:
+    """Wait until a reader takes the base image before."""
+    with baseimage.Writer(NAME, wait_for_reader=True) as writer:
+        writer.send(IMAGE)
+        with TICKER.around():
+            writer.send(IMAGE)
+
+
+def connect_to_base_image() -> None:
+    """Wait for a program A that never comes."""
+    with TICKER.around():
+        baseimage.Reader(NAME, connect_timeout=3600.0)
+
+
+def receive_from_pipe() -> None:
+    """Wait for a frame from a pipe that nobody writes into."""
+    reading, _ = os.pipe()
+    with framebus.source(f"pipe:fd/{reading}") as source, TICKER.around():  # type: ignore[attr-defined]
+        source.recv()
+
+
+def send_to_pipe() -> None:
+    """Send into a pipe that nobody reads; leaving it must not wait for a reader either."""
+    _, writing = os.pipe()
+    with framebus.sink(f"pipe:fd/{writing}?linger=3600") as sink:  # type: ignore[attr-defined]
+        while True:
+            with TICKER.around():
+                sink.send(np.zeros(4 << 20, np.uint8))
+
+
 CALLS: dict[str, Callable[[], None]] = {
     "recv": receive,
     "iterate": iterate,
@@ -83,6 +121,11 @@ CALLS: dict[str, Callable[[], None]] = {
     "connect": connect,
     "relay": relay,
     "relay_slowly": functools.partial(relay, 1e-3),
+    "receive_base_image": receive_base_image,
+    "send_base_image": send_base_image,
+    "connect_to_base_image": connect_to_base_image,
+    "receive_from_pipe": receive_from_pipe,
+    "send_to_pipe": send_to_pipe,
 }
 
 # Whoever started the test may have had SIGINT ignored, which is inherited.

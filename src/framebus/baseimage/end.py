@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Writer and Reader have in common: a place, a life, deadlines, and how they travel to another process.
+
+Life: a call marks the place as in use; close() forbids further calls and leaves the place to the last call that is
+still inside. So close() never waits, and nothing is taken away under a thread that uses it. An end that was forgotten
+is closed when it is collected or the interpreter ends. A forked child is refused what it inherited.
+
+Waiting: in slices of at most 50 ms, on the monotonic clock. After each the signals are looked at (Ctrl-C), whether this
+end was closed, and whether the names still lead to this place.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from framebus.baseimage.layout import check_name
+from framebus.baseimage.place import Place
+from framebus.deadline import Deadline
+from framebus.errors import ChannelClosed, Error
+
+SLICE_S = 0.05
+_SPINS = 20  # looks without a pause before a poll begins to sleep
+_LONGEST_PAUSE_S = 0.002
+
+Self = TypeVar("Self", bound="End")
+
+
+class _Hold:
+    """The place, and who is inside: shared with the finalizer, so it knows nothing of the end."""
+
+    def __init__(self, place: Place, keep: bool) -> None:
+        self.place: Place = place
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self._keep = keep
+        self._inside = 0
+        self._retired: list[Place] = []
+        self.closed = False
+
+    def enter(self, who: str) -> None:
+        if os.getpid() != self.pid:
+            raise Error(f"{who} belongs to process {self.pid}, and this is a forked child of it; open another one here")
+        with self.lock:
+            if self.closed:
+                raise ChannelClosed(f"{who} has been closed; open another one")
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self._inside -= 1
+            retired: list[Place] = []
+            if self._inside == 0:
+                retired, self._retired = self._retired, retired
+            last = self.closed and self._inside == 0
+        for place in retired:
+            place.close(keep=True)
+        if last:
+            self.place.close(self._keep)
+
+    def replace(self, open_place: Callable[[], Place]) -> None:
+        """Goes on with another place; the old one is closed when nobody is inside any more."""
+        with self.lock:
+            new = open_place()
+            self._retired.append(self.place)
+            self.place = new
+
+    def close(self) -> None:
+        if os.getpid() != self.pid:
+            return  # the parent's
+        with self.lock:
+            last = not self.closed and self._inside == 0
+            self.closed = True
+        if last:
+            self.place.close(self._keep)
+
+
+class End:
+    """Base of Writer and Reader; not for users."""
+
+    def __init__(self, name: str, open_place: Callable[[], Place], keep: bool, options: dict[str, Any]) -> None:
+        self._name = check_name(name)
+        self._open_place = open_place
+        self._options = {"keep": keep, **options}
+        self._hold = _Hold(open_place(), keep)
+        self._close = weakref.finalize(self, self._hold.close)
+
+    @property
+    def name(self) -> str:
+        """The image's name."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._hold.closed
+
+    def close(self) -> None:
+        """Leaves; the last program out removes the memory and the event. May be repeated."""
+        self._close()
+
+    @contextmanager
+    def _inside(self) -> Iterator[None]:
+        """Keeps the place open in this block. Raises ChannelClosed, or Error in a forked child."""
+        hold = self._hold
+        hold.enter(repr(self))
+        try:
+            yield
+        finally:
+            hold.leave()
+
+    def _check_open(self) -> None:
+        if self._hold.closed:
+            raise ChannelClosed(f"{self!r} has been closed while it waited")
+
+    def _poll(self, ready: Callable[[], bool], deadline: Deadline, on_slice: Callable[[], object]) -> bool:
+        """Looks until it is `ready`, ever more seldom; False at the deadline. For what nobody signals."""
+        slice_ends, pause = 0.0, 0.0
+        for looks in range(1 << 62):
+            if ready():
+                return True
+            now = time.monotonic()
+            if now >= slice_ends:
+                self._check_open()
+                on_slice()
+                slice_ends = now + SLICE_S
+            if deadline.is_over:
+                return False
+            if looks >= _SPINS:
+                pause = min(_LONGEST_PAUSE_S, pause + 2e-5)
+            time.sleep(deadline.slice(pause))
+        return False
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<baseimage.{type(self).__name__} {self._name!r}{' closed' if self.closed else ''}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A name and options: the other process opens an end of its own."""
+        return _reopen, (type(self), self._name, self._options)
+
+
+def _reopen(end: Callable[..., End], name: str, options: dict[str, Any]) -> End:
+    return end(name, **options)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linux: named POSIX semaphores of the C library, through ctypes, and what is common to files in /dev/shm.
+
+Calls leave the interpreter to other threads. sem_clockwait waits on the monotonic clock, so nothing depends on the time
+of day, and returns when a signal comes, so that Ctrl-C is seen at once; where the C library has none, a wait is a short
+sleep and a look. A file that is no semaphore is refused before libc maps it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+import threading
+import time
+
+from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
+
+FOLDER = "/dev/shm/"
+TRIES = 200  # for what other programs may change meanwhile
+SEMAPHORE_BYTES = 16  # the least that sizeof(sem_t) is anywhere
+
+Identity = tuple[int, int]
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sem_open.restype = ctypes.c_void_p
+for _name in ("sem_post", "sem_trywait", "sem_close"):
+    getattr(libc, _name).argtypes = (ctypes.c_void_p,)
+libc.sem_getvalue.argtypes = (ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))
+libc.memcmp.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+_clockwait = getattr(libc, "sem_clockwait", None)  # glibc 2.30
+if _clockwait is not None:
+    _clockwait.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_TimeSpec))
+
+
+# Held while libc opens or closes a semaphore: a fork in the middle of that would leave libc's own lock locked for ever.
+opening = threading.Lock()
+
+
+def failure(what: str, error: OSError) -> Exception:
+    """Returns what to raise for `error`, which came of trying to `what`."""
+    if isinstance(error, PermissionError):
+        return PermissionDenied(f"cannot {what}: {error.strerror}; its owner must let you read and write it (mode=)")
+    if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
+        return CorruptChannel(
+            f"cannot {what}: it is no shared memory ({error.strerror}); remove it or use another name"
+        )
+    return SystemFailure(f"cannot {what}: {error.strerror}")
+
+
+def check_regular(facts: os.stat_result, path: str) -> None:
+    """Raises CorruptChannel for a folder, a FIFO, a link and the like."""
+    if not stat.S_ISREG(facts.st_mode):
+        raise CorruptChannel(f"{path} is no shared memory but something else; remove it or use another name")
+
+
+def identity_of(facts: os.stat_result) -> Identity:
+    """What tells a file from every other that exists now."""
+    return facts.st_dev, facts.st_ino
+
+
+def facts_of(path: str) -> os.stat_result | None:
+    """Returns what is known about the file of this name, None if there is none."""
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+class Semaphore:
+    """An open named semaphore."""
+
+    def __init__(self, name: str, mode: int | None) -> None:
+        """Opens it, or makes it, at 0, if there is a `mode`. Raises FileNotFoundError if there is none."""
+        self.path = f"{FOLDER}sem.{name}Mutex"
+        c_name = f"/{name}Mutex".encode()
+        for _ in range(TRIES):
+            before = facts_of(self.path)
+            if before is not None:
+                check_regular(before, self.path)
+                if before.st_size < SEMAPHORE_BYTES:
+                    raise CorruptChannel(f"{self.path} is no semaphore: it has {before.st_size} bytes; remove it")
+            elif mode is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            flags = 0 if before is not None else os.O_CREAT | os.O_EXCL
+            with opening:
+                self._handle = libc.sem_open(c_name, flags, ctypes.c_uint(mode or 0), ctypes.c_uint(0))
+                code = 0 if self._handle else ctypes.get_errno()
+            if code not in (0, errno.ENOENT, errno.EEXIST):
+                raise failure(f"open the semaphore {self.path}", OSError(code, os.strerror(code)))
+            after = facts_of(self.path)
+            if self._handle and after and (before is None or identity_of(before) == identity_of(after)):
+                self.identity = identity_of(after)
+                self.made = before is None
+                if before is None and mode is not None:
+                    os.chmod(self.path, mode)  # whatever the umask
+                return
+            if self._handle:
+                self.close()
+        raise SystemFailure(f"{self.path} is removed and made again without end by other programs")
+
+    def value(self) -> int:
+        """Posts that nobody has taken."""
+        value = ctypes.c_int()
+        libc.sem_getvalue(self._handle, ctypes.byref(value))
+        return value.value
+
+    def try_take(self) -> bool:
+        """Takes one if there is one."""
+        return bool(libc.sem_trywait(self._handle) == 0)
+
+    def post(self) -> None:
+        """Adds one, after all that this thread has written before."""
+        libc.sem_post(self._handle)  # fails only at INT_MAX, where it is set
+
+    def take(self, seconds: float) -> bool:
+        """Takes one and waits for it; False when there is none within `seconds`, or sooner."""
+        if self.try_take():
+            return True
+        if seconds <= 0:
+            return False
+        if _clockwait is None:
+            time.sleep(min(seconds, 0.001))
+            return self.try_take()
+        until = time.monotonic_ns() + int(seconds * 1e9)
+        limit = _TimeSpec(until // 1_000_000_000, until % 1_000_000_000)
+        return bool(_clockwait(self._handle, time.CLOCK_MONOTONIC, ctypes.byref(limit)) == 0)
+
+    def close(self) -> None:
+        """Lets go of it; it must not be used any more."""
+        with opening:
+            libc.sem_close(self._handle)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the two programs of a link, lets them work, and sums up what they found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import Any
+
+from framebus.bench.links import Link, Mechanism, Missing, reason_missing
+from framebus.errors import EndpointError
+
+SIZES = {"640x480": (640, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
+LATENCY_RATE_HZ = 20.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a mechanism does with images of one size, RGB8.
+
+    Attributes:
+        mechanism: its name.
+        size: name of the size.
+        frame_bytes: of one image.
+        latency_p50_s, latency_p99_s: from just before send() until first and last byte have been read, at 20 frames a
+            second.
+        samples: frames that these come from.
+        rate_hz: frames received per second, sent as fast as it goes.
+        lost: share of the sent frames that did not arrive then.
+        cpu_s: CPU seconds of both programs per frame received then, without those of servers (display, bus).
+        memory_bytes: memory that both programs take for it together, shared memory counted once.
+        problem: why there are no figures, None where all is well.
+    """
+
+    mechanism: str
+    size: str
+    frame_bytes: int
+    latency_p50_s: float = 0.0
+    latency_p99_s: float = 0.0
+    samples: int = 0
+    rate_hz: float = 0.0
+    lost: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    problem: str | None = None
+
+
+class _End:
+    """One of the two programs."""
+
+    def __init__(self, role: str, link: Link, task: dict[str, Any]) -> None:
+        fds = link.source_fds if role == "source" else link.sink_fds
+        told = json.dumps({"role": role, "url": link.source if role == "source" else link.sink, **task})
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "framebus.bench.end", told],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=fds,
+            env={**os.environ, **link.env},
+        )
+
+    def line(self) -> dict[str, Any]:
+        assert self.process.stderr is not None
+        lines = []
+        for line in self.process.stderr:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                return found
+            lines.append(line.strip().removeprefix("framebus.errors."))
+        raise EndpointError(lines[-1] if lines else f"the program ended with status {self.process.wait()}")
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def _run(link: Link, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the receiver and the sender report."""
+    ends: dict[str, _End] = {}
+    try:
+        for role in ("source", "sink") if link.source_first else ("sink", "source"):
+            ends[role] = _End(role, link, task)
+            ends[role].line()
+        for role in ("source", "sink"):
+            ends[role].go()
+        try:
+            received = ends["source"].line()
+        except EndpointError:
+            if ends["sink"].process.poll() is not None:
+                ends["sink"].line()  # its error came first
+            raise
+        return received, ends["sink"].line()
+    finally:
+        for end in ends.values():
+            end.stop()
+
+
+def measure(mechanism: Mechanism, size: str, seconds: float) -> Result:
+    """Measures one mechanism with images of one size: latency first, then how many get through."""
+    width, height = SIZES[size]
+    frame_bytes = width * height * 3
+    missing = reason_missing(mechanism)
+    if missing is not None:
+        return Result(mechanism.name, size, frame_bytes, problem=missing)
+    task = {"width": width, "height": height, "seconds": seconds}
+    try:
+        with mechanism.link(False) as link:
+            paced, _ = _run(link, {**task, "period_s": 1 / LATENCY_RATE_HZ})
+        with mechanism.link(True) as link:
+            received, sent = _run(link, {**task, "period_s": 0})
+    except (Missing, EndpointError) as error:
+        return Result(mechanism.name, size, frame_bytes, problem=str(error))
+    ages, times = paced["ages"], received["times"]
+    if len(ages) < 2 or len(times) < 2:
+        return Result(mechanism.name, size, frame_bytes, problem=f"only {min(len(ages), len(times))} frames arrived")
+    cuts = quantiles(ages, n=100, method="inclusive")
+    return Result(
+        mechanism.name,
+        size,
+        frame_bytes,
+        latency_p50_s=cuts[49] * 1e-9,
+        latency_p99_s=cuts[98] * 1e-9,
+        samples=len(ages),
+        rate_hz=(len(times) - 1) / ((times[-1] - times[0]) * 1e-9),
+        lost=1 - len(times) / max(1, sent["sent"]),
+        cpu_s=(received["cpu_s"] + sent["cpu_s"]) / len(times),
+        memory_bytes=received["memory"] + sent["memory"],
+    )

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framebus endpoints`: what frames can be read from and written to."""
+
+from __future__ import annotations
+
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import framebus
+from framebus.cli.channels import WIDE
+
+
+def list_endpoints(scheme: str | None = None, /) -> None:
+    """List the kinds of sources and sinks, or the options of one.
+
+    Parameters
+    ----------
+    scheme
+        Show this one with its options.
+    """
+    found = [info for info in framebus.endpoints() if scheme is None or info.scheme == scheme.rstrip(":/")]
+    if not found:
+        known = ", ".join(info.scheme for info in framebus.endpoints())
+        print(f"framebus endpoints: there is no {scheme!r}; there are {known}", file=sys.stderr)
+        sys.exit(2)
+    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    console.print(_all(found) if scheme is None else _one(found[0]), highlight=False, markup=False)
+
+
+def _all(found: list[framebus.EndpointInfo]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for title in ("URL", "what it is for", "can be", "installed"):
+        table.add_column(title, overflow="fold")
+    for info in found:
+        roles = [role for role, options in (("read", info.source), ("written", info.sink)) if options is not None]
+        table.add_row(info.form, info.problem or info.summary, " and ".join(roles), _installed(info))
+    return table
+
+
+def _one(info: framebus.EndpointInfo) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=f"{info.form}: {info.summary}", title_justify="left")
+    for title in ("end", "option", "type", "default", "meaning"):
+        table.add_column(title, overflow="fold")
+    for role, options in (("source", info.source), ("sink", info.sink)):
+        for option in (options or {}).values():
+            default = "" if option.required else _text(option.default)
+            table.add_row(role, option.name, option.kind, default, option.meaning)
+    return table
+
+
+def _installed(info: framebus.EndpointInfo) -> str:
+    if info.installed:
+        return "yes"
+    return f'no: pip install "framebus[{info.extra}]"' if info.extra else "no"
+
+
+def _text(default: object) -> str:
+    """A default as it is written in a URL."""
+    return str(default).lower() if isinstance(default, bool | None) else str(default)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framebus relay SOURCE SINK`: moves frames from anything that gives them to anything that takes them.
+
+Nothing is printed to standard output, which may be the sink.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import NoReturn
+
+import framebus
+from framebus.cli import INTERRUPTED
+
+TERMINATED = 143  # what a shell reports for a program that SIGTERM has ended
+
+
+def relay(
+    source: str,
+    sink: str,
+    *,
+    fps: float | None = None,
+    limit: int | None = None,
+    timeout: float | None = None,
+    skip_errors: bool = False,
+) -> None:
+    """Move frames from SOURCE to SINK until the source ends.
+
+    Both are channel names or URLs, such as pipe:stdout, tcp://127.0.0.1:7000, video:clip.mp4; `framebus endpoints`
+    lists them with their options. Ctrl-C and SIGTERM end it properly: what has been written is complete. Exit status: 0
+    when the source has ended or the limit is reached, 1 for an error, 2 for a mistake in the arguments.
+
+    Parameters
+    ----------
+    fps
+        At most so many frames per second.
+    limit
+        How many frames to move.
+    timeout
+        Seconds without a frame after which it ends; otherwise it waits for ever.
+    skip_errors
+        Leave out frames that can't be sent, instead of ending there.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        report = framebus.relay(
+            source, sink, fps=fps, limit=limit, timeout=timeout, on_error="skip" if skip_errors else "raise"
+        )
+    except (framebus.InvalidUrl, framebus.InvalidName, ValueError) as error:
+        _fail(str(error), status=2)
+    except framebus.ChannelClosed as error:
+        _fail(f"{sink!r} takes no more: {error}")
+    except (framebus.Error, OSError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    skipped = f", {report.failed} left out after errors" if report.failed else ""
+    rate = f", {report.frames / report.seconds:.1f}/s" if report.seconds > 0 else ""
+    why = {"limit": "the limit is reached", "closed": "the source has ended", "timeout": "no frame came in time"}
+    print(f"framebus relay: {report.frames} frames{rate}{skipped}; {why[report.reason]}", file=sys.stderr)
+
+
+def _fail(message: str, status: int = 1) -> NoReturn:
+    print(f"framebus relay: {message}", file=sys.stderr)
+    sys.exit(status)

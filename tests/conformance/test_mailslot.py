@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance suite on mailslot:. Its foreign sender greets as it should, then sends sealed sheets of anything."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+import framebus
+from framebus.endpoints.mailslot import boxes, letter
+from framebus.testing import conformance
+from framebus.testing.conformance.foreign import Throw
+
+
+class TestMailslot(conformance.Suite):
+    def link(self, tmp_path: Path) -> conformance.Link:
+        name = f"test-{tmp_path.name[:40]}-{uuid.uuid4().hex[:12]}"
+
+        def nothing_is_left() -> None:
+            framebus.sink(f"mailslot:{name}").close()  # removes the boxes of killed programs
+            assert not os.path.exists(boxes.folder_of(name)), "a box was left behind"
+
+        return conformance.Link(source=f"mailslot:{name}", sink=f"mailslot:{name}", cleanup=nothing_is_left)
+
+    def garbage(self, link: conformance.Link) -> Throw:
+        return Foreigner(link.source.partition(":")[2])
+
+
+class Foreigner:
+    """Throws each piece twice: as a datagram, and on a sheet."""
+
+    def __init__(self, name: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        (box_id,) = boxes.box_ids(name)
+        assert boxes.connect(name, box_id, self.socket)
+        self.socket.settimeout(30)
+        self.number = 0
+        pipe, self.kept_end = os.pipe()
+        self.send(letter.write(letter.GREETING, 7, 0), pipe)
+
+    def __call__(self, piece: bytes) -> None:
+        self.socket.send(piece)
+        self.number += 1
+        sheet, size = letter.make_sheet(piece, [np.empty(0)])
+        self.send(letter.write(letter.FRAME, 7, self.number, size), sheet)
+
+    def send(self, data: bytes, descriptor: int) -> None:
+        socket.send_fds(self.socket, [data], [descriptor])
+        os.close(descriptor)
+
+    def close(self) -> None:
+        self.socket.close()
+        os.close(self.kept_end)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framebus relay` and `framebus endpoints`, as a shell runs them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import framebus
+from harness import WATCHDOG_S
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "framebus", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    output, errors = process.communicate(timeout=WATCHDOG_S)
+    return process.returncode, output, errors
+
+
+def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: str) -> None:
+    other = f"{channel_name}-copy"
+    image = np.arange(12, dtype="<u2").reshape(3, 4)
+    with (
+        framebus.Publisher(channel_name, on_full="block") as publisher,
+        command("relay", f"{channel_name}?every&history=3", other, "--limit", "3") as process,
+        framebus.Subscriber(other, every=True, history=3, connect_timeout=WATCHDOG_S) as subscriber,
+    ):
+        for number in range(3):
+            publisher.send(
+                {"image": image + number, "more": image},
+                meta={"number": number},
+                pixel_format="Mono16",
+                timestamp_ns=1000 + number,
+                wall_time_ns=2000 + number,
+            )
+            frame = subscriber.recv(WATCHDOG_S)
+            assert list(frame.arrays) == ["image", "more"]
+            assert np.array_equal(frame.array, image + number)
+            assert (frame.meta, frame.pixel_format) == ({"number": number}, "Mono16")
+            assert (frame.timestamp_ns, frame.wall_time_ns) == (1000 + number, 2000 + number)
+        status, output, errors = outcome(process)
+    assert (status, output) == (0, "")
+    assert errors.startswith("framebus relay: 3 frames")
+    assert errors.endswith("the limit is reached\n")
+
+
+def test_relay_ends_when_the_publisher_closes(channel_name: str) -> None:
+    other = f"{channel_name}-copy"
+    with framebus.Publisher(channel_name) as publisher, command("relay", channel_name, other) as process:
+        publisher.send(np.zeros((2, 2), np.uint8))
+        with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber:
+            subscriber.recv(WATCHDOG_S)
+            publisher.close()
+            status, _, errors = outcome(process)
+    assert status == 0
+    assert errors.startswith("framebus relay: 1 frames")
+    assert errors.endswith("the source has ended\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int, channel_name: str) -> None:
+    other = f"{channel_name}-copy"
+    with framebus.Publisher(channel_name) as publisher, command("relay", channel_name, other) as process:
+        publisher.send(np.zeros((2, 2), np.uint8))
+        with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S, reconnect=False) as subscriber:
+            subscriber.recv(WATCHDOG_S)
+            process.send_signal(number)
+            with pytest.raises(framebus.ChannelClosed):
+                subscriber.recv(WATCHDOG_S)
+        assert outcome(process) == (status, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("nobody-publishes-this", "x"), 1, "no program publishes 'nobody-publishes-this'"),
+        (("foo:bar", "x"), 2, "no endpoint for foo:; there are "),
+        (("a?evry", "x"), 2, "has no option 'evry' here; it knows every, "),
+        (("a/b", "x"), 2, "is no channel name"),
+        (("a", "x", "--fps", "0"), 2, "fps must be above 0"),
+    ],
+)
+def test_relay_says_what_is_wrong(arguments: tuple[str, ...], status: int, message: str) -> None:
+    with command("relay", *arguments) as process:
+        found, output, errors = outcome(process)
+    assert (found, output) == (status, "")
+    assert message in errors
+    assert errors.count("\n") == 1, "a sentence, no traceback"
+
+
+def test_endpoints_are_listed_with_what_they_are_for() -> None:
+    with command("endpoints") as process:
+        status, output, errors = outcome(process)
+    assert (status, errors) == (0, "")
+    for info in framebus.endpoints():
+        assert info.form in output
+
+
+def test_the_options_of_one_endpoint_are_listed() -> None:
+    with command("endpoints", "shm") as process:
+        status, output, errors = outcome(process)
+    assert (status, errors) == (0, "")
+    assert "seconds to wait for a program that publishes it" in output
+    with command("endpoints", "nope") as process:
+        status, output, errors = outcome(process)
+    assert (status, output) == (2, "")
+    assert "there is no 'nope'; there are " in errors
