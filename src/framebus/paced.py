@@ -29,7 +29,6 @@ class PacedSource(BaseSource):
         """`waits` says whether a frame is kept back until it is due."""
         super().__init__(url)
         self._waits = waits
-        self._turn = threading.Lock()
         self._closing = threading.Event()
         self._origin: tuple[int, int] | None = None  # both clocks at the first frame
         self._ready: Frame | None = None
@@ -71,18 +70,13 @@ class PacedSource(BaseSource):
         )
 
     def _receive(self, deadline: Deadline) -> Frame:
-        left = deadline.left()
-        if not self._turn.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
-            raise deadline.fail(f"another thread has waited for the next frame of {self.url!r}, which did not come")
-        try:
+        with self._turn(deadline):
             self._check_open()
             if self._ready is None:
                 self._ready = self._make()
             self._wait_for(self._ready, deadline)
             frame, self._ready = self._ready, None
             return frame
-        finally:
-            self._turn.release()
 
     def _wait_for(self, frame: Frame, deadline: Deadline) -> None:
         while self._waits:
@@ -97,6 +91,6 @@ class PacedSource(BaseSource):
 
     def _close(self) -> None:
         self._closing.set()
-        with self._turn:
+        with self._turn(Deadline(None)):
             self._ready = None
             self._let_go()

@@ -218,7 +218,7 @@ void a_second_publisher_is_refused_and_a_next_one_goes_on() {
   CHECK(!stays.try_recv() && !stays.next());
   CHECK_FAILS(Subscriber late(name), Errc::channel_not_found);
   Publisher next(name);
-  CHECK_FAILS(stays.next(1000), Errc::timeout);
+  CHECK_FAILS(stays.next(1us), Errc::timeout);
   CHECK(send(next, 5000, 2) == 2);
   CHECK(is_all(stays.recv(0s), 2));
   CHECK_FAILS(leaves.recv(), Errc::channel_closed);

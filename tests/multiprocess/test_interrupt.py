@@ -21,6 +21,8 @@ CALLS = {
     "send with on_full='block'": {"call": "send"},
     "loan with on_full='block'": {"call": "loan"},
     "connect_timeout": {"call": "connect"},
+    "relay that waits for a frame": {"call": "relay"},
+    "relay that waits for the time of the next frame": {"call": "relay_slowly"},
     "recv of a base image": {"call": "receive_base_image"},
     "send with wait_for_reader=True": {"call": "send_base_image"},
     "connect_timeout of a base image": {"call": "connect_to_base_image"},

@@ -23,7 +23,7 @@ PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
     {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
-    {"convert", "frame", "end", "loan", "bgr", "launch"},
+    {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "registry", "paced", "video_capture"},
     {"relay"},

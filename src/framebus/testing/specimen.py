@@ -42,7 +42,7 @@ def make(number: int, dtype: str, shape: Sequence[int], layout: str = "C") -> ND
     if kind.kind == "b":
         data = data & np.uint8(1)
     array: NDArray[Any] = data.view(kind).reshape(tuple(shape))
-    if layout == "F":
+    if layout == "F" and array.ndim:
         return np.asfortranarray(array)
     if layout == "strided" and array.ndim:
         wide = np.zeros((*array.shape[:-1], array.shape[-1] * 2), kind)
@@ -83,6 +83,7 @@ def frame_facts(frame: Frame) -> dict[str, Any]:
     return {
         "number": number_of(frame.array),
         "arrays": facts(frame.arrays),
+        "in_c_order": all(array.flags.c_contiguous for array in frame.arrays.values()),
         "meta": frame.meta,
         "pixel_format": frame.pixel_format,
         "seq": frame.seq,

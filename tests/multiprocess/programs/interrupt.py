@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import time
@@ -75,6 +76,14 @@ def connect() -> None:
         framebus.Subscriber(NAME, connect_timeout=3600.0, wait=WAIT)
 
 
+def relay(fps: float | None = None) -> None:
+    """Move frames from a channel that has only one."""
+    with framebus.Publisher(NAME) as publisher, framebus.Publisher(f"{NAME}-out") as out:
+        publisher.send(IMAGE)
+        with framebus.Subscriber(NAME) as subscriber, TICKER.around():
+            framebus.relay(subscriber, out, fps=fps)
+
+
 def receive_base_image() -> None:
     """Wait for a base image that never comes."""
     with baseimage.Writer(NAME), baseimage.Reader(NAME) as reader, TICKER.around():
@@ -119,6 +128,8 @@ CALLS: dict[str, Callable[[], None]] = {
     "send": send,
     "loan": loan,
     "connect": connect,
+    "relay": relay,
+    "relay_slowly": functools.partial(relay, 1e-3),
     "receive_base_image": receive_base_image,
     "send_base_image": send_base_image,
     "connect_to_base_image": connect_to_base_image,

@@ -83,6 +83,8 @@ class Carrying(Base):
                 wrong.append(f"{where}: refused: {answer}")
             elif answer["arrays"] != sending.facts:
                 wrong.append(f"{where}: sent {sending.facts}, received {answer['arrays']}")
+            elif not answer["in_c_order"]:
+                wrong.append(f"{where}: received in another order than C")
         assert wrong == []
 
     def test_several_arrays_keep_their_names_and_order(self, ends: Ends) -> None:

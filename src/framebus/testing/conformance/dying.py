@@ -28,6 +28,8 @@ class Dying(Base):
         ends.sink.kill()
         report = ends.source.answer()
         check_order(report)
+        if ends.every:
+            assert report["numbers"] == [*range(specimen.FIRST, specimen.FIRST + len(report["numbers"]))]
         assert report["ended"]["error"] in signs_of_death(ends), report["ended"]
 
     def check_what_a_killed_sender_has_stored(self, ends: Ends) -> None:
