@@ -59,18 +59,18 @@ void newcomer_with_history_begins_with_the_frame_that_is_kept() {
     Publisher publisher(name, {.slots = 4});
     send(publisher, kLarge, 1);
     Subscriber keeper(name, {.hold = 1, .history = 1, .observer = true, .keeper = true});
-    std::optional<Frame> kept = keeper.recv(0);
+    std::optional<Frame> kept = keeper.recv(0s);
     for (int i = 2; i <= 20; ++i) send(publisher, kLarge, i);
     send(publisher, 3 * kLarge, 21);  // and the channel grows
     Subscriber newcomer(name, {.every = every, .history = 1});
     Subscriber indifferent(name, {.every = every});
     kept.reset();
-    const Frame first = newcomer.recv(0);
+    const Frame first = newcomer.recv(0s);
     CHECK(first.info().seq == 1 && is_all(first, 1));
-    CHECK(newcomer.recv(0).info().seq == 21);
+    CHECK(newcomer.recv(0s).info().seq == 21);
     const Statistics s = newcomer.statistics();
     CHECK(s.missed == 0 && s.dropped == 0 && s.pending == 0);
-    CHECK(every ? !indifferent.try_recv() : indifferent.recv(0).info().seq == 21);
+    CHECK(every ? !indifferent.try_recv() : indifferent.recv(0s).info().seq == 21);
   }
 }
 
@@ -81,7 +81,7 @@ void newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there(
   send(publisher, 2 << 20, 1);
   auto keeper = std::make_unique<Subscriber>(
       name, SubscriberOptions{.every = true, .hold = 1, .history = 1, .observer = true, .keeper = true});
-  std::optional<Frame> kept = keeper->recv(0);
+  std::optional<Frame> kept = keeper->recv(0s);
   std::uint64_t sent = 1;
   try {
     while (sent < 100) sent = send(publisher, 2 << 20, static_cast<int>(sent) + 1);
@@ -93,7 +93,7 @@ void newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there(
   Subscriber newcomer(name, {.every = true, .history = 1});
   kept.reset();
   keeper.reset();
-  for (std::uint64_t i = 1; i <= sent; ++i) CHECK(newcomer.recv(0).info().seq == i);
+  for (std::uint64_t i = 1; i <= sent; ++i) CHECK(newcomer.recv(0s).info().seq == i);
   CHECK(newcomer.statistics().dropped == 0);
 }
 
