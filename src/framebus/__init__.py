@@ -8,8 +8,8 @@
         frame = sub.recv(timeout=1.0)
 
 This module re-exports the public names and does nothing else. Layers, from the bottom: errors and the native _core;
-statistics, metadata, pixel_format, url; convert, frame, end, loan, bgr; publisher, subscriber, listing, endpoint; wire,
-registry, video_capture; relay; endpoints; this.
+statistics, metadata, pixel_format, url; convert, frame, end, loan, bgr, outgoing; publisher, subscriber, listing,
+endpoint; wire, registry, video_capture; relay; endpoints; this.
 
 `framebus.endpoints` is a function. The package of that name is imported here first, so that it does not take the
 function's place later; it is reached by `from framebus.endpoints import ...`.

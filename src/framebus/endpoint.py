@@ -6,7 +6,8 @@ mechanisms derive from BaseSource and BaseSink and are written against this file
 
 How things end, for every source:
     nothing came in time        Timeout
-    the other end closed        ChannelClosed, after all that it sent has been received
+    the other end closed        ChannelClosed, after all that it sent has been received, where the mechanism can tell
+                                (Abilities.notices_close), else Timeout
     the other end died          PublisherDied where the mechanism can tell (Abilities.notices_death), else Timeout
     what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
     this end was closed         ChannelClosed
@@ -23,16 +24,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
-from numpy.typing import NDArray
-
-from framebus import convert, metadata, pixel_format as formats
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
+from framebus.outgoing import (
+    MAX_ARRAYS as MAX_ARRAYS,
+    MAX_DIMENSIONS as MAX_DIMENSIONS,
+    MAX_NAME_BYTES as MAX_NAME_BYTES,
+    Arrays as Arrays,
+    Outgoing as Outgoing,
+    outgoing,
+)
 
 Self = TypeVar("Self", bound="_End")
-Arrays = dict[str, NDArray[Any]]
 
 
 class Source(Protocol):
@@ -46,6 +51,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Lets go of it. May be repeated."""
+
+    def __enter__(self) -> Source:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
 
 
 class Sink(Protocol):
@@ -66,6 +79,14 @@ class Sink(Protocol):
     def close(self) -> None:
         """Says that no more will come, and lets go of it. May be repeated."""
 
+    def __enter__(self) -> Sink:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
 
 @dataclass(frozen=True)
 class Abilities:
@@ -80,6 +101,7 @@ class Abilities:
         seq: carries sequence numbers; else the receiver counts for itself.
         delivery: "every" frame arrives, or the "latest"; "either" by option.
         receivers: "one" or "many" at the same time.
+        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
         notices_death: a receiver can tell the sender's death from silence.
         reconnects: either end may come again and the other goes on.
         max_bytes: the largest frame, None where memory alone decides.
@@ -93,6 +115,7 @@ class Abilities:
     seq: bool = True
     delivery: Literal["every", "latest", "either"] = "every"
     receivers: Literal["one", "many"] = "one"
+    notices_close: bool = True
     notices_death: bool = True
     reconnects: bool = False
     max_bytes: int | None = None
@@ -263,23 +286,6 @@ class BaseSource(_End, ABC):
             yield frame
 
 
-@dataclass(frozen=True)
-class Outgoing:
-    """A frame on its way out: checked, with all that is to be carried."""
-
-    arrays: Arrays
-    seq: int
-    timestamp_ns: int
-    wall_time_ns: int
-    meta: dict[str, Any]
-    pixel_format: str | None
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The first array."""
-        return next(iter(self.arrays.values()))
-
-
 class BaseSink(_End, ABC):
     """A sink of one mechanism: it writes _send(), and _close() where there is something to close."""
 
@@ -316,14 +322,13 @@ class BaseSink(_End, ABC):
         """
         self._check_open()
         deadline = Deadline(timeout)
-        arrays = convert.to_frame(image)
-        frame = Outgoing(
-            arrays if isinstance(arrays, dict) else {"image": arrays},
+        frame = outgoing(
+            image,
             self._last_seq + 1 if seq is None else seq,
             time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
             time.time_ns() if wall_time_ns is None else wall_time_ns,
-            metadata.decode(metadata.encode(meta) or b"") if meta else {},
-            formats.check(pixel_format) if pixel_format is not None else None,
+            meta,
+            pixel_format,
         )
         self._check_able(frame)
         self._send(frame, deadline)
@@ -339,17 +344,13 @@ class BaseSink(_End, ABC):
 
     def _check_able(self, frame: Outgoing) -> None:
         """Refuses what the mechanism cannot carry, unless it may be left out."""
-        if not 1 <= len(frame.arrays) <= MAX_ARRAYS:
-            raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(frame.arrays)}")
-        for name, array in frame.arrays.items():
-            if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
-                raise TypeError(
-                    f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
-                    f"complex numbers with 0 to {MAX_DIMENSIONS}"
-                )
+        able, size = self.abilities, sum(array.nbytes for array in frame.arrays.values())
+        if able.max_bytes is not None and size > able.max_bytes:
+            raise EndpointError(
+                f"{self.url!r} carries frames of at most {able.max_bytes} bytes, got {size}; send a smaller image"
+            )
         if self.lossy:
             return
-        able = self.abilities
         lost = [
             what
             for what, is_lost in (
@@ -364,7 +365,3 @@ class BaseSink(_End, ABC):
                 f"{self.url!r} can't carry {' and '.join(lost)}; send one plain image, or open it with ?lossy to leave "
                 "out what it can't carry"
             )
-
-
-MAX_ARRAYS = 8
-MAX_DIMENSIONS = 8

@@ -50,11 +50,16 @@ def encode(meta: Mapping[str, object] | None) -> bytes | None:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """Returns the metadata that `data` stands for; no bytes are an empty dict. Raises ValueError if it is none."""
+    """Returns the metadata that `data` stands for; no bytes are an empty dict.
+
+    Raises ValueError if it is none, or has something that encode() refuses.
+    """
     if not data:
         return {}
     try:
         meta = _decoder.decode(data.decode())
+        if b"\\u" in data:  # only so can half a character be written in UTF-8
+            _encoder.encode(meta).encode()
     except RecursionError:
         raise ValueError("metadata is nested too deeply") from None
     if not isinstance(meta, dict):
@@ -66,7 +71,14 @@ def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"metadata contains {text}, which JSON does not have")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"metadata contains {text:.32}, which is too large for a float")
+    return number
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _keys_are_str(value: object) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,7 +84,7 @@ def sink(url: str, **options: Any) -> Sink:
 
 def endpoints() -> tuple[EndpointInfo, ...]:
     """Returns all kinds of sources and sinks, installed or not, sorted by scheme."""
-    return tuple(_info(scheme) for scheme in sorted(_known()))
+    return tuple(_info(scheme, entry) for scheme, entry in sorted(_known().items()))
 
 
 def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> Any:
@@ -93,7 +94,7 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     if opener is None:
         other = "written to" if role == "source" else "read from"
         raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
-    options = urls.options_of(opener)
+    options = _options(url.scheme, opener)
     unknown = given.keys() - options.keys()
     if unknown:
         raise InvalidUrl(
@@ -106,7 +107,7 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     try:
         return opener(url.rest, **values)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in endpoint.needs:
+        if _package(error.name or "") not in map(_package, endpoint.needs):
             raise
         raise EndpointError(_needs(endpoint, error.name or "")) from error
 
@@ -144,18 +145,31 @@ def _load(scheme: str, entry: EntryPoint | None) -> Endpoint:
     return found
 
 
-def _info(scheme: str) -> EndpointInfo:
+def _info(scheme: str, entry: EntryPoint | None) -> EndpointInfo:
     try:
-        endpoint = _load(scheme, _known()[scheme])
+        endpoint = _load(scheme, entry)
+        source_options = None if endpoint.source is None else _options(scheme, endpoint.source)
+        sink_options = None if endpoint.sink is None else _options(scheme, endpoint.sink)
     except EndpointError as error:
         return EndpointInfo(scheme, "", f"{scheme}:", None, None, Abilities(), False, None, str(error))
     return EndpointInfo(
         scheme,
         endpoint.summary,
         endpoint.form,
-        None if endpoint.source is None else urls.options_of(endpoint.source),
-        None if endpoint.sink is None else urls.options_of(endpoint.sink),
+        source_options,
+        sink_options,
         endpoint.abilities,
-        all(importlib.util.find_spec(module) is not None for module in endpoint.needs),
+        all(importlib.util.find_spec(_package(module)) is not None for module in endpoint.needs),
         endpoint.extra,
     )
+
+
+def _options(scheme: str, opener: Callable[..., object]) -> dict[str, urls.Option]:
+    try:
+        return urls.options_of(opener)
+    except Exception as error:  # somebody else's function may have any signature
+        raise EndpointError(f"{scheme}: the options of {opener!r} can't be read: {error}") from error
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

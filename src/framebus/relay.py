@@ -72,12 +72,14 @@ def relay(
 
     Raises:
         InvalidUrl, EndpointError and the errors of Subscriber and Publisher: an end could not be opened, or failed.
-        ValueError: fps, limit or timeout out of range.
+        ValueError: fps, limit, timeout or on_error out of range.
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be above 0, got {fps!r}")
     if limit is not None and limit < 0:
         raise ValueError(f"limit must be 0 or more, got {limit!r}")
+    if on_error not in ("raise", "skip") and not callable(on_error):
+        raise ValueError(f"on_error must be 'raise', 'skip' or a function, got {on_error!r}")
     with ExitStack() as opened:
         from_ = opened.enter_context(closing(open_source(source))) if isinstance(source, str) else source
         to = opened.enter_context(closing(open_sink(sink))) if isinstance(sink, str) else sink

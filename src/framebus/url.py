@@ -27,7 +27,7 @@ from urllib.parse import unquote
 from framebus.errors import InvalidUrl
 
 CHANNEL_SCHEME = "shm"
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):(.*)", re.DOTALL)
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*):(.*)", re.DOTALL)
 _SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -74,7 +74,7 @@ def parse(text: str) -> Url:
 
     Raises:
         TypeError: not a str.
-        InvalidUrl: no scheme and no channel name, or an option given twice.
+        InvalidUrl: no scheme and no channel name, an option given twice, or % with bytes that are no UTF-8.
     """
     if not isinstance(text, str):
         raise TypeError(f"expected a URL such as 'tcp://127.0.0.1:7000' or a channel name, got {text!r}")
@@ -90,13 +90,21 @@ def parse(text: str) -> Url:
         name, _, value = part.partition("=")
         if name in options:
             raise InvalidUrl(f"{text!r} says {name!r} twice; say it once")
-        options[name] = unquote(value)
-    return Url(text, found[1], unquote(rest), options)
+        options[name] = _decoded(value, text)
+    return Url(text, found[1].lower(), _decoded(rest, text), options)
+
+
+def _decoded(part: str, text: str) -> str:
+    try:
+        return unquote(part, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidUrl(f"{text!r}: what its % stand for is no UTF-8") from None
 
 
 def options_of(opener: Callable[..., object]) -> dict[str, Option]:
-    """Returns the options that a function which opens an endpoint takes, by name."""
-    hints = get_type_hints(opener, include_extras=True)
+    """Returns the options that a function or a class which opens an endpoint takes, by name."""
+    called = opener.__init__ if isinstance(opener, type) else opener  # type: ignore[misc]  # of this very class
+    hints = get_type_hints(called, include_extras=True)
     options = {}
     for name, parameter in inspect.signature(opener).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:

@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus import metadata, pixel_format as formats
-from framebus.endpoint import MAX_ARRAYS, MAX_DIMENSIONS, Outgoing
+from framebus.endpoint import MAX_ARRAYS, MAX_DIMENSIONS, MAX_NAME_BYTES, Outgoing
 from framebus.frame import Frame
 
 MAGIC = b"FBUS"
@@ -47,7 +47,6 @@ HEAD = struct.Struct("<4sBBHIIQ")
 MAX_DESCRIPTION = metadata.MAX_BYTES + (64 << 10)
 DEFAULT_MAX_BYTES = 1 << 30  # of a body, unless an endpoint is told otherwise
 _DTYPE = re.compile(r"[<>|][biufc](1|2|4|8|16|32)")
-_MAX_NAME = 32
 _MAX_NUMBER = 1 << 63
 
 
@@ -199,10 +198,10 @@ def decode_head(data: bytes | memoryview, max_bytes: int = DEFAULT_MAX_BYTES) ->
 def describe(data: bytes | memoryview, head: Head) -> Description:
     """Reads the description that follows the head of a frame. Raises Malformed if it is none."""
     try:
-        found = json.loads(bytes(data))
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"its description is no JSON: {error}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("arrays"), list):
+        found = metadata.decode(bytes(data))
+    except ValueError as error:
+        raise Malformed(f"its description can't be read: {error}") from None
+    if not isinstance(found.get("arrays"), list):
         raise Malformed("its description is no object with arrays")
     if not 1 <= len(found["arrays"]) <= MAX_ARRAYS:
         raise Malformed(f"{len(found['arrays'])} arrays, a frame has 1 to {MAX_ARRAYS}")
@@ -235,8 +234,8 @@ def _place(entry: object) -> ArrayPlace:
     if not isinstance(entry, dict):
         raise Malformed("an array that is no object")
     name, dtype, shape = entry.get("name"), entry.get("dtype"), entry.get("shape")
-    if not isinstance(name, str) or not 1 <= len(name.encode("utf-8", "replace")) <= _MAX_NAME:
-        raise Malformed(f"an array name has 1 to {_MAX_NAME} bytes, got {name!r:.64}")
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
+        raise Malformed(f"an array name has 1 to {MAX_NAME_BYTES} bytes, got {name!r:.64}")
     if not isinstance(dtype, str) or not _DTYPE.fullmatch(dtype):
         raise Malformed(f"array {name!r} has the dtype {dtype!r:.64}, expected numbers such as '<u2'")
     try:
@@ -247,6 +246,8 @@ def _place(entry: object) -> ArrayPlace:
         raise Malformed(f"array {name!r} has no shape of 0 to {MAX_DIMENSIONS} dimensions")
     if not all(type(length) is int and 0 <= length < _MAX_NUMBER for length in shape):
         raise Malformed(f"array {name!r} has the shape {shape!r:.64}")
+    if math.prod(filter(None, shape)) * numpy_dtype.itemsize >= _MAX_NUMBER:  # also where it is empty: numpy wants it
+        raise Malformed(f"array {name!r} has the shape {shape!r:.64}, which is too large")
     return ArrayPlace(name, numpy_dtype, tuple(shape), 0)
 
 

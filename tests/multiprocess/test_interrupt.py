@@ -20,6 +20,8 @@ CALLS = {
     "send with on_full='block'": {"call": "send"},
     "loan with on_full='block'": {"call": "loan"},
     "connect_timeout": {"call": "connect"},
+    "relay that waits for a frame": {"call": "relay"},
+    "relay that waits for the time of the next frame": {"call": "relay_slowly"},
 }
 
 

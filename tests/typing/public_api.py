@@ -118,6 +118,69 @@ def ask(statistics: framebus.Statistics) -> None:
     statistics.frames = 5  # type: ignore[misc]
 
 
+def relay_frames(subscriber: framebus.Subscriber, publisher: framebus.Publisher) -> None:
+    with framebus.source("tcp://127.0.0.1:7000", mode="every") as source:
+        assert_type(source, framebus.Source)
+        assert_type(source.recv(timeout=1.0), framebus.Frame)
+        for frame in source:
+            assert_type(frame, framebus.Frame)
+    with framebus.sink("camera1") as sink:
+        assert_type(sink, framebus.Sink)
+        assert_type(sink.send(b"bytes", meta={"gain": 1}, pixel_format="Mono8", timeout=0.5), int)
+        assert_type(sink.send(b"bytes", timestamp_ns=1, wall_time_ns=2), int)
+    report = framebus.relay("camera0", sink, fps=10, limit=5, timeout=1.0)
+    assert_type(report, framebus.RelayReport)
+    assert_type(report.frames, int)
+    assert_type(report.seconds, float)
+    assert_type(report.reason, Literal["limit", "closed", "timeout"])
+    framebus.relay(subscriber, publisher, transform=lambda frame: frame.array, on_error="skip")
+    framebus.relay(subscriber, publisher, on_error=lambda error, frame: print(error, frame.seq))
+    framebus.relay(5, publisher)  # type: ignore[arg-type]
+    framebus.relay(publisher, publisher)  # type: ignore[arg-type]
+    framebus.relay("camera0", "camera1", on_error="ignore")  # type: ignore[arg-type]
+    framebus.relay("camera0", "camera1", 10)  # type: ignore[call-arg]
+    sink.recv()  # type: ignore[attr-defined]
+
+
+class Twice(framebus.BaseSink):
+    def _send(self, frame: framebus.Outgoing, deadline: framebus.Deadline) -> None:
+        assert_type(frame.arrays, dict[str, npt.NDArray[Any]])
+        assert_type(frame.array, npt.NDArray[Any])
+        assert_type(deadline.left(), float | None)
+
+
+class Nothing(framebus.BaseSource):
+    def _receive(self, deadline: framebus.Deadline) -> framebus.Frame:
+        raise deadline.fail("nothing ever comes")
+
+
+def open_twice(rest: str, *, lossy: bool = False) -> Twice:
+    assert_type(Twice(rest).statistics(), framebus.EndStatistics)
+    assert_type(Nothing(rest).try_recv(), framebus.Frame | None)
+    as_sink: framebus.Sink = Twice(rest)
+    as_source: framebus.Source = Nothing(rest)
+    print(as_sink, as_source, lossy)
+    return Twice(rest)
+
+
+ENDPOINT = framebus.Endpoint("twice", "a test", "twice:", sink=open_twice, abilities=framebus.Abilities(meta=False))
+framebus.Abilities(delivery="sometimes")  # type: ignore[arg-type]
+
+
+def list_endpoints() -> None:
+    for endpoint in framebus.endpoints():
+        assert_type(endpoint, framebus.EndpointInfo)
+        assert_type(endpoint.scheme, str)
+        assert_type(endpoint.installed, bool)
+        assert_type(endpoint.extra, str | None)
+        assert_type(endpoint.abilities, framebus.Abilities)
+        assert_type(endpoint.abilities.delivery, Literal["every", "latest", "either"])
+        for options in (endpoint.source, endpoint.sink):
+            for name, option in (options or {}).items():
+                assert_type(name, str)
+                assert_type(option.meaning, str)
+
+
 def list_all() -> None:
     for channel in framebus.channels():
         assert_type(channel, framebus.ChannelInfo)

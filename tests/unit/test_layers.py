@@ -23,7 +23,7 @@ PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
     {"statistics", "pixel_format", "metadata", "url"},
-    {"convert", "frame", "end", "loan", "bgr"},
+    {"convert", "frame", "end", "loan", "bgr", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint"},
     {"wire", "registry", "video_capture"},
     {"relay"},

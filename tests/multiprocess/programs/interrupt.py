@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import time
 from collections.abc import Callable
@@ -65,6 +66,14 @@ def connect() -> None:
         framebus.Subscriber(NAME, connect_timeout=3600.0, wait=WAIT)
 
 
+def relay(fps: float | None = None) -> None:
+    """Move frames from a channel that has only one."""
+    with framebus.Publisher(NAME) as publisher, framebus.Publisher(f"{NAME}-out") as out:
+        publisher.send(IMAGE)
+        with framebus.Subscriber(NAME) as subscriber, TICKER.around():
+            framebus.relay(subscriber, out, fps=fps)
+
+
 CALLS: dict[str, Callable[[], None]] = {
     "recv": receive,
     "iterate": iterate,
@@ -72,6 +81,8 @@ CALLS: dict[str, Callable[[], None]] = {
     "send": send,
     "loan": loan,
     "connect": connect,
+    "relay": relay,
+    "relay_slowly": functools.partial(relay, 1e-3),
 }
 
 # Whoever started the test may have had SIGINT ignored, which is inherited.

@@ -1,75 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every program here shares: its options, and lines of JSON in and out."""
+"""What every program here shares: framebus.testing.talk, by a short name."""
 
-from __future__ import annotations
-
-import json
-import os
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
-# A call that lasts for this many ticks of a millisecond is said to be waiting.
-TICKS_OF_A_WAIT = 50
-
-
-def options() -> dict[str, Any]:
-    """The keyword arguments the test gave to `start`."""
-    given: dict[str, Any] = json.loads(sys.argv[1])
-    return given
-
-
-def say(kind: str, **content: object) -> None:
-    """Write one message in a single system call, so that threads cannot mix their lines."""
-    line = (json.dumps({"kind": kind, **content}) + "\n").encode()
-    assert os.write(1, line) == len(line)
-
-
-def wait_for(command: str) -> None:
-    """Wait until the test gives this command."""
-    request = json.loads(sys.stdin.readline())
-    assert request == {"do": command}, request
-
-
-def serve(**handlers: Callable[..., object]) -> None:
-    """Answer commands until the test hangs up."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = handlers[request.pop("do")](**request)
-        except Exception as error:
-            say("answer", error=type(error).__name__, message=str(error))
-        else:
-            say("answer", value=answer)
-
-
-class Ticker:
-    """A thread that ticks at 1 kHz: it only can while the main thread's call leaves the interpreter to others.
-
-    It says `waiting`, once for each call, when a call has lasted for TICKS_OF_A_WAIT ticks.
-    """
-
-    def __init__(self) -> None:
-        self.ticks = 0
-        self._say_at: int | None = None
-        threading.Thread(target=self._run, daemon=True).start()
-
-    @contextmanager
-    def around(self) -> Iterator[None]:
-        """Watch the call in this block."""
-        self._say_at = self.ticks + TICKS_OF_A_WAIT
-        try:
-            yield
-        finally:
-            self._say_at = None
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(0.001)
-            self.ticks += 1
-            say_at = self._say_at
-            if say_at is not None and self.ticks == say_at:
-                say("waiting")
+from framebus.testing.talk import (
+    Ticker as Ticker,
+    options as options,
+    say as say,
+    serve as serve,
+    wait_for as wait_for,
+)

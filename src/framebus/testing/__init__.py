@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helpers for tests of programs that use framebus, and the conformance suite for sources and sinks.
+
+Crash helpers, which need nothing beyond framebus:
+
+    with framebus.testing.Sender("camera0") as sender:          # a program of its own
+        sender.send(1)
+        sender.freeze(); sender.resume(); sender.interrupt()    # SIGSTOP, SIGCONT, Ctrl-C
+        sender.kill()                                           # kill -9
+
+Receiver is its counterpart, Program runs any program of yours that speaks framebus.testing.talk.
+
+The conformance suite, which needs pytest, checks that a source and a sink of yours keep what framebus.endpoint says
+that all of them do; see framebus.testing.conformance.
+"""
+
+from framebus.testing.peers import Receiver as Receiver, Sender as Sender
+from framebus.testing.process import Program as Program, Refused as Refused
+from framebus.testing.specimen import is_whole as is_whole, number_of as number_of

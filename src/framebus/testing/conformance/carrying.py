@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes in comes out: order, every byte, names, dtypes, shapes, metadata, pixel format, timestamps, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from framebus.testing import specimen
+from framebus.testing.conformance.ends import Base, Ends, Facts, Sending, check_numbers
+from framebus.testing.process import Refused
+
+SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
+DTYPES = [
+    f"{order}{kind}{size}" for kind, sizes in SIZES.items() for size in sizes for order in ("|" if size == 1 else "<>")
+] + [np.dtype(np.longdouble).str, np.dtype(np.clongdouble).str]
+SHAPES: list[tuple[int, ...]] = [(), (0,), (3, 0, 2), (1,), (7,), (5, 3), (2, 3, 4, 5), (2, 1, 3, 1, 2, 1, 2, 3)]
+MANY: list[specimen.ArraySpec] = [
+    ("colour", "|u1", (48, 64, 3), "C"),
+    ("depth", "<u2", (48, 64), "strided"),
+    ("größe", ">f4", (), "C"),
+    ("n" * 32, "<c8", (5, 4), "F"),
+    ("empty", "<f8", (0, 4), "C"),
+    ("mask", "|b1", (48, 64), "reversed"),
+    ("a b/c.d", "<i8", (1,), "C"),
+    ("8", "|i1", (3, 3), "F"),
+]
+META = {
+    "exposure_us": 900,
+    "gain": 1.5,
+    "on": True,
+    "none": None,
+    "name": "Kamera \u2603 \U0001f4f7",
+    "nested": {"list": [1, [2, {"three": 3}]], "": ""},
+    "big": -(2**63),
+    "text": "x" * 20_000,
+}
+FOUR_K = (2160, 3840, 3)
+REFUSALS = {"EndpointError", "TypeError", "ValueError", "FrameTooLarge"}
+
+
+class Carrying(Base):
+    """Tests of what a mechanism carries."""
+
+    def test_frames_arrive_in_order_with_every_byte(self, ends: Ends) -> None:
+        _, dtype, shape, _ = self.standard(ends)[0]
+        report, sent = run_through(ends, first=specimen.FIRST, count=200, dtype=dtype, shapes=[shape])
+        check_numbers(ends, report, sent)
+
+    def test_big_and_small_frames_arrive_mixed(self, ends: Ends) -> None:
+        if not self.fits(ends, "|u1", FOUR_K):
+            answer = ends.exchange([Sending(specimen.FIRST, [("image", "|u1", FOUR_K, "C")])])[0]
+            assert is_refused(answer), "a frame that is too large, or of another shape, was not refused"
+            return
+        shapes = [shape for shape in (FOUR_K, (48, 64, 3), (8,), (480, 640)) if self.carries("|u1", shape)]
+        report, sent = run_through(ends, first=specimen.FIRST, count=12, dtype="|u1", shapes=shapes)
+        check_numbers(ends, report, sent)
+
+    def test_every_dtype_in_both_byte_orders_arrives_or_is_refused(self, ends: Ends) -> None:
+        self.check_images(ends, [(dtype, (6, 4), "C") for dtype in DTYPES])
+
+    def test_every_shape_and_layout_arrives_or_is_refused(self, ends: Ends) -> None:
+        self.check_images(ends, [("<u2", shape, layout) for shape in SHAPES for layout in specimen.LAYOUTS])
+
+    def check_images(self, ends: Ends, images: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
+        """Sends images, the standard one last; each must arrive equal where carries() says so, else be refused."""
+        sendings = [
+            Sending(specimen.FIRST + i, [("image", dtype, shape, layout)])
+            for i, (dtype, shape, layout) in enumerate(images)
+        ]
+        sendings.append(Sending(specimen.FIRST + len(images), self.standard(ends)))
+        wrong = []
+        for sending, answer in zip(sendings, ends.exchange(sendings), strict=True):
+            _, dtype, shape, layout = sending.arrays[0]
+            where = f"{dtype} {list(shape)} {layout}"
+            if not self.carries(dtype, shape):
+                wrong += [] if is_refused(answer) else [f"{where}: neither carried nor refused: {answer}"]
+            elif isinstance(answer, Refused):
+                wrong.append(f"{where}: refused: {answer}")
+            elif answer["arrays"] != sending.facts:
+                wrong.append(f"{where}: sent {sending.facts}, received {answer['arrays']}")
+        assert wrong == []
+
+    def test_several_arrays_keep_their_names_and_order(self, ends: Ends) -> None:
+        _, dtype, shape, layout = self.standard(ends)[0]
+        two: list[specimen.ArraySpec] = [(name, dtype, shape, layout) for name in ("image", "second")]
+        if ends.able.arrays == "many":
+            sending = Sending(specimen.FIRST, MANY if ends.able.dtypes == "any" else two)
+            (answer,) = ends.exchange([sending])
+            assert not isinstance(answer, Refused), answer
+            assert answer["arrays"] == sending.facts
+        else:
+            self.check_limit(ends, Sending(specimen.FIRST, two))
+
+    def test_metadata_arrives(self, ends: Ends) -> None:
+        sending = Sending(specimen.FIRST, self.standard(ends), {"meta": META})
+        if ends.able.meta:
+            with_meta, without = ends.exchange([sending, Sending(specimen.FIRST + 1, self.standard(ends))])
+            assert not isinstance(with_meta, Refused), with_meta
+            assert not isinstance(without, Refused), without
+            assert with_meta["meta"] == META
+            assert without["meta"] == {}
+        else:
+            self.check_limit(ends, sending)
+
+    def test_pixel_format_arrives(self, ends: Ends) -> None:
+        image = self.standard(ends)
+        if ends.able.pixel_format == "none":
+            self.check_limit(ends, Sending(specimen.FIRST, image, {"pixel_format": "BGR8"}))
+            return
+        formats = ["BayerRG8", None, "BGR8"] if ends.able.pixel_format == "any" else [self.pixel_format]
+        assert ends.able.pixel_format == "any" or self.pixel_format, "say in `pixel_format` what the standard image has"
+        sendings = [
+            Sending(specimen.FIRST + i, image, {"pixel_format": form} if form else {}) for i, form in enumerate(formats)
+        ]
+        for form, sending, answer in zip(formats, sendings, ends.exchange(sendings), strict=True):
+            assert not isinstance(answer, Refused), answer
+            assert answer["pixel_format"] == form
+            assert answer["arrays"] == sending.facts
+
+    def check_limit(self, ends: Ends, sending: Sending) -> None:
+        """What the endpoint says it can't carry is refused, and left out, the image itself arriving, with ?lossy."""
+        assert ends.info.sink is not None
+        assert "lossy" in ends.info.sink, "a sink that can't carry everything has the option lossy"
+        plain = Sending(specimen.FIRST, self.standard(ends))
+        refused, after = ends.exchange([sending, plain])
+        assert isinstance(refused, Refused), "what can't be carried was dropped silently"
+        assert "EndpointError" in refused.kinds
+        assert not isinstance(after, Refused), after
+        assert after["arrays"] == plain.facts
+        self.check_lossy(ends, sending, plain)
+
+    def check_lossy(self, ends: Ends, sending: Sending, plain: Sending) -> None:
+        """The same with ?lossy, on a fresh link."""
+        again = self.ends_of(self.link(self.folder / "lossy"))
+        try:
+            (answer,) = again.exchange([sending], lossy=True)
+        finally:
+            again.close()
+        assert not isinstance(answer, Refused), answer
+        assert answer["arrays"] == plain.facts
+        assert ends.able.meta or answer["meta"] == {}
+
+    folder: Path
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+        (tmp_path / "lossy").mkdir()
+
+    def test_both_timestamps_arrive(self, ends: Ends) -> None:
+        given = {"timestamp_ns": 123_456_789_012_345, "wall_time_ns": 1_700_000_000_123_456_789}
+        image = self.standard(ends)
+        said, unsaid = ends.exchange([Sending(specimen.FIRST, image, given), Sending(specimen.FIRST + 1, image)])
+        assert not isinstance(said, Refused), said
+        assert not isinstance(unsaid, Refused), unsaid
+        assert unsaid["timestamp_ns"] > 0
+        assert unsaid["wall_time_ns"] > 1_500_000_000 * 10**9
+        if ends.able.timestamps:
+            assert {name: said[name] for name in given} == given
+
+    def test_sequence_numbers_arrive_or_are_counted(self, ends: Ends) -> None:
+        image = self.standard(ends)
+        if ends.able.seq:
+            seqs = [5, 6, 100, 2**40]
+            sendings = [Sending(specimen.FIRST + i, image, {"seq": seq}) for i, seq in enumerate(seqs)]
+            sendings.append(Sending(specimen.FIRST + len(seqs), image))
+            seqs.append(seqs[-1] + 1)
+        else:
+            seqs = []
+            sendings = [Sending(specimen.FIRST + i, image) for i in range(5)]
+        answers = ends.exchange(sendings)
+        found = [answer["seq"] for answer in answers if not isinstance(answer, Refused)]
+        assert len(found) == len(sendings), answers
+        assert found == sorted(set(found)), "sequence numbers out of order, or twice"
+        if ends.able.seq:
+            assert found == seqs
+        elif ends.every:
+            assert found == list(range(found[0], found[0] + len(found)))
+
+    def test_two_receivers(self, ends: Ends) -> None:
+        if ends.link.source_fds or ends.link.stored:
+            assert ends.able.receivers == "one", "an inherited descriptor can't be opened a second time"
+            return
+        first = ends.start().source
+        try:
+            second = ends.start_source()
+        except Refused:
+            assert ends.able.receivers == "one"
+            return
+        ends.greet()
+        for receiver in (first, second):
+            receiver.begin_collect(timeout=3.0)
+        _, dtype, shape, _ = self.standard(ends)[0]
+        sent = ends.sink.flood(specimen.FIRST, 300, dtype=dtype, shapes=[shape], pause=0.001)["sent"]
+        ends.sink.close()
+        reports = [first.answer(), second.answer()]
+        if ends.able.receivers == "many":
+            for report in reports:
+                check_numbers(ends, report, sent)
+        else:
+            assert [report["not_whole"] for report in reports] == [[], []]
+            numbers = sorted(reports[0]["numbers"] + reports[1]["numbers"])
+            assert numbers == sorted(set(numbers)), "where frames go to one receiver, two got the same one"
+
+
+def run_through(ends: Ends, **flood: Any) -> tuple[Facts, list[int]]:
+    """Sends images, closes the sink, and returns what was received until the end, and what was sent."""
+    if ends.link.stored:
+        sent = ends.start_sink().flood(**flood)["sent"]
+        ends.sink.close()
+        ends.start_source().begin_collect()
+    else:
+        ends.start().source.begin_collect(timeout=3.0)
+        sent = ends.sink.flood(**flood, timeout=30.0)["sent"]
+        ends.sink.close()
+    assert len(sent) == flood["count"]
+    report: Facts = ends.source.answer()
+    assert report["ended"]["error"] == ("ChannelClosed" if ends.able.notices_close else "Timeout"), report["ended"]
+    return report, sent
+
+
+def is_refused(answer: Facts | Refused) -> bool:
+    """Whether a frame was refused with an error that fits."""
+    return isinstance(answer, Refused) and not REFUSALS.isdisjoint(answer.kinds)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program at one end: opens a source or a sink by its URL and does what it is told. Receiver and Sender start it.
+
+Its answers are facts; what they should be is up to whoever asks. A call that waits says "waiting" (see Ticker).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+import framebus
+from framebus.endpoint import BaseSink
+from framebus.testing import specimen
+from framebus.testing.talk import Ticker, described, options, say, serve
+
+Answer = dict[str, Any]
+
+
+class ReceivingEnd:
+    """What a Receiver can ask for."""
+
+    def __init__(self) -> None:
+        self.ticker = Ticker()
+        self.source: framebus.Source | None = None
+
+    def open(self, url: str, given: dict[str, Any]) -> None:
+        """Opens the source, in place of the one that is open."""
+        self.source = None
+        self.source = framebus.source(url, **given)
+
+    def recv(self, timeout: float | None) -> Answer:
+        """Receives one frame and tells all about it."""
+        with self.ticker.around():
+            frame = self._open().recv(timeout)
+        with frame:
+            return specimen.frame_facts(frame)
+
+    def collect(self, count: int | None, timeout: float | None, pause: float, report_every: int) -> Answer:
+        """Receives until `count` frames have come or something is raised; checks every byte of what came."""
+        numbers: list[int | None] = []
+        seqs: list[int] = []
+        not_whole: list[int | None] = []
+        ended: Answer | None = None
+        while count is None or len(numbers) < count:
+            try:
+                with self.ticker.around():
+                    frame = self._open().recv(timeout)
+            except framebus.Error as error:
+                ended = described(error)
+                break
+            with frame:
+                number = specimen.number_of(frame.array)
+                if number is not None and number < specimen.FIRST:
+                    continue
+                numbers.append(number)
+                seqs.append(frame.seq)
+                if not specimen.is_whole(frame.array):
+                    not_whole.append(number)
+            if len(numbers) == 1 or len(numbers) % report_every == 0:
+                say("progress", count=len(numbers))
+            if pause:
+                time.sleep(pause)
+        return {"numbers": numbers, "seqs": seqs, "not_whole": not_whole, "ended": ended}
+
+    def drain(self, timeout: float) -> Answer:
+        """Receives whatever there is, frames of somebody else's making too; counts them, and says how it ended."""
+        frames = 0
+        while True:
+            try:
+                with self.ticker.around():
+                    frame = self._open().recv(timeout)
+            except framebus.Error as error:
+                return {"frames": frames, "ended": described(error)}
+            with frame:
+                for array in frame.arrays.values():
+                    array.tobytes()
+            frames += 1
+
+    def iterate(self) -> int:
+        """Iterates to the end; returns how many frames there were."""
+        return sum(1 for _ in self._open())
+
+    def close(self) -> None:
+        """Closes the source; the next calls meet a closed one."""
+        self._open().close()
+
+    def statistics(self) -> Answer:
+        """What the source counts."""
+        return _counts(self._open())
+
+    def peak_bytes(self) -> int:
+        """The most memory that this program has had."""
+        return _peak_bytes()
+
+    def _open(self) -> framebus.Source:
+        assert self.source is not None, "open() first"
+        return self.source
+
+
+class SendingEnd:
+    """What a Sender can ask for."""
+
+    def __init__(self) -> None:
+        self.ticker = Ticker()
+        self.sink: framebus.Sink | None = None
+
+    def open(self, url: str, given: dict[str, Any]) -> None:
+        """Opens the sink, in place of the one that is open."""
+        self.sink = None
+        self.sink = framebus.sink(url, **given)
+
+    def send(self, number: int, arrays: Sequence[specimen.ArraySpec], given: dict[str, Any]) -> int:
+        """Sends one frame; a single array goes as it is, several as a dict."""
+        made = specimen.arrays_of(number, arrays)
+        only = next(iter(made.values())) if len(made) == 1 and "image" in made else made
+        with self.ticker.around():
+            return cast(BaseSink, self._open()).send(only, **given)
+
+    def flood(
+        self,
+        numbers: Sequence[int],
+        dtype: str,
+        shapes: Sequence[Sequence[int]],
+        timeout: float | None,
+        pause: float,
+        report_every: int,
+    ) -> Answer:
+        """Sends images of these numbers, of the shapes in turn, until something is raised."""
+        sent: list[int] = []
+        for number in range(*numbers):
+            image = specimen.make(number, dtype, shapes[number % len(shapes)])
+            try:
+                with self.ticker.around():
+                    self._open().send(image, timeout=timeout)
+            except framebus.Error as error:
+                return {"sent": sent, "ended": described(error)}
+            sent.append(number)
+            if len(sent) == 1 or len(sent) % report_every == 0:
+                say("progress", count=len(sent))
+            if pause:
+                time.sleep(pause)
+        return {"sent": sent, "ended": None}
+
+    def close(self) -> None:
+        """Closes the sink; the next calls meet a closed one."""
+        self._open().close()
+
+    def statistics(self) -> Answer:
+        """What the sink counts."""
+        return _counts(self._open())
+
+    def peak_bytes(self) -> int:
+        """The most memory that this program has had."""
+        return _peak_bytes()
+
+    def _open(self) -> framebus.Sink:
+        assert self.sink is not None, "open() first"
+        return self.sink
+
+
+def _counts(end: Any) -> Answer:
+    found = end.statistics()
+    return {name: getattr(found, name) for name in ("frames", "bytes", "dropped", "refused") if hasattr(found, name)}
+
+
+def _peak_bytes() -> int:
+    # Not getrusage(), whose peak is inherited from whoever started the program.
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+
+def main() -> None:
+    """Serves one end until whoever started it hangs up."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    end = ReceivingEnd() if options()["role"] == "source" else SendingEnd()
+    say("ready", pid=os.getpid())
+    serve(**{name: getattr(end, name) for name in dir(end) if not name.startswith("_") and name.islower()})
+
+
+if __name__ == "__main__":
+    main()
