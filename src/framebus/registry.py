@@ -26,6 +26,7 @@ GROUP = "framebus.endpoints"
 # Scheme and module of framebus.endpoints.
 _OURS = {
     "clipboard": "clipboard",
+    "dde": "dde",
     "shm": "shm",
 }
 

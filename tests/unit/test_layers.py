@@ -22,10 +22,10 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url"},
+    {"statistics", "pixel_format", "metadata", "url", "names"},
     {"convert", "frame", "end", "loan", "bgr", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint"},
-    {"wire", "registry", "video_capture"},
+    {"wire", "sealed", "registry", "video_capture"},
     {"relay"},
     {"endpoints"},
     {"__init__"},
