@@ -48,16 +48,18 @@ def message_bus() -> Iterator[PrivateBus]:
     """Starts a message bus with the rules of a session."""
     read_end, write_end = os.pipe()
     with subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--print-address={write_end}"], pass_fds=[write_end]
-    ) as daemon:
+        ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--print-address={write_end}"],
+        pass_fds=[write_end],
+        stderr=subprocess.DEVNULL,  # it complains where it may not raise its limits
+    ) as process:
         os.close(write_end)
         with open(read_end, encoding="ascii") as lines:
             address = lines.readline().strip()  # comes when it can be connected to; "" if it could not start
         try:
             assert address, "dbus-daemon did not start"
-            yield PrivateBus(address, daemon)
+            yield PrivateBus(address, process)
         finally:
-            daemon.kill()
+            process.kill()
 
 
 PATH = "/org/framebus/Frames"

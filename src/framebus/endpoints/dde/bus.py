@@ -15,6 +15,7 @@ connection ends when this end or the bus goes; then run() raises EndpointError.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import os
 import select
@@ -48,10 +49,19 @@ class CallFailed(Exception):
 
 
 class Bus:
-    """A connection; made and closed by the program's threads."""
+    """A connection; made and closed by the program's threads.
+
+    Attributes:
+        farewell: what to say before it is closed, also where the program ends without closing it.
+    """
+
+    farewell: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def __init__(
-        self, address: str | None, hear: Callable[[Message], bool], on_lost: Callable[[], None] = lambda: None
+        self,
+        address: str | None,
+        hear: Callable[[Message], bool],
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Connects to a bus. Raises EndpointError.
 
@@ -117,15 +127,16 @@ class Bus:
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), self._number, inheritable=False)
 
-    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
-        """Says farewell, if the bus is there, and ends the thread. Not for the thread of the bus."""
-        _open.discard(self)
+    def close(self) -> None:
+        """Says farewell, if the bus is there, and ends the thread. May be repeated. Not for the thread of the bus."""
         if os.getpid() != self._pid:
             return
         with self._submitting:  # what was submitted before is cancelled, and nothing is after
-            self._closing = True
-            asyncio.run_coroutine_threadsafe(self._leave(farewell), self._loop)
+            if not self._closing:
+                self._closing = True
+                asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
         self._thread.join()
+        _open.discard(self)
 
     # For the thread of the bus
 
@@ -299,10 +310,10 @@ class Bus:
         finally:
             self._loop.remove_writer(self._number)
 
-    async def _leave(self, farewell: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+    async def _leave(self) -> None:
         try:
-            if farewell is not None and self._lost is None:
-                await asyncio.wait_for(farewell(), PATIENCE_S)
+            if self.farewell is not None and self._lost is None:
+                await asyncio.wait_for(self.farewell(), PATIENCE_S)
         except (CallFailed, EndpointError, OSError, asyncio.TimeoutError):
             pass  # the bus is gone or hangs, so there is nobody to say it to
         finally:
@@ -343,6 +354,12 @@ _HOW_TO_FIND = (
 )
 
 _open: weakref.WeakSet[Bus] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for bus in list(_open):
+        bus.close()
 
 
 def _close_in_child() -> None:

@@ -48,6 +48,7 @@ class _Giver:
         self._waiting: dict[str, Message] = {}
         methods = {"Request": self._request, "Advise": self._advise}
         self.service = Service(service, names.FRAMES, methods, address)
+        self.service.bus.farewell = self._say_goodbye
 
     def give(self, memory: int, description: str) -> None:
         """Takes over a frame; for the program's threads. Raises EndpointError."""
@@ -60,7 +61,7 @@ class _Giver:
 
     def close(self) -> None:
         """Says that no more will come."""
-        self.service.bus.close(self._say_goodbye)
+        self.service.bus.close()
         with self._lock:
             for sheet in (self._next, self._newest):
                 if sheet is not None:

@@ -27,6 +27,7 @@ class _Poker:
     def __init__(self, service: str, address: str | None, connect_timeout: float) -> None:
         self._poked: asyncio.Future[None] | None = None  # not answered yet
         self.caller = Caller(service, names.POKES, address, connect_timeout, on_owner=self._on_owner)
+        self.caller.bus.farewell = self._say_goodbye
 
     @property
     def is_open_what_became_of_it(self) -> bool:
@@ -71,7 +72,7 @@ class _Poker:
             return None
         return True
 
-    async def say_goodbye(self) -> None:
+    async def _say_goodbye(self) -> None:
         """Says that no more will come."""
         if self.caller.owner is not None:
             self.caller.tell("Terminate")
@@ -120,4 +121,4 @@ class PokeSink(BaseSink):
             os.close(memory)
 
     def _close(self) -> None:
-        self._poker.caller.bus.close(self._poker.say_goodbye)
+        self._poker.caller.bus.close()

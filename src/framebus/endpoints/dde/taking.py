@@ -50,6 +50,7 @@ class _Taker:
             "Terminate": self._terminate,
         }
         self.service = Service(service, names.POKES, methods, address, on_signal=self._on_signal, on_lost=self._wake)
+        self.service.bus.farewell = self._say_goodbye
 
     def take(self, deadline: Deadline) -> Frame | None:
         """Returns the next frame, None if there is none in time; for the program's threads. Raises as recv() does."""
@@ -67,7 +68,7 @@ class _Taker:
 
     def close(self) -> None:
         """Gives the name back."""
-        self.service.bus.close(self._say_goodbye)
+        self.service.bus.close()
         self._wake()
         with self.changed:
             self.frames.clear()
