@@ -7,6 +7,7 @@ And programs of somebody else's on it, written with jeepney: nothing of framebus
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from jeepney import (
     DBusAddress,
     HeaderFields,
+    MatchRule,
     Message,
     MessageType,
     message_bus as daemon,
@@ -86,15 +88,37 @@ class ForeignCaller:
 
     def __init__(self, address: str, service: str, interface: str) -> None:
         self.connection: DBusConnection = open_dbus_connection(address, enable_fds=True)
+        self.last_error = ""  # what the last error said
         self.service = DBusAddress(PATH, f"org.framebus.dde.{service}", interface)
 
     def call(self, member: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> tuple[Any, ...] | str:
         """Calls a method; returns what it returns, or the name of the error."""
         call = new_method_call(self.service, member, signature, body)
-        return result_of(self.connection.send_and_get_reply(call, timeout=30))
+        answer = self.connection.send_and_get_reply(call, timeout=30)
+        self.last_error = answer.body[0] if answer.header.message_type is MessageType.error else ""
+        return result_of(answer)
+
+    def begin(self, member: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> int:
+        """Calls a method without waiting; returns the number of the call."""
+        number = next(self.connection.outgoing_serial)
+        self.connection.send(new_method_call(self.service, member, signature, body), serial=number)
+        return number
+
+    def answer(self, number: int) -> tuple[Any, ...] | str:
+        """Waits for the answer to a call; answers to others are dropped."""
+        while True:
+            message = self.connection.receive(timeout=30)
+            if message.header.fields.get(HeaderFields.reply_serial) == number:
+                return result_of(message)
 
     def close(self) -> None:
         self.connection.close()
+
+
+def open_descriptors() -> int:
+    """Returns how many descriptors this program has open."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
 
 
 def result_of(answer: Message) -> tuple[Any, ...] | str:
@@ -127,6 +151,28 @@ GOOD_DESCRIPTION = (
     '{"seq":1,"timestamp_ns":2,"wall_time_ns":3,"pixel_format":"Mono8","meta":{"a":1},'
     '"arrays":[{"name":"image","dtype":"|u1","shape":[8,8]}]}'
 )
+
+
+class ForeignListener(ForeignCaller):
+    """Listens to the signal Changed."""
+
+    def __init__(self, address: str, service: str) -> None:
+        super().__init__(address, service, FRAMES)
+        rule = MatchRule(type="signal", interface=FRAMES, member="Changed", sender=self.service.bus_name)
+        self.connection.send_and_get_reply(daemon.AddMatch(rule), timeout=30)
+
+    def wait_for(self, number: int) -> None:
+        """Returns when a frame of that number is there."""
+        while True:
+            message = self.connection.receive(timeout=30)
+            if message.header.fields.get(HeaderFields.member) == "Changed" and message.body[0] >= number:
+                return
+
+    def __enter__(self) -> ForeignListener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class ForeignService:

@@ -24,18 +24,27 @@ _OURS = _WANTED | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 def make(pieces: Iterable[bytes | memoryview]) -> int:
-    """Returns the descriptor of a memfd with these bytes, which nobody can change any more. Raises OSError."""
+    """Returns the descriptor of a memfd with these bytes, which nobody can change any more, at its beginning.
+
+    Raises OSError.
+    """
     memory = os.memfd_create("framebus", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         for piece in pieces:
             left = memoryview(piece)
             while left:
                 left = left[os.write(memory, left) :]
+        os.lseek(memory, 0, os.SEEK_SET)
         fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _OURS)
     except BaseException:
         os.close(memory)
         raise
     return memory
+
+
+def reopen(memory: int) -> int:
+    """Returns another descriptor of a memfd, with a position of its own at the beginning. Raises OSError."""
+    return os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def look(memory: int, max_bytes: int) -> memoryview:

@@ -163,9 +163,8 @@ class Bus:
         if self._outbox:
             self._outbox.append(message)
             return
-        sent = self._bus.send(message) if self._has_room.poll(0) else None
+        sent = self._hand_over(message) if self._is_ready() else None
         if sent is not None and sent.done():
-            _see(sent)  # that it failed is told by _notice_the_end()
             close_descriptors(message)
             return
         self._outbox.append(message)
@@ -286,14 +285,31 @@ class Bus:
             future.set_exception(error)
         return True
 
+    def _is_ready(self) -> bool:
+        """Whether a message can be handed to the library: there is room, or the bus is gone anyhow."""
+        return bool(self._has_room.poll(0))
+
+    def _hand_over(self, message: Message) -> asyncio.Future[None]:
+        """Returns the future of the message's having gone out. If the bus is gone, _notice_the_end() tells."""
+        if self._has_room.poll(0) == [(self._number, select.POLLOUT)]:
+            try:
+                sent: asyncio.Future[None] = self._bus.send(message)
+            except OSError:
+                pass  # it went at this moment
+            else:
+                sent.add_done_callback(_see)
+                return sent
+        nowhere: asyncio.Future[None] = self._loop.create_future()
+        nowhere.set_result(None)
+        return nowhere
+
     async def _drain(self, sent: asyncio.Future[None] | None) -> None:
         """Sends what waits, whenever there is room; `sent` is the future of the first, if that is on its way."""
         while self._outbox:
             if sent is None:
                 await self._room()
-                sent = self._bus.send(self._outbox[0])
+                sent = self._hand_over(self._outbox[0])
             await asyncio.wait({sent})
-            _see(sent)
             sent = None
             close_descriptors(self._outbox.popleft())
         then, self._when_drained = self._when_drained, []
@@ -301,7 +317,7 @@ class Bus:
             call()
 
     async def _room(self) -> None:
-        if self._has_room.poll(0):
+        if self._is_ready():
             return
         ready: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_writer(self._number, lambda: None if ready.done() else ready.set_result(None))

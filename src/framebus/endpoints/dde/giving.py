@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from dbus_fast import Message
 
+from framebus import sealed
 from framebus.endpoint import BaseSink, Deadline, Outgoing
 from framebus.endpoints.dde import interface as names, parcel
 from framebus.endpoints.dde.service import Refusal, Service
@@ -111,14 +112,14 @@ class _Giver:
         self._waiting[sender] = call
 
     def _answer(self, call: Message, sheet: _Sheet) -> None:
-        self.service.answer(call, names.FRAME_REPLY, sheet.body, os.dup(sheet.memory))
+        self.service.answer(call, names.FRAME_REPLY, sheet.body, sealed.reopen(sheet.memory))
 
     async def _say_goodbye(self) -> None:
         self._publish()
         number = 0
         if self._newest is not None:
             number = self._newest.number
-            self.service.signal("Last", names.FRAME_REPLY, self._newest.body, os.dup(self._newest.memory))
+            self.service.signal("Last", names.FRAME_REPLY, self._newest.body, sealed.reopen(self._newest.memory))
         self.service.signal("Closed", "t", [number])
         for call in self._waiting.values():
             self.service.refuse(call, names.CLOSED, "no more frames will come")

@@ -4,7 +4,8 @@
 A frame is a descriptor and a description. The descriptor is a memfd that is sealed against shrinking and writing, with
 the arrays in it, each in C order at a multiple of 64 bytes from the beginning. The description is the JSON object of
 framebus.wire: {"seq":1,"timestamp_ns":...,"wall_time_ns":...,"pixel_format":null,"meta":{},"arrays":[{"name":"image",
-"dtype":"|u1","shape":[480,640,3]}]}. `number` counts the frames of one service from 1.
+"dtype":"|u1","shape":[480,640,3]}]}. `number` counts the frames of one service from 1. What is requested has a position
+of its own in the memory; what comes with the signal Last is best mapped, for all who listen share one.
 """
 
 from __future__ import annotations
