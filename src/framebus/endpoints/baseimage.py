@@ -24,6 +24,7 @@ ABILITIES = Abilities(
     timestamps=False,
     seq=False,
     delivery="latest",
+    notices_close=False,
     notices_death=False,
     reconnects=True,
 )
@@ -54,6 +55,8 @@ class BaseImageSink(BaseSink):
         self.lossy = lossy
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+        if frame.array.dtype.str[0] == ">":
+            raise EndpointError(f"{self.url}: the layout is little-endian; use array.astype('<u2')")
         try:
             self._writer.send(frame.array, pixel_format=frame.pixel_format, timeout=deadline.left())
         except (FrameTooLarge, TypeError, ValueError) as error:

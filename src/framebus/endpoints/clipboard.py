@@ -7,7 +7,8 @@ is there already, then whatever comes instead of it.
 What a clipboard is: one place for all programs, which holds one image of 8-bit RGBA. So arrays other than uint8 of
 height x width (x 3 or 4), and more than one of them, are refused; metadata are refused unless `lossy`; pixel format,
 numbers and timestamps are those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is
-one frame, and what is no image, or a broken one, is none. There is no telling who copied it, nor that he has gone.
+one frame; what is no image is none, and a broken one counts as refused. There is no telling who copied it, nor that he
+has gone.
 
 On X11 an image lives as long as the program that copied it, or with `detach` until another one is copied, and may take
 16 MB as PNG: a larger one would never arrive, so it is refused. Nothing tells that there is something new: the source
@@ -40,6 +41,7 @@ ABILITIES = Abilities(
     seq=False,
     delivery="latest",
     receivers="many",
+    notices_close=False,
     notices_death=False,
     reconnects=True,
 )
@@ -55,7 +57,9 @@ _CHANNELS: dict[str | None, tuple[int, ...]] = {
     "BGRa8": (2, 1, 0, 3),
 }
 _X11_MOST_BYTES = 4 * 4_194_303 - (64 << 10)  # of one request, less what is around the image
-_BUSY = 4  # looking takes at most a quarter of the time between two looks
+_BUSY = 4  # looking takes at most a quarter of the time between two looks,
+_LONGEST_PAUSE_S = 0.5  # but one that took seconds, because the other program stood still, does not delay the next
+_BROKEN = "could not be converted"
 
 
 def _clipboard() -> ModuleType:
@@ -75,7 +79,7 @@ def _clipboard() -> ModuleType:
 
 
 # What there is if it is no image: the library tells by its sentences alone.
-_OTHER_CONTENTS = ("not available in the requested format", "incorrect type received", "could not be converted")
+_OTHER_CONTENTS = ("not available in the requested format", "incorrect type received", _BROKEN)
 
 
 def _is_about_contents(error: Exception) -> bool:
@@ -145,6 +149,7 @@ class ClipboardSource(BaseSource):
         self._format = pixel_format
         self._last: tuple[Any, ...] | None = None
         self._look_at = 0.0
+        self._broken = False
         self._seq = 0
 
     def _receive(self, deadline: Deadline) -> Frame:
@@ -166,10 +171,15 @@ class ClipboardSource(BaseSource):
         except self._clipboard.CopykittenError as error:
             if not _is_about_contents(error):
                 raise EndpointError(f"clipboard: {error}") from None
+            broken = _BROKEN in str(error)
+            if broken and not self._broken:  # the same one is found again at every look
+                self._count(refused=1)
+            self._broken = broken
             return None
         finally:
             now = time.monotonic()
-            self._look_at = now + max(self._interval, _BUSY * (now - began))
+            self._look_at = now + max(self._interval, min(_BUSY * (now - began), _LONGEST_PAUSE_S))
+        self._broken = False
         if found == self._last:
             return None
         self._last = found

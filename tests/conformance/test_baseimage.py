@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance suite on baseimage:, with a writer that waits and a reader that takes the event after its copy.
+
+Without that, frames are lost and may be torn, which tests/multiprocess/test_baseimage_article.py shows.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from framebus.testing import conformance, specimen
+from framebus.testing.conformance.ends import Ends
+
+
+class TestBaseImage(conformance.Suite):
+    pixel_format = "BGR8"
+
+    def link(self, tmp_path: Path) -> conformance.Link:  # noqa: ARG002 - a name of its own will do
+        name = f"test-{uuid.uuid4().hex}"
+
+        def cleanup() -> None:
+            for file in (name, f"sem.{name}Mutex"):
+                (Path("/dev/shm") / file).unlink(missing_ok=True)
+
+        return conformance.Link(
+            source=f"baseimage:{name}?connect_timeout=30&acknowledge=after",
+            sink=f"baseimage:{name}?wait_for_reader",
+            sink_first=True,
+            changes={"delivery": "every"},  # neither writes or reads before the other is done
+            cleanup=cleanup,
+        )
+
+    def carries(self, dtype: str, shape: Sequence[int]) -> bool:
+        if 0 in shape or 16 + int(_size(dtype, shape)) > 2048 * 4096 * 4:
+            return False
+        return (dtype == "|u1" and (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4)))) or (
+            dtype == "<u2" and len(shape) == 2
+        )
+
+    def test_two_receivers(self, ends: Ends) -> None:
+        # "after" is for one reader, see docs/baseimage.md: two may copy the same frame, or take each other's event.
+        first = ends.start().source
+        second = ends.start_source()
+        for receiver in (first, second):
+            receiver.begin_collect(timeout=3.0)
+        ends.sink.flood(specimen.FIRST, 300)
+        reports = [first.answer(), second.answer()]
+        assert [report["not_whole"] for report in reports] == [[], []]
+        for report in reports:
+            assert report["numbers"]
+            assert report["numbers"] == sorted(set(report["numbers"])), "whole frames, in order, each once for a reader"
+
+
+def _size(dtype: str, shape: Sequence[int]) -> int:
+    size = int(dtype[2:])
+    for length in shape:
+        size *= length
+    return size
