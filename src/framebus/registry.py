@@ -28,6 +28,7 @@ _OURS = {
     "baseimage": "baseimage",
     "camera": "camera",
     "clipboard": "clipboard",
+    "dde": "dde",
     "images": "images",
     "mailslot": "mailslot",
     "msg": "msg",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from framebus import testing
 from framebus.testing import Refused as Refused
+from framebus.testing.process import WATCHDOG_S as WATCHDOG_S
 
 PROGRAMS = Path(__file__).parent / "programs"
 

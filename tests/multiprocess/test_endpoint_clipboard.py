@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tests.desktop import display, needs_display
 
-from harness import WATCHDOG_S
+from framebus.testing.process import WATCHDOG_S
 
 pytestmark = needs_display
 

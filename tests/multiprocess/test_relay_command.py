@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import framebus
-from harness import WATCHDOG_S
+from framebus.testing.process import WATCHDOG_S
 
 
 @contextmanager

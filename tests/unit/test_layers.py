@@ -25,7 +25,7 @@ PYTHON_LAYERS = (
     {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
-    {"wire", "registry", "paced", "video_capture"},
+    {"wire", "sealed", "registry", "paced", "video_capture"},
     {"relay"},
     {"endpoints"},
     {"__init__"},

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the repository promises about itself: short files and functions, change notes, documents that are true.
 
-Every ```python block of README.md is run in a fresh interpreter; it must print what the ```text block after it says
-(nothing, if the next block is another one). There, `...` stands for anything in a line.
+Every program in README.md is run, see tests/documents.py.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.documents import check_programs_of
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
@@ -216,29 +214,5 @@ def test_every_path_that_a_document_names_exists() -> None:
     assert not missing
 
 
-def readme_programs() -> list[tuple[int, str, str]]:
-    """Returns line, text and expected output of every Python program in README.md."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = [
-        (text.count("\n", 0, match.start()) + 1, match[1].strip(), match[2])
-        for match in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    ]
-    after = [*blocks[1:], (0, "", "")]
-    return [
-        (line, program, output if kind == "text" else "")
-        for (line, language, program), (_, kind, output) in zip(blocks, after, strict=False)
-        if language == "python"
-    ]
-
-
 def test_every_program_of_the_readme_prints_what_it_says(tmp_path: Path) -> None:
-    programs = readme_programs()
-    assert programs, "README.md shows no program"
-    for line, program, expected in programs:
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
-        )
-        where = f"the program at README.md:{line}"
-        assert done.returncode == 0, f"{where} failed:\n{done.stderr}"
-        pattern = r"[^\n]*".join(map(re.escape, expected.strip().split("...")))
-        assert re.fullmatch(pattern, done.stdout.strip()), f"{where} printed:\n{done.stdout}\nexpected:\n{expected}"
+    check_programs_of(ROOT / "README.md", tmp_path)
