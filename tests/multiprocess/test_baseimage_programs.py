@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import framebus
-from conftest import CppPrograms
+from compiled import CppPrograms
 from framebus import baseimage
 from framebus.baseimage.place import system
 from harness import WATCHDOG_S, Program, Programs

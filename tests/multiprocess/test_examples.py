@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from clips import HEIGHT, PICTURES, WIDTH, make_clip
-from compiler import compile_cpp, needs_compiler
+from compiled import needs_compiler
+from compiler import compile_cpp
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
 CPP_EXAMPLES = Path(__file__).parents[2] / "examples/cpp"
@@ -56,7 +57,7 @@ def counts_in(output: str) -> tuple[int, int, int]:
 
 
 def may_be_torn(pair: str, received: int) -> int:
-    """None of a channel; of a base image one where A or B was not scheduled in the middle of a frame, which is seldom."""
+    """None of a channel; of a base image those where A or B lost the processor within a frame, which is seldom."""
     return 0 if pair == "channel" else 1 + received // 10
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import CppPrograms
+from compiled import CppPrograms
 from harness import Program, Programs
 
 FRAMES = 10_000

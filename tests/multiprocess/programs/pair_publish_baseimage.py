@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pair_publish_channel.py does, through a base image; pair_publish_baseimage.cpp does the same without framebus.
+"""What pair_publish_channel.py does, on a base image; pair_publish_baseimage.cpp does the same without framebus.
 
 Waits until each frame is taken before it writes the next one. `dropped` are those that nobody had taken all the same.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A publisher of numbered frames, for every pair; pair_publish_channel.cpp does the same.
 
-Sends the numbers `first` to `last`, odd ones drawn in a loan, even ones sent; says `ready` and waits for `go`. Before it
-sends the number `pause_before` it says `paused` and waits for `go` again. In the end it says what it `sent`.
+Sends the numbers `first` to `last`, odd ones drawn in a loan, even ones sent; says `ready` and waits for `go`. Before
+it sends the number `pause_before` it says `paused` and waits for `go` again. In the end it says what it `sent`.
 """
 
 from __future__ import annotations
