@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The original article's pair, program A unpaced at 1920x1080 with 24 bit: frames sent, received, torn, missed.
 
-Program A is examples/cpp/base_image_a.cpp or framebus.baseimage.Writer, and never looks who reads. Program B is
-examples/cpp/base_image_b.cpp or framebus.baseimage.Reader. Image N begins with the number N, and every other byte is N
+Program A is article_a.cpp of tests/multiprocess/programs or framebus.baseimage.Writer, and never looks who reads.
+Program B is article_b.cpp or framebus.baseimage.Reader. Image N begins with the number N, and every other byte is N
 modulo 251, so B sees what was torn and counts what it missed. Each B looks at every byte, which takes it longer than
-the copy.
+the copy. The last pairs do the same on a channel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import framebus
 from framebus import baseimage
 
 ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests/multiprocess"
 FRAMES = 3000
 WIDTH, HEIGHT = 1920, 1080
 PATIENCE_S = 5.0
@@ -30,12 +32,11 @@ Figures = dict[str, int]
 
 
 def build(folder: Path) -> dict[str, Path]:
-    programs = {}
-    for which in ("a", "b"):
-        programs[which] = folder / which
-        source = ROOT / f"examples/cpp/base_image_{which}.cpp"
-        subprocess.run(["c++", "-std=c++20", "-O2", source, "-o", programs[which], "-lpthread", "-lrt"], check=True)
-    return programs
+    sys.path.append(str(TESTS))
+    from compiler import PROGRAMS, compile_cpp
+
+    names = {"a": "article_a", "b": "article_b", "channel a": "article_a_channel", "channel b": "article_b_channel"}
+    return {which: compile_cpp(PROGRAMS / f"{name}.cpp", folder / name) for which, name in names.items()}
 
 
 def start_a(programs: dict[str, Path], name: str) -> subprocess.Popen[bytes]:
@@ -47,8 +48,14 @@ def cpp_b(programs: dict[str, Path], name: str, how: str) -> Figures:
     """The article's B; `how` "reset" is with the article's second ResetEvent, "before" without."""
     b = subprocess.Popen([programs["b"], name, str(FRAMES), how], stdout=subprocess.PIPE, text=True)
     a = start_a(programs, name)
-    words = b.communicate()[0].replace(",", "").split()
+    found = figures_in(b.communicate()[0])
     a.wait()
+    return found
+
+
+def figures_in(line: str) -> Figures:
+    """What a C++ B prints when it ends."""
+    words = line.replace(",", "").split()
     return {"received": int(words[1]), "torn": int(words[3]), "missed": int(words[5])}
 
 
@@ -91,7 +98,51 @@ def python_b(a: subprocess.Popen[bytes], name: str, retries: int, settle: float 
     return found
 
 
-# The same two programs on a channel belong here, as one more line each.
+@contextmanager
+def channel_a(programs: dict[str, Path], name: str, on_full: str = "drop") -> Iterator[subprocess.Popen[str]]:
+    """A that has made its channel; sends when a line is written to it."""
+    command = [programs["channel a"], name, str(FRAMES), str(WIDTH), str(HEIGHT), on_full]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as a:
+        assert a.stdout is not None
+        if a.stdout.readline() != "ready\n":
+            raise RuntimeError("program A did not start")
+        yield a
+
+
+def go(a: subprocess.Popen[str]) -> None:
+    assert a.stdin is not None
+    a.stdin.write("\n")
+    a.stdin.flush()
+
+
+def cpp_b_of_channel(programs: dict[str, Path], name: str) -> Figures:
+    with channel_a(programs, name) as a:
+        b = subprocess.Popen([programs["channel b"], name], stdout=subprocess.PIPE, text=True)
+        assert b.stdout is not None
+        if b.stdout.readline() != "attached\n":
+            raise RuntimeError("program B did not start")
+        go(a)
+        return figures_in(b.communicate()[0])
+
+
+def python_b_of_channel(programs: dict[str, Path], name: str, every: bool) -> Figures:
+    found = {"received": 0, "torn": 0, "missed": 0}
+    number = 0
+    with (
+        channel_a(programs, name, "block" if every else "drop") as a,
+        framebus.Subscriber(name, every=every) as subscriber,
+    ):
+        go(a)
+        for frame in subscriber:
+            flat, before = frame.array.reshape(-1), number
+            number = int(flat[:4].view("<i4")[0])
+            found["received"] += 1
+            found["torn"] += bool((flat[4:] != number % 251).any())
+            found["missed"] += max(0, number - before - 1)
+            frame.release()
+    return found
+
+
 PAIRS: dict[str, Callable[[dict[str, Path], str], Figures]] = {
     "C++ A, C++ B as in the article": lambda programs, name: cpp_b(programs, name, "reset"),
     "C++ A, C++ B without the second reset": lambda programs, name: cpp_b(programs, name, "before"),
@@ -99,6 +150,9 @@ PAIRS: dict[str, Callable[[dict[str, Path], str], Figures]] = {
     "C++ A, Python B, retries=3": lambda programs, name: python_b(start_a(programs, name), name, 3),
     "C++ A, Python B, retries=3, settle=0.01": lambda programs, name: python_b(start_a(programs, name), name, 3, 0.01),
     "Python A, Python B, retries=3": lambda _, name: python_b(start_python_a(name), name, 3),
+    "channel: C++ A, C++ B": cpp_b_of_channel,
+    "channel: C++ A, Python B": lambda programs, name: python_b_of_channel(programs, name, every=False),
+    "channel: C++ A block, Python B every": lambda programs, name: python_b_of_channel(programs, name, every=True),
 }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the C++ programs of these tests."""
+"""Compiles the C++ programs of these tests, also for benchmarks/article.py; needs no pytest."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 COMPILER = shutil.which(os.environ.get("CXX", "c++"))
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler; run: scripts/system-packages")
 
 
 def compile_cpp(source: Path, output: Path, *flags: str) -> Path:

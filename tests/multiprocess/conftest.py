@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from compiler import COMPILER, PROGRAMS, compile_cpp
+from compiled import CppPrograms
 from harness import Programs
 from places import Place
 
@@ -30,22 +29,6 @@ def programs(channel_name: str) -> Iterator[Programs]:  # noqa: ARG001 - its che
         yield started
     finally:
         started.stop_all()
-
-
-class CppPrograms:
-    """The C++ programs of `programs/`, each compiled when a test first asks for it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._compiled: dict[str, Path] = {}
-
-    def __getitem__(self, name: str) -> Path:
-        if COMPILER is None:
-            pytest.skip("needs a C++ compiler; run: scripts/system-packages")
-        if name not in self._compiled:
-            source, output = PROGRAMS / f"{name}.cpp", self._folder / name
-            self._compiled[name] = compile_cpp(source, output, "-Wall", "-Wextra", "-Werror")
-        return self._compiled[name]
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import framebus
+from compiled import CppPrograms
 from framebus import baseimage
 from framebus.baseimage.place import system
 from harness import WATCHDOG_S, Program, Programs
 
-ROOT = Path(__file__).parents[2]
 SHARED_MEMORY = Path("/dev/shm")
 KILLS = 8
 FRAMES = 2000
@@ -79,7 +79,7 @@ def test_a_reader_killed_at_any_moment_loses_only_the_frame_in_its_hands(program
         reader.tell("recv_numbers", last=last)
         seen += [reader.expect("number")["number"] for _ in range(chance.randint(1, 40))]
         reader.kill()
-        seen += heard_until_the_end(reader)
+        seen += heard_numbers(reader)
     reader = reader_that_acknowledges(programs, channel_name)
     reader.tell("recv_numbers", last=last)
     assert reader.answer()["torn"] == 0
@@ -88,16 +88,6 @@ def test_a_reader_killed_at_any_moment_loses_only_the_frame_in_its_hands(program
     assert seen == sorted(seen)
     assert len(set(range(1, last + 1)) - set(seen)) <= KILLS
     assert len(seen) - len(set(seen)) <= KILLS
-
-
-def heard_until_the_end(program: Program) -> list[int]:
-    """What a program that is gone has said."""
-    numbers = []
-    try:
-        while True:
-            numbers.append(program.expect("number")["number"])
-    except AssertionError:
-        return numbers
 
 
 def test_a_writer_killed_at_any_moment_leaves_no_half_frame_to_a_reader_that_acknowledges(
@@ -116,7 +106,7 @@ def test_a_writer_killed_at_any_moment_leaves_no_half_frame_to_a_reader_that_ack
             writer.expect("number")
             sent += 1
         writer.kill()
-        sent += 1 + len(heard_until_the_end(writer))  # the next one may have been announced, but not said
+        sent += 1 + len(heard_numbers(writer))  # the next one may have been announced, but not said
     writer = writer_that_waits(programs, channel_name)
     writer.tell("send_numbers", first=1_000_000, last=1_000_000, shape=SHAPE)
     assert reader is not None
@@ -177,17 +167,6 @@ def test_a_reader_goes_on_with_a_program_a_that_comes_back(programs: Programs, c
 # Plain C++
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The article's two programs in C++, which use nothing of framebus."""
-    folder = tmp_path_factory.mktemp("base_image")
-    for which in "ab":
-        source, program = ROOT / f"examples/cpp/base_image_{which}.cpp", folder / which
-        options = ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["c++", *options, source, "-o", program, "-lpthread", "-lrt"], check=True)
-    return {which: folder / which for which in "ab"}
-
-
 def run(program: Path, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -201,11 +180,13 @@ def output_of(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def test_plain_cpp_program_a_to_a_python_reader(programs: Programs, channel_name: str, built: dict[str, Path]) -> None:
+def test_plain_cpp_program_a_to_a_python_reader(
+    programs: Programs, channel_name: str, cpp_programs: CppPrograms
+) -> None:
     baseimage.Writer(channel_name, keep=True).close()  # so that the reader is there before A
     reader = start(programs, channel_name, "reader")
     reader.tell("recv_numbers", last=200)
-    assert output_of(run(built["a"], channel_name, 200, 320, 240, 5)) == "sent 200\n"
+    assert output_of(run(cpp_programs["article_a"], channel_name, 200, 320, 240, 5)) == "sent 200\n"
     counts = reader.answer()
     numbers = heard_numbers(reader)
     assert numbers[-1] == 200
@@ -215,26 +196,26 @@ def test_plain_cpp_program_a_to_a_python_reader(programs: Programs, channel_name
 
 @pytest.mark.parametrize("width", [321, 320, 1])
 def test_python_writer_to_plain_cpp_program_b_loses_nothing_where_b_acknowledges(
-    programs: Programs, channel_name: str, built: dict[str, Path], width: int
+    programs: Programs, channel_name: str, cpp_programs: CppPrograms, width: int
 ) -> None:
     writer = writer_that_waits(programs, channel_name)
-    b = run(built["b"], channel_name, 300, "after")
+    b = run(cpp_programs["article_b"], channel_name, 300, "after")
     writer.ask("send_numbers", first=1, last=300, shape=[24, width, 3])
     assert output_of(b) == "received 300, torn 0, missed 0, last 300\n"
 
 
 def test_python_writer_to_plain_cpp_program_b_as_the_article_has_it(
-    programs: Programs, channel_name: str, built: dict[str, Path]
+    programs: Programs, channel_name: str, cpp_programs: CppPrograms
 ) -> None:
     writer = start(programs, channel_name, "writer")
-    b = run(built["b"], channel_name, 300)
+    b = run(cpp_programs["article_b"], channel_name, 300, "before")
     writer.ask("send_numbers", first=1, last=300, shape=SHAPE)
     found = re.fullmatch(r"received (\d+), torn (\d+), missed (\d+), last 300\n", output_of(b))
     assert found
     assert int(found[1]) + int(found[3]) >= 300  # some may have come twice
 
 
-def test_plain_cpp_program_b_says_that_a_has_not_started(channel_name: str, built: dict[str, Path]) -> None:
-    b = run(built["b"], channel_name, 1)
+def test_plain_cpp_program_b_says_that_a_has_not_started(channel_name: str, cpp_programs: CppPrograms) -> None:
+    b = run(cpp_programs["article_b"], channel_name, 1, "before")
     output, errors = b.communicate(timeout=WATCHDOG_S)
-    assert (b.returncode, output, errors) == (1, "", "program A has not started\n")
+    assert (b.returncode, output, errors) == (1, "", "program A has not started: No such file or directory\n")

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from clips import HEIGHT, PICTURES, WIDTH, make_clip
-from compiler import compile_cpp, needs_compiler
+from compiled import needs_compiler
+from compiler import compile_cpp
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
 CPP_EXAMPLES = Path(__file__).parents[2] / "examples/cpp"
 # Program A, program B: they have the same arguments, NAME COUNT WIDTH HEIGHT and NAME COUNT.
-CPP_PAIRS = {"channel": ("base_app", "fetch_app")}
+CPP_PAIRS = {"channel": ("base_app", "fetch_app"), "baseimage": ("base_image_a", "base_image_b")}
 WATCHDOG_S = 60.0
 
 
@@ -42,28 +43,42 @@ def test_there_is_a_test_for_every_example() -> None:
 
 
 def test_there_is_a_test_for_every_cpp_example() -> None:
-    base_images = {"base_image_a", "base_image_b"}  # in test_baseimage_programs.py
-    assert {path.stem for path in CPP_EXAMPLES.glob("*.cpp")} == base_images | {
+    assert {path.stem for path in CPP_EXAMPLES.glob("*.cpp")} == {
         program for pair in CPP_PAIRS.values() for program in pair
     }
+
+
+def counts_in(output: str) -> tuple[int, int, int]:
+    """How many frames program B has received, found torn, and missed."""
+    found = re.fullmatch(r"received (\d+) frames, torn (\d+), missed (\d+)\n", output)
+    assert found, output
+    received, torn, missed = map(int, found.groups())
+    return received, torn, missed
+
+
+def may_be_torn(pair: str, received: int) -> int:
+    """None of a channel; of a base image those where A or B lost the processor within a frame, which is seldom."""
+    return 0 if pair == "channel" else 1 + received // 10
 
 
 @needs_compiler
 @pytest.mark.parametrize("pair", CPP_PAIRS)
 def test_program_b_gets_what_program_a_captures(tmp_path: Path, channel_name: str, pair: str) -> None:
     program_a, program_b = (
-        compile_cpp(CPP_EXAMPLES / f"{program}.cpp", tmp_path / program) for program in CPP_PAIRS[pair]
+        compile_cpp(CPP_EXAMPLES / f"{program}.cpp", tmp_path / program, "-Wall", "-Wextra", "-Werror")
+        for program in CPP_PAIRS[pair]
     )
-    until_closed = start(program_b, channel_name, "0")
+    until_the_end = start(program_b, channel_name, "0")
     one_frame = start(program_b, channel_name, "1")
     capture = start(program_a, channel_name, "200", "320", "240")
-    assert output_of(one_frame).startswith("received 1 frames, torn 0, ")
+    received, torn, _ = counts_in(output_of(one_frame))
+    assert received == 1
+    assert torn <= may_be_torn(pair, received)
     assert output_of(capture) == "sent 200 frames\n"
-    output = output_of(until_closed)
-    found = re.fullmatch(r"received (\d+) frames, torn 0, missed (\d+)\n", output)
-    assert found, output
-    assert 1 <= int(found[1]) <= 200
-    assert int(found[1]) + int(found[2]) <= 200
+    received, torn, missed = counts_in(output_of(until_the_end))
+    assert torn <= may_be_torn(pair, received)
+    assert 1 <= received <= 200
+    assert received + missed <= 200
 
 
 def test_fetch_gets_what_send_sends(channel_name: str) -> None:

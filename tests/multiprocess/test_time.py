@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler import PROGRAMS, compile_cpp, needs_compiler
+from compiled import needs_compiler
+from compiler import PROGRAMS, compile_cpp
 from harness import Program, Programs, Refused
 from places import Place, needs_root
 

@@ -13,21 +13,19 @@ CorruptChannel, so whoever has a Geometry knows that its pixels are inside.
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import pixel_format as formats
+from framebus import names, pixel_format as formats
 from framebus.errors import CorruptChannel, InvalidName
 
 HEADER = struct.Struct("<4i")
 CAPACITY = 2048 * 4096 * 4
 STRIDES = (1, 4)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _OTHERS_NAMES = ("framebus.", "sem.")  # files of channels and of semaphores are not images
 
 
@@ -101,10 +99,10 @@ def check_name(name: str) -> str:
     """Returns `name` if it can be one; raises InvalidName, or TypeError if it is no str."""
     if not isinstance(name, str):
         raise TypeError(f"name must be a str such as 'BaseImage', not {type(name).__name__}")
-    if not _NAME.fullmatch(name) or name.startswith(_OTHERS_NAMES):
+    if names.check(name, "an image").startswith(_OTHERS_NAMES):
         raise InvalidName(
-            f"{name[:160]!a} can't be the name of an image: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with "
-            "a letter or digit, and not with 'framebus.' or 'sem.', for example 'BaseImage'"
+            f"{name!r} is no name for an image: what begins with 'framebus.' or 'sem.' belongs to channels and "
+            "semaphores; use another one, for example 'BaseImage'"
         )
     return name
 

@@ -131,10 +131,13 @@ class Program:
         return self._inbox[kind].popleft()
 
     def heard(self, kind: str) -> bool:
-        """Says whether a message of this kind has come in already."""
+        """Says whether a message of this kind has come in already; also of a program that has ended since."""
         while not self._inbox[kind] and self._readable(0.0):
-            message = json.loads(self._line(time.monotonic() + WATCHDOG_S, kind))
-            self._inbox[message["kind"]].append(message)
+            if b"\n" in self._unread:
+                message = json.loads(self._line(time.monotonic() + WATCHDOG_S, kind))
+                self._inbox[message["kind"]].append(message)
+            elif not self._read_more():
+                break
         return bool(self._inbox[kind])
 
     def signal(self, number: signal.Signals) -> None:
@@ -181,17 +184,21 @@ class Program:
         return self._errors.read().decode(errors="replace")
 
     def _line(self, deadline: float, kind: str) -> bytes:
-        assert self._process.stdout is not None
         while b"\n" not in self._unread:
             if not self._readable(max(0.0, deadline - time.monotonic())):
                 self._fail(f"did not say {kind!r} within {WATCHDOG_S:.0f} s")
-            chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-            if not chunk:
+            if not self._read_more():
                 self._process.wait(WATCHDOG_S)
                 self._fail(f"ended before it said {kind!r}")
-            self._unread += chunk
         line, self._unread = self._unread.split(b"\n", 1)
         return line
+
+    def _read_more(self) -> bool:
+        """Reads what has come in; False if nothing can come any more."""
+        assert self._process.stdout is not None
+        chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+        self._unread += chunk
+        return bool(chunk)
 
     def _readable(self, seconds: float) -> bool:
         assert self._process.stdout is not None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A publisher of numbered frames, for every pair; pair_publish.cpp does the same.
+"""A publisher of numbered frames, for every pair; pair_publish_channel.cpp does the same.
 
-Sends the numbers `first` to `last`, odd ones drawn in a loan, even ones sent; says `ready`, and `progress` now and
-then. Before it sends the number `pause_before` it says `paused` and waits for `go`.
+Sends the numbers `first` to `last`, odd ones drawn in a loan, even ones sent; says `ready` and waits for `go`. Before
+it sends the number `pause_before` it says `paused` and waits for `go` again. In the end it says what it `sent`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,4 @@ with framebus.Publisher(OPTIONS["name"], on_full="block") as PUBLISHER:
                 LOAN.array[...] = PIXELS
         else:
             PUBLISHER.send(PIXELS, pixel_format="Mono8")
-        if NUMBER % 500 == 0:
-            say("progress", number=NUMBER)
     say("sent", dropped=PUBLISHER.statistics().dropped)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A publisher of numbered frames, for every pair: what pair_publish.py does, in C++.
+// A publisher of numbered frames, for every pair: what pair_publish_channel.py does, in C++.
 #include <cstdint>
 #include <framebus/framebus.hpp>
 #include <string>
@@ -30,7 +30,6 @@ int main(int argc, char** argv) {
         numbered::fill(pixels, number);
         publisher.send(pixels, {height, width}, {.pixel_format = "Mono8"});
       }
-      if (number % 500 == 0) talk::say("progress", ",\"number\":" + std::to_string(number));
     }
     talk::say("sent", ",\"dropped\":" + std::to_string(publisher.statistics().dropped));
   } catch (const framebus::Error& error) {
