@@ -3,7 +3,7 @@
 
 import sys
 
-from benchmarks import article, handover, machine, memory, pipe, send
+from benchmarks import article, handover, machine, memory, pipe, send, zeromq
 
 ALL = {
     "send": send.main,
@@ -11,6 +11,7 @@ ALL = {
     "memory": memory.main,
     "article": article.main,
     "pipe": pipe.main,
+    "zeromq": zeromq.main,
 }
 
 

@@ -30,11 +30,13 @@ _OURS = {
     "clipboard": "clipboard",
     "dde": "dde",
     "images": "images",
+    "ipc": "zeromq",
     "mailslot": "mailslot",
     "msg": "msg",
     "pattern": "pattern",
     "pipe": "pipe",
     "shm": "shm",
+    "tcp": "zeromq",
     "video": "video",
 }
 

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an end of ZeroMQ is, and whether it may be there: checked before a socket is opened.
+
+Binding is for this machine alone unless `public` says otherwise. A path is bound only if nothing is there, or a socket
+that nobody listens to any more: ZeroMQ itself would remove whatever it finds, a live program's socket or a user's file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from framebus.errors import EndpointError, InvalidUrl
+
+_HOST_AND_PORT = re.compile(r"//(\[[0-9a-fA-F:.%]+\]|[^\[\]/:@]+):(\d{1,5}|\*)")
+_ANY = ("*", "0.0.0.0", "[::]")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One checked address.
+
+    Attributes:
+        url: as the user wrote it, without options.
+        endpoint: as ZeroMQ wants it.
+        bind: whether this end binds; else it connects.
+        is_ipv6: whether the host is a numeric address with colons.
+        is_tcp: whether it is TCP; else a path.
+    """
+
+    url: str
+    endpoint: str
+    bind: bool
+    is_ipv6: bool = False
+    is_tcp: bool = True
+
+
+def check(scheme: str, rest: str, *, bind: bool, public: bool) -> Address:
+    """Returns the address that `scheme:rest` says.
+
+    Raises:
+        InvalidUrl: no host and port, or no path.
+        EndpointError: binding there would let other machines in, or take away somebody's file or socket.
+    """
+    return _tcp(rest, bind, public) if scheme == "tcp" else _ipc(rest, bind)
+
+
+def _tcp(rest: str, bind: bool, public: bool) -> Address:
+    url = f"tcp:{rest}"
+    found = _HOST_AND_PORT.fullmatch(rest)
+    port = 0 if found is None or found[2] == "*" else int(found[2])
+    if found is None or port > 65535:
+        raise InvalidUrl(f"{url!r}: expected tcp://HOST:PORT, such as tcp://127.0.0.1:7000")
+    host = found[1]
+    if not bind and (port == 0 or host in _ANY):
+        raise InvalidUrl(f"{url!r}: to connect takes the host and the port of the other end; or pass bind=true")
+    if bind and not public and not _is_loopback(host):
+        raise EndpointError(
+            f"{url!r} would let other machines in; bind to 127.0.0.1, or pass public=true if that is meant, "
+            "and curve_secret_key= so that only programs that know this end's key can connect"
+        )
+    numeric = "127.0.0.1" if bind and host == "localhost" else host
+    return Address(url, f"tcp://{numeric}:{port or '*'}", bind, is_ipv6=host.startswith("["))
+
+
+def _is_loopback(host: str) -> bool:
+    if host in ("localhost", "lo"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # the name of an interface, or *
+
+
+def _ipc(rest: str, bind: bool) -> Address:
+    url = f"ipc:{rest}"
+    path = rest[2:]
+    if not rest.startswith("//") or not path or "\0" in path:
+        raise InvalidUrl(f"{url!r}: expected ipc://PATH, such as ipc:///run/user/1000/camera0")
+    if bind and not path.startswith("@"):
+        _check_free(url, Path(path))
+    return Address(url, f"ipc://{path}", bind, is_tcp=False)
+
+
+def _check_free(url: str, path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
+    if not stat.S_ISSOCK(mode):
+        raise EndpointError(f"{url!r}: {path} is there and is no socket; take another path, or remove it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return  # left over by a program that was killed; ZeroMQ replaces it
+        except OSError as error:
+            raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
+    raise EndpointError(f"{url!r} is bound by a running program already; end it, or take another path")

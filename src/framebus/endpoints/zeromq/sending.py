@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sending end: a Sink, and behind it an Outlet, which goes on for a while after the sink was closed or forgotten.
+
+Outlets:
+    Every   PUSH, a frame in several parts. A full queue makes send() wait.
+    Latest  PUB with ZMQ_CONFLATE, a frame in one part: for each receiver a place for one message, in which a newer one
+            replaces what has not left yet. So nobody waits, and the last frame before a pause reaches everybody. (XPUB
+            could tell how many receivers there are, but has no such place: a full queue there loses the newest.)
+
+The end: each receiver gets an END message after its last frame. PUSH gives messages to its receivers in turn, so after
+all frames have left, as many ENDs as there are connections reach each once; who gets two takes them for one. PUB sends
+END when the last frame has left, since it would replace it. Then the connections are kept until the system says that
+the other side has taken all: ZeroMQ does not read on after a hang-up that comes while its queue is full. All this is
+done by a thread that is no daemon, so a program that ends waits for it, `linger` seconds at most. What a program leaves
+open is closed when it ends.
+
+Copies: ZeroMQ sends a large array from where it is, after send() has returned. A copy of every frame takes longer than
+all else that bare ZeroMQ does (benchmarks/zeromq.py). So Every hands the array itself over, and send() returns when
+ZeroMQ has let go of it. It is given a copy where that wait would do harm: with a timeout, since what was handed over
+can't be taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is
+interrupted in that wait gets the array back by the end of the connection.
+
+Threads: send() and close() may be called from any; the socket is used under the outlet's lock.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import zmq
+import zmq.utils.garbage  # keeps what is on its way alive; imported here, so that at exit it ends after _finish_all()
+from numpy.typing import NDArray
+
+from framebus import wire
+from framebus.endpoint import Arrays, BaseSink, Deadline, Outgoing
+from framebus.endpoints.zeromq.address import Address
+from framebus.endpoints.zeromq.plug import SLICE_MS, Plug, Settings
+from framebus.errors import EndpointError, Timeout
+
+Parts = list[Any]
+_JOIN_S = 0.5  # that close() waits, so that the address is free again in all but rare cases
+_COPIED_BY_ZMQ = 1 << 16  # smaller parts are copied by pyzmq when they are sent
+_TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
+
+
+class Outlet:
+    """A socket that frames are given to. The methods that are not `finish` want its lock held."""
+
+    def __init__(self, kind: int, address: Address, settings: Settings, linger: float) -> None:
+        self.plug = Plug(kind, address, settings)
+        self.lock = threading.Lock()
+        self._linger = linger
+        self._finishing = False
+        self._on_the_way: list[zmq.MessageTracker] = []
+        _open.add(self)
+
+    def receivers(self) -> int:
+        """How many there are."""
+        self.plug.look()
+        return self.plug.peers
+
+    def give(self, parts: Parts) -> zmq.MessageTracker | None:
+        """Sends one message, without waiting; None where there was no room."""
+        try:
+            tracker = self.plug.socket.send_multipart(parts, zmq.NOBLOCK, copy=False, track=True)
+        except zmq.Again:
+            return None
+        assert tracker is not None
+        self._on_the_way = [*(earlier for earlier in self._on_the_way if not earlier.done), tracker]
+        return tracker
+
+    def finish(self) -> None:
+        """Says the end and closes the socket. May be repeated; does nothing in a forked child."""
+        if not self.plug.is_ours():
+            return
+        with self.lock:
+            if self._finishing:
+                return
+            self._finishing = True
+            deadline = Deadline(self._linger)
+            try:
+                self.wait_until_all_left(lambda: deadline.is_over)
+                for _ in range(self.ends()):
+                    while self.give([_tracked(wire.end())]) is None and not deadline.is_over:
+                        self.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+                self.wait_until_all_left(lambda: deadline.is_over)
+                self.plug.wait_until_taken(deadline)
+            finally:
+                self.plug.destroy(deadline.left() or 0)
+
+    def ends(self) -> int:
+        """How many END messages it takes to reach everybody."""
+        raise NotImplementedError
+
+    def wait_until_all_left(self, is_enough: Callable[[], bool]) -> None:
+        """Waits until ZeroMQ needs the memory of no message any more, or that is enough."""
+        for tracker in self._on_the_way:
+            while not is_enough():
+                with contextlib.suppress(zmq.NotDone):
+                    tracker.wait(SLICE_MS / 1000)
+                    break
+
+    def abandon(self) -> None:
+        """Closes the socket at once; what has not left never arrives, and its memory is the caller's again."""
+        self._finishing = True
+        self.plug.destroy(0)
+        self.wait_until_all_left(lambda: False)
+
+
+class Every(Outlet):
+    """Every frame, each to one receiver."""
+
+    def __init__(self, address: Address, settings: Settings, linger: float) -> None:
+        super().__init__(zmq.PUSH, address, settings, linger)
+
+    def has_room(self) -> bool:
+        """Whether some receiver has."""
+        return bool(self.plug.socket.poll(0, zmq.POLLOUT))
+
+    def ends(self) -> int:
+        """One for each connection."""
+        return self.receivers()
+
+
+class Latest(Outlet):
+    """The newest frame, to every receiver."""
+
+    def __init__(self, address: Address, settings: Settings, linger: float) -> None:
+        super().__init__(zmq.PUB, address, settings, linger)
+
+    def is_subscribed(self) -> bool:
+        """Whether a subscription has arrived; True where ZeroMQ is too old to tell."""
+        self.plug.socket.getsockopt(zmq.EVENTS)  # has what came in looked at
+        try:
+            return bool(self.plug.socket.getsockopt(_TOPICS_COUNT))
+        except zmq.ZMQError:
+            return True
+
+    def ends(self) -> int:
+        """One reaches all."""
+        return 1
+
+
+class Sink(BaseSink):
+    """Frames to ZeroMQ."""
+
+    def __init__(self, address: Address, settings: Settings, wait_for: int, copy: bool, linger: float) -> None:
+        super().__init__(address.url)
+        self._outlet = (Every if settings.every else Latest)(address, settings, linger)
+        self.url = self._outlet.plug.url
+        self._wait_for = wait_for
+        self._copy = copy
+        self._finalizer = weakref.finalize(self, self._outlet.finish)
+        self._finalizer.atexit = False  # see _finish_all
+
+    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+        outlet = self._outlet
+        outlet.plug.check_process()
+        left = deadline.left()
+        if not outlet.lock.acquire(timeout=-1 if left is None else left):
+            raise deadline.fail(f"there was no room in {self.url!r}")
+        try:
+            self._check_hopeful()
+            self._wait_for_receivers(deadline)
+            if isinstance(outlet, Latest):
+                self._send_latest(outlet, frame)
+            else:
+                self._send_every(outlet, frame, deadline)
+        finally:
+            outlet.lock.release()
+
+    def _wait_for_receivers(self, deadline: Deadline) -> None:
+        outlet = self._outlet
+        while self._wait_for and not self._are_there(outlet):
+            self._check_open()
+            self._check_hopeful()
+            if deadline.is_over:
+                raise self._no_room(deadline, f"fewer than {self._wait_for} receivers came to")
+            outlet.plug.wait_for_connections(min(deadline.left_ms(), 1 if outlet.receivers() else SLICE_MS))
+        self._wait_for = 0
+
+    def _are_there(self, outlet: Outlet) -> bool:
+        enough = outlet.receivers() >= self._wait_for
+        return enough and (not isinstance(outlet, Latest) or outlet.is_subscribed())
+
+    def _send_latest(self, outlet: Latest, frame: Outgoing) -> None:
+        if outlet.receivers():
+            outlet.give([_tracked(_message(frame))])
+
+    def _send_every(self, outlet: Every, frame: Outgoing, deadline: Deadline) -> None:
+        while True:
+            self._check_open()
+            if not self._copy and deadline.timeout is None and outlet.receivers() == 1:
+                is_sent = self._lend(outlet, frame)
+            else:  # the copies are made only when there is room for them
+                is_sent = outlet.has_room() and outlet.give(_parts(frame, copies=True)) is not None
+            if is_sent:
+                return
+            if deadline.is_over:
+                raise self._no_room(deadline, "no receiver had room at")
+            outlet.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+            self._check_hopeful()
+
+    def _lend(self, outlet: Every, frame: Outgoing) -> bool:
+        """Gives the caller's arrays to ZeroMQ, and takes them back: when they have left, or by hanging up."""
+        try:
+            if outlet.give(_parts(frame, copies=False)) is None:
+                return False
+            outlet.wait_until_all_left(lambda: self._closed)
+            self._check_open()
+        except BaseException:
+            self._closed = True
+            self._finalizer.detach()
+            outlet.abandon()
+            raise
+        return True
+
+    def _check_hopeful(self) -> None:
+        plug = self._outlet.plug
+        plug.look()
+        if plug.is_hopeless:
+            raise EndpointError(f"{self.url!r} refuses this end: {plug.trouble}")
+
+    def _no_room(self, deadline: Deadline, what: str) -> Timeout:
+        plug = self._outlet.plug
+        return deadline.fail(f"{what} {self.url!r}, which has {plug.peers or 'no'} of them{plug.why()}")
+
+    def _close(self) -> None:
+        self._finalizer.detach()
+        thread = threading.Thread(target=self._outlet.finish, name=f"framebus {self.url}")
+        thread.start()
+        thread.join(_JOIN_S)
+
+
+def _tracked(message: Any) -> zmq.Frame:
+    """A part that is not copied by pyzmq, however small, so that its tracker tells when it has left."""
+    return zmq.Frame(message, track=True, copy_threshold=0)
+
+
+def _message(frame: Outgoing) -> NDArray[np.uint8]:
+    """A copy of the frame in one piece."""
+    head, arrays = wire.encode(frame)
+    pieces = [memoryview(head), *wire.pieces(arrays)]
+    message = np.empty(sum(len(piece) for piece in pieces), np.uint8)
+    end = 0
+    for piece in pieces:
+        begin, end = end, end + len(piece)
+        message[begin:end] = np.frombuffer(piece, np.uint8)
+    return message
+
+
+def _parts(frame: Outgoing, copies: bool) -> Parts:
+    head, arrays = wire.encode(frame)
+    pieces = [array.reshape(-1).view(np.uint8) for array in arrays]
+    if copies:
+        pieces = [
+            piece.copy() if piece.nbytes >= _COPIED_BY_ZMQ and _is_the_callers(array, frame.arrays) else piece
+            for piece, array in zip(pieces, arrays, strict=True)
+        ]
+    return [head, *pieces]
+
+
+def _is_the_callers(array: Any, given: Arrays) -> bool:
+    """Whether the caller may change this array later: not where wire.encode() has made it C-contiguous."""
+    return any(np.may_share_memory(array, other) for other in given.values())
+
+
+_open: weakref.WeakSet[Outlet] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_all() -> None:
+    for outlet in list(_open):
+        outlet.finish()
