@@ -9,8 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -122,6 +123,26 @@ def test_another_program_is_advised_of_the_next_frame(service: str) -> None:
         assert description_in(answer)["seq"] == 2
 
 
+def send_until(sink: framebus.Sink, heard: Callable[[], bool]) -> int:
+    """Sends until the other program has heard of a frame: it listens only after it has said who is there."""
+    stop, count = threading.Event(), 0
+
+    def send() -> None:
+        nonlocal count
+        while not stop.wait(0.01):
+            sink.send(b"x")
+            count += 1
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        assert heard()
+    finally:
+        stop.set()
+        sending.join()
+    return count
+
+
 def test_another_program_hears_of_changes_and_of_the_end(service: str) -> None:
     with subprocess.Popen(gdbus("monitor", service), stdout=subprocess.PIPE, text=True) as monitor:
         assert monitor.stdout is not None
@@ -130,12 +151,13 @@ def test_another_program_hears_of_changes_and_of_the_end(service: str) -> None:
             assert "does not have an owner" in monitor.stdout.readline()
             with framebus.sink(f"dde:{service}") as sink:
                 assert "is owned by" in monitor.stdout.readline()
-                sink.send(b"one")
-                assert monitor.stdout.readline() == f"{PATH}: {FRAMES}.Changed (uint64 1,)\n"
-                sink.send(b"two")
-                assert monitor.stdout.readline() == f"{PATH}: {FRAMES}.Changed (uint64 2,)\n"
-            assert monitor.stdout.readline().startswith(f"{PATH}: {FRAMES}.Last (uint64 2, handle 0, ")
-            assert monitor.stdout.readline() == f"{PATH}: {FRAMES}.Closed (uint64 2,)\n"
+                count = send_until(sink, lambda: monitor.stdout.readline().startswith(f"{PATH}: {FRAMES}.Changed "))
+                sink.send(b"newest")
+                newest = f"(uint64 {count + 1},)\n"
+                while not (line := monitor.stdout.readline()).endswith(newest):
+                    assert line.startswith(f"{PATH}: {FRAMES}.Changed ")
+            assert monitor.stdout.readline().startswith(f"{PATH}: {FRAMES}.Last (uint64 {count + 1}, handle 0, ")
+            assert monitor.stdout.readline() == f"{PATH}: {FRAMES}.Closed {newest}"
             assert "does not have an owner" in monitor.stdout.readline()
         finally:
             monitor.kill()
