@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -227,3 +228,20 @@ def test_a_forked_child_is_refused_and_keeps_nobody_alive(session_bus: PrivateBu
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         sink.send(b"still here")
         assert bytes(source.recv(30).array) == b"still here"
+
+
+@pytest.mark.parametrize("opener", [framebus.sink, framebus.source], ids=["advise", "poke"])
+def test_an_end_that_is_collected_in_the_thread_of_its_bus_is_closed(
+    opener: Any,
+    session_bus: PrivateBus,  # noqa: ARG001
+    service: str,
+) -> None:
+    url = f"dde:{service}?mode={'poke' if opener is framebus.source else 'advise'}"
+    end: Any = opener(url)
+    bus = (end._giver if opener is framebus.sink else end._taker).service.bus
+    thread, end.itself = bus._thread, end  # only the collector can find it now
+    del end
+    bus.soon(gc.collect)
+    del bus
+    thread.join()
+    opener(url).close()  # the name is free again

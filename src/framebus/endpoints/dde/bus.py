@@ -68,7 +68,7 @@ class Bus:
         Args:
             address: of the bus, None for that of the session.
             hear: called with each method call and signal; returns whether that was all there is to do about it.
-            on_lost: called when the connection has ended.
+            on_lost: called when the connection has ended, whoever ended it.
         """
         self._address = _address(address)
         self._hear = hear
@@ -128,14 +128,18 @@ class Bus:
                 os.dup2(nothing.fileno(), self._number, inheritable=False)
 
     def close(self) -> None:
-        """Says farewell, if the bus is there, and ends the thread. May be repeated. Not for the thread of the bus."""
+        """Says farewell, if the bus is there, and ends the thread. May be repeated.
+
+        In the thread of the bus, where the garbage collector may come by, that happens right after.
+        """
         if os.getpid() != self._pid:
             return
         with self._submitting:  # what was submitted before is cancelled, and nothing is after
             if not self._closing:
                 self._closing = True
                 asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
-        self._thread.join()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
         _open.discard(self)
 
     # For the thread of the bus

@@ -48,7 +48,7 @@ class _Giver:
         self._announced = 0
         self._waiting: dict[str, Message] = {}
         methods = {"Request": self._request, "Advise": self._advise}
-        self.service = Service(service, names.FRAMES, methods, address)
+        self.service = Service(service, names.FRAMES, methods, address, on_lost=self._drop)
         self.service.bus.farewell = self._say_goodbye
 
     def give(self, memory: int, description: str) -> None:
@@ -58,11 +58,17 @@ class _Giver:
             replaced, self._next = self._next, _Sheet(self._number, memory, description)
         if replaced is not None:
             os.close(replaced.memory)
-        self.service.bus.soon(self._publish)
+        try:
+            self.service.bus.soon(self._publish)
+        except EndpointError:
+            with self._lock:  # the newest may just be on its way out as the last one
+                unsent, self._next = self._next, None
+            if unsent is not None:
+                os.close(unsent.memory)
+            raise
 
-    def close(self) -> None:
-        """Says that no more will come."""
-        self.service.bus.close()
+    def _drop(self) -> None:
+        """Lets go of all memory, once nobody can ask for it any more."""
         with self._lock:
             for sheet in (self._next, self._newest):
                 if sheet is not None:
@@ -149,4 +155,4 @@ class FrameSink(BaseSink):
             raise
 
     def _close(self) -> None:
-        self._giver.close()
+        self._giver.service.bus.close()
