@@ -25,8 +25,8 @@ import framebus
 from benchmarks.rounds import in_turn
 
 SHAPES = {"640x480": (480, 640, 3), "1080p": (1080, 1920, 3), "4K": (2160, 3840, 3)}
-BYTES_A_ROUND = 1_000_000_000
-ROUNDS = 7
+BYTES_A_ROUND = 2_000_000_000
+ROUNDS = 15
 HWM = 4
 LONG_S = 60.0
 WAYS = ("framebus", "bare, copy=False", "framebus, copy=true", "bare, copy=True")
@@ -102,9 +102,12 @@ def frames_per_second(way: str, scheme: str, folder: str, image: NDArray[np.uint
         assert receiver.stdout is not None
         assert receiver.stdout.readline() == "ready\n"
         send = send_bare if kind == "bare" else send_framebus
-        return send(address, image, count, receiver, way.lower().endswith("copy=true"))
+        rate = send(address, image, count, receiver, way.lower().endswith("copy=true"))
+        assert receiver.wait(LONG_S) == 0
     finally:
-        receiver.communicate(timeout=LONG_S)
+        receiver.kill()
+        receiver.communicate()
+    return rate
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ class Inlet:
         self._max_bytes = settings.max_bytes
         self._reconnect = reconnect
         self._refuse = refuse
-        self._refused_connections = 0
+        self._refused_connections = self._ends = 0
         self._has_ended = self._has_died = False
 
     def next(self, milliseconds: int) -> Frame | None:
@@ -71,7 +71,8 @@ class Inlet:
             self._refuse(more)
 
     def _is_bereaved(self) -> bool:
-        return not self._reconnect and not self._has_ended and self.plug.lost > 0
+        """Whether more senders have gone than have said so."""
+        return not self._reconnect and self.plug.lost > self._ends
 
     def _read(self, milliseconds: int) -> Frame | None:
         self.plug.socket.rcvtimeo = milliseconds  # less to do than a poll first, which shows at a thousand frames/s
@@ -92,6 +93,7 @@ class Inlet:
                 continue
             if frame is None:
                 self._has_ended = True
+                self._ends += 1
                 return None
             return frame
 
@@ -157,32 +159,32 @@ class EverySource(_Source):
         super().__init__(address.url)
         self._inlet = Inlet(address, settings, reconnect, _refuser(weakref.ref(self)))
         self.url = self._inlet.plug.url
-        self._lock = threading.Lock()
-        self._finalizer = weakref.finalize(self, self._inlet.plug.destroy, 0)
 
     def _receive(self, deadline: Deadline) -> Frame:
         plug = self._inlet.plug
         plug.check_process()
-        left = deadline.left()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
-            raise deadline.fail(f"nothing came from {self.url!r}")
-        try:
+        with self._turn(deadline):
             while True:
                 self._check_open()
-                wait = 0 if self._inlet.over() else deadline.left_ms(SLICE_MS / 1000)
-                frame = self._inlet.next(wait)
+                frame = self._next(0 if self._inlet.over() else deadline.left_ms(SLICE_MS / 1000))
                 if frame is not None:
                     return self._deliver(frame)
                 if error := self._inlet.over():
                     raise error
                 if deadline.is_over:
                     raise deadline.fail(f"nothing came from {self.url!r}{plug.why()}")
-        finally:
-            self._lock.release()
+
+    def _next(self, milliseconds: int) -> Frame | None:
+        try:
+            return self._inlet.next(milliseconds)
+        except zmq.ZMQError as error:
+            self._check_open()  # a signal handler may have closed it meanwhile
+            raise EndpointError(f"{self.url!r} failed: {error.strerror}") from None
 
     def _close(self) -> None:
-        with self._lock:
-            self._finalizer()
+        if self._inlet.plug.is_ours():  # a lock that a thread of the parent had would stay locked
+            with self._turn(Deadline(None)):
+                self._inlet.plug.destroy(0)
 
 
 class Newest:
@@ -206,10 +208,16 @@ class Newest:
                 self._stopping = True
             if frame is None and over is None and self.over is None:
                 continue
-            with self.changed:
-                self.frame = frame or self.frame
-                self.over = over
-                self.changed.notify_all()
+            self._tell(frame, over)
+
+    def _tell(self, frame: Frame | None, over: Error | None) -> None:
+        while not self.changed.acquire(timeout=SLICE_MS / 1000):
+            if self._stopping:  # by a signal handler that interrupted whoever has the lock
+                return
+        self.frame = frame or self.frame
+        self.over = over
+        self.changed.notify_all()
+        self.changed.release()
 
     def stop(self) -> None:
         """Ends the thread and closes the socket. In a forked child there is no thread, and nothing to close."""
@@ -227,7 +235,6 @@ class LatestSource(_Source):
         inlet = Inlet(address, settings, reconnect, _refuser(weakref.ref(self)))
         self.url = inlet.plug.url
         self._newest = Newest(inlet)
-        self._finalizer = weakref.finalize(self, self._newest.stop)
 
     def _receive(self, deadline: Deadline) -> Frame:
         newest = self._newest
@@ -239,12 +246,10 @@ class LatestSource(_Source):
                     frame, newest.frame = newest.frame, None
                     return self._deliver(frame)
                 if newest.over is not None:
-                    raise newest.over.with_traceback(None)
+                    raise type(newest.over)(str(newest.over))
                 if deadline.is_over:
                     raise deadline.fail(f"nothing came from {self.url!r}{newest.inlet.plug.why()}")
                 newest.changed.wait(deadline.left_ms(SLICE_MS / 1000) / 1000)
 
     def _close(self) -> None:
-        self._finalizer()
-        with self._newest.changed:
-            self._newest.changed.notify_all()
+        self._newest.stop()

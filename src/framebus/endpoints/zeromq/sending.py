@@ -56,7 +56,7 @@ class Outlet:
         self.plug = Plug(kind, address, settings)
         self.lock = threading.Lock()
         self._linger = linger
-        self._finishing = False
+        self.is_finished = False
         self._on_the_way: list[zmq.MessageTracker] = []
         _open.add(self)
 
@@ -80,9 +80,9 @@ class Outlet:
         if not self.plug.is_ours():
             return
         with self.lock:
-            if self._finishing:
+            if self.is_finished:
                 return
-            self._finishing = True
+            self.is_finished = True
             deadline = Deadline(self._linger)
             try:
                 self.wait_until_all_left(lambda: deadline.is_over)
@@ -108,7 +108,7 @@ class Outlet:
 
     def abandon(self) -> None:
         """Closes the socket at once; what has not left never arrives, and its memory is the caller's again."""
-        self._finishing = True
+        self.is_finished = True
         self.plug.destroy(0)
         self.wait_until_all_left(lambda: False)
 
@@ -156,8 +156,6 @@ class Sink(BaseSink):
         self.url = self._outlet.plug.url
         self._wait_for = wait_for
         self._copy = copy
-        self._finalizer = weakref.finalize(self, self._outlet.finish)
-        self._finalizer.atexit = False  # see _finish_all
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:
         outlet = self._outlet
@@ -216,7 +214,6 @@ class Sink(BaseSink):
             self._check_open()
         except BaseException:
             self._closed = True
-            self._finalizer.detach()
             outlet.abandon()
             raise
         return True
@@ -232,7 +229,8 @@ class Sink(BaseSink):
         return deadline.fail(f"{what} {self.url!r}, which has {plug.peers or 'no'} of them{plug.why()}")
 
     def _close(self) -> None:
-        self._finalizer.detach()
+        if self._outlet.is_finished or not self._outlet.plug.is_ours():
+            return  # the program ends, or it is another one
         thread = threading.Thread(target=self._outlet.finish, name=f"framebus {self.url}")
         thread.start()
         thread.join(_JOIN_S)
@@ -276,5 +274,7 @@ _open: weakref.WeakSet[Outlet] = weakref.WeakSet()
 
 @atexit.register
 def _finish_all() -> None:
-    for outlet in list(_open):
-        outlet.finish()
+    """Runs while pyzmq can still send, and before framebus closes what was left open, when no thread can be started."""
+    with contextlib.ExitStack() as finishing:  # finishes all, also where one fails
+        for outlet in list(_open):
+            finishing.callback(outlet.finish)
