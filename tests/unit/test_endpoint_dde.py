@@ -118,7 +118,9 @@ def test_the_usual_place_of_the_session_is_found(
     (tmp_path / "bus").symlink_to(path)
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    framebus.sink(f"dde:{service}").close()
+    with framebus.sink(f"dde:{service}") as sink, framebus.source(f"dde:{service}?bus={own_bus.address}") as source:
+        sink.send(b"x")
+        assert bytes(source.recv(30).array) == b"x"
 
 
 def send_until_it_fails(end: framebus.Sink) -> None:

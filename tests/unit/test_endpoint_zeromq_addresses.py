@@ -50,7 +50,8 @@ def test_public_allows_to_bind_anywhere() -> None:
 
 @pytest.mark.parametrize("loopback", ["tcp://localhost:0", "tcp://127.9.9.9:0", "tcp://lo:0"])
 def test_loopback_by_any_name_needs_no_leave(loopback: str) -> None:
-    framebus.sink(loopback).close()
+    with framebus.sink(loopback) as sink:
+        assert int(sink.url.rpartition(":")[2]) > 0, "the port that it got"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,8 @@ def test_an_address_is_free_again_after_close(mode: str) -> None:
     with framebus.sink("tcp://127.0.0.1:0", mode=mode) as sink:
         address = sink.url
     for _ in range(5):
-        framebus.sink(address, mode=mode).close()
+        with framebus.sink(address, mode=mode) as again:
+            assert again.url == address
 
 
 @pytest.mark.parametrize(

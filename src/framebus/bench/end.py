@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,7 +61,7 @@ def send(sink: Sink, task: dict[str, Any]) -> dict[str, Any]:
     return {"sent": sent, "memory": memory}
 
 
-def receive(source: Source, task: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001  # the sender has it all
+def receive(source: Source) -> dict[str, Any]:
     """Receives frames until the last one; gives when each came and how old it was."""
     ages: list[int] = []
     times: list[int] = []
@@ -86,16 +88,22 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     before = memory_bytes()
     role = task["role"]
-    end = framebus.source(task["url"]) if role == "source" else framebus.sink(task["url"])
+    work: Callable[[], dict[str, Any]]
+    if role == "source":
+        source = framebus.source(task["url"])
+        work, close = partial(receive, source), source.close
+    else:
+        sink = framebus.sink(task["url"])
+        work, close = partial(send, sink, task), sink.close
     print('{"ready": true}', file=sys.stderr, flush=True)
     sys.stdin.readline()
     cpu = time.process_time()
-    report = receive(end, task) if role == "source" else send(end, task)  # type: ignore[arg-type]
+    report = work()
     report["cpu_s"] = time.process_time() - cpu
     report["memory"] = max(0, report["memory"] - before)
     print(json.dumps(report), file=sys.stderr, flush=True)
     sys.stdin.readline()  # the other one may still need what we have open
-    end.close()
+    close()
 
 
 if __name__ == "__main__":

@@ -13,15 +13,13 @@ All numbers are little-endian. The descriptor of a frame is its sheet, a memfd w
 That of a greeting is the reading end of a pipe, whose writing end only the sender has: it hangs up when the sender is
 gone, and there is a byte in it, which nobody takes out, if it has closed.
 
-Promise: what open_sheet() returns can't change any more. It takes nothing but a memfd of the announced size that is
-sealed against shrinking and writing, and looks into it only after it has seen the seals. Nothing is mapped that is
-larger than max_bytes allows. A datagram with other descriptors than its kind has is refused, and they are closed.
+Promise: what open_sheet() returns can't change any more; it takes nothing but a memfd of the announced size that
+framebus.sealed accepts, and maps nothing that is larger than max_bytes allows. A datagram with other descriptors than
+its kind has is refused, and they are closed.
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
 import os
 import stat
 import struct
@@ -31,15 +29,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from framebus import wire
+from framebus import sealed, wire
 from framebus.frame import Frame
 
 MAGIC = b"FBML"
 VERSION = 1
 GREETING, FRAME = 1, 2
 LETTER = struct.Struct("<4sBBHQQQ")
-_WANTED_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE
-_OUR_SEALS = _WANTED_SEALS | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True)
@@ -74,36 +70,15 @@ def read(data: bytes, descriptors: Sequence[int]) -> Letter:
 
 def make_sheet(head: bytes, arrays: Sequence[NDArray[Any]]) -> tuple[int, int]:
     """Returns a memfd with the message, which nobody can change any more, and its size. Raises OSError."""
-    sheet = os.memfd_create("framebus", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        size = 0
-        for piece in (memoryview(head), *wire.pieces(arrays)):
-            written = 0
-            while written < len(piece):
-                written += os.write(sheet, piece[written:])
-            size += written
-        fcntl.fcntl(sheet, fcntl.F_ADD_SEALS, _OUR_SEALS)
-    except BaseException:
-        os.close(sheet)
-        raise
-    return sheet, size
+    sheet = sealed.make([head, *wire.pieces(arrays)])
+    return sheet, os.fstat(sheet).st_size
 
 
 def open_sheet(sheet: int, size: int, max_bytes: int) -> Frame:
     """Returns the frame on a sheet as a view of it. Raises wire.Malformed where it is none, OSError for no memory."""
-    try:
-        seals = fcntl.fcntl(sheet, fcntl.F_GET_SEALS)
-    except OSError:
-        raise wire.Malformed("its descriptor is no memfd") from None
-    if seals & _WANTED_SEALS != _WANTED_SEALS:
-        raise wire.Malformed("its memfd is not sealed against shrinking and writing")
-    found = os.fstat(sheet).st_size
-    if found != size or not wire.HEAD.size <= size <= wire.HEAD.size + wire.MAX_DESCRIPTION + max_bytes:
-        raise wire.Malformed(
-            f"a memfd of {found} bytes for a message of {size}; this end takes frames up to {max_bytes}"
-        )
-    # Private, though nothing is written: before Linux 6.7, a sealed memfd could not be mapped shared.
-    message = memoryview(mmap.mmap(sheet, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ))
+    message = sealed.look(sheet, wire.HEAD.size + wire.MAX_DESCRIPTION + max_bytes)
+    if len(message) != size:
+        raise wire.Malformed(f"a memfd of {len(message)} bytes for a message of {size}")
     head = wire.decode_head(message[: wire.HEAD.size], max_bytes)
     body = wire.HEAD.size + head.description_bytes
     if head.kind != wire.FRAME or size != body + head.body_bytes:
