@@ -73,6 +73,28 @@ def test_relay_ends_when_the_publisher_closes(channel_name: str) -> None:
     assert errors.endswith("the source has ended\n")
 
 
+def test_two_relays_are_joined_by_a_pipe_of_the_shell(channel_name: str) -> None:
+    other = f"{channel_name}-copy"
+    pipeline = f"{sys.executable} -m framebus relay {channel_name} pipe:stdout | "
+    pipeline += f"{sys.executable} -m framebus relay pipe:stdin {other}"
+    with framebus.Publisher(channel_name) as publisher:
+        publisher.send(np.arange(6, dtype="<u2").reshape(2, 3), meta={"number": 1}, pixel_format="Mono16")
+        shell = subprocess.Popen(["sh", "-c", pipeline], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber:
+                frame = subscriber.recv(WATCHDOG_S)
+                assert frame.array.tolist() == [[0, 1, 2], [3, 4, 5]]
+                assert (frame.meta, frame.pixel_format) == ({"number": 1}, "Mono16")
+                publisher.close()
+                status, output, errors = outcome(shell)
+        finally:
+            shell.kill()
+            shell.communicate()
+    assert (status, output) == (0, "")
+    assert errors.count("1 frames") == 2
+    assert errors.count("the source has ended") == 2
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int, channel_name: str) -> None:
     other = f"{channel_name}-copy"

@@ -36,7 +36,7 @@ def write_png(path: Path, results: Sequence[Result], title: str) -> None:
     for axes in (left, right):
         axes.set_xscale("log")
         axes.grid(axis="x", alpha=0.3)
-    right.legend(title="RGB8 images", loc="lower right")
+    figure.legend(*left.get_legend_handles_labels(), title="RGB8 images", loc="outside lower center", ncols=len(SIZES))
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
