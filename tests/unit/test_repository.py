@@ -134,6 +134,13 @@ inline constexpr int kTable[] = {1,
 # Files
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    # pytest can't collect both; who runs only one folder does not notice.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) > 50
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_source_file_begins_by_saying_what_it_promises() -> None:
     silent = []
     for path in sources(".py", ".hpp", ".cpp"):
