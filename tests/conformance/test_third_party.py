@@ -84,6 +84,7 @@ def test_the_endpoint_is_listed_with_its_options() -> None:
     assert [*spool.sink] == ["room"]
 
 
+OPEN = '        with part.open("wb") as file:\n            '
 WRONG = [
     ("body = wire.HEAD.size +", "body = 1 + wire.HEAD.size +", "test_frames_arrive_in_order_with_every_byte"),
     ("return self._frame(data)", "return self._late(self._frame(data))", "test_frames_arrive_in_order_with_every_byte"),
@@ -94,7 +95,11 @@ WRONG = [
     ("self._count(refused=1)", "pass", "test_garbage_of_a_foreign_sender_is_refused"),
     ("if deadline.is_over:", "if False:", "test_recv_raises_timeout_when_nothing_comes"),
     ("self._put([wire.end()])", "pass", "test_iteration_ends_when_the_sender_closes"),
-    ('f"{os.getpid()}.part"', 'f"{time.monotonic_ns():020}.frame"', "test_a_sender_killed_while_sending"),
+    (
+        f'f"{{os.getpid()}}.part"\n{OPEN}file.writelines(pieces)',
+        f'f"{{time.monotonic_ns():020}}.frame"\n{OPEN}file.writelines(slowly(pieces))',
+        "test_a_sender_killed_while_sending",
+    ),
     (">= self._room", ">= 1 << 30", "test_a_receiver_that_stands_still"),
     ("time.sleep(0.001)", "deaf()", "test_ctrl_c_ends_recv"),
     ("(0.001)", "(0.001 if deadline.timeout else 0); deaf()", "test_ctrl_c_ends_a_send_that_waits"),
@@ -112,6 +117,12 @@ def deaf():
         pass
 
 
+def slowly(pieces):
+    for piece in pieces:
+        time.sleep(0.01)  # so that the other end is sure to find half a frame
+        yield piece
+
+
 def late(self, frame):
     self.before, frame = frame, getattr(self, "before", frame)
     return frame
@@ -127,7 +138,9 @@ process.WATCHDOG_S = 10.0
 """
 
 
-@pytest.mark.parametrize(("right", "wrong", "test"), WRONG, ids=[f"{wrong}-{test}" for _, wrong, test in WRONG])
+@pytest.mark.parametrize(
+    ("right", "wrong", "test"), WRONG, ids=[f"{wrong.splitlines()[0]}-{test}" for _, wrong, test in WRONG]
+)
 def test_the_suite_finds_what_is_wrong(site: Path, tmp_path: Path, right: str, wrong: str, test: str) -> None:
     good = CODE.read_text()
     assert right in good
