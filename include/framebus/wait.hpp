@@ -43,6 +43,18 @@ class Waiter {
  public:
   Waiter(ControlBlock& control, std::uint64_t bit, Wait policy) : control_(control), bit_(bit), policy_(policy) {}
 
+  // Says "wake me" as long as it lives. Whoever sleeps on `wake`, here or among several channels, has one.
+  class Asleep {
+   public:
+    explicit Asleep(Waiter& waiter) : waiter_(waiter) { waiter_.fall_asleep(); }
+    Asleep(const Asleep&) = delete;
+    Asleep& operator=(const Asleep&) = delete;
+    ~Asleep() { waiter_.wake_up(); }
+
+   private:
+    Waiter& waiter_;
+  };
+
   [[nodiscard]] std::uint32_t ticket() const noexcept { return control_.wake.load(); }
 
   // Until there is news after `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal has, or a slice is over.
@@ -107,13 +119,19 @@ class Waiter {
   void park(std::uint32_t ticket, std::int64_t end) {
     const std::int64_t left = end - os::monotonic_ns();
     if (left <= 0) return;
+    const Asleep asleep(*this);
+    if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
+    FRAMEBUS_STEP("wait:woken");
+  }
+
+  void fall_asleep() {
     {
       const std::lock_guard lock(mutex_);
       if (++asleep_ == 1) control_.sleepers.fetch_or(bit_);
     }
     FRAMEBUS_STEP("wait:bit_set");
-    if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
-    FRAMEBUS_STEP("wait:woken");
+  }
+  void wake_up() {
     const std::lock_guard lock(mutex_);
     if (--asleep_ == 0) control_.sleepers.fetch_and(~bit_);
   }
