@@ -38,6 +38,9 @@ inline nb::dict to_dict(const framebus::Statistics& s) {
   d["slots"] = s.slots;
   d["generation"] = s.generation;
   d["memory_bytes"] = s.memory_bytes;
+  d["sleeps"] = s.sleeps;
+  d["wakeups"] = s.wakeups;
+  d["spun_s"] = s.spun_s;
   d["rate_hz"] = s.rate_hz;
   d["latency_p50_s"] = s.latency_p50_s;
   d["latency_p99_s"] = s.latency_p99_s;

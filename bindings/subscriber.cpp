@@ -66,13 +66,14 @@ nb::object view_array(nb::handle_t<FrameView> self, std::uint32_t i) {
 class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
-               const std::string& wait, bool reconnect, bool observer, bool keeper) {
+               const std::string& wait, double max_spin, bool reconnect, bool observer, bool keeper) {
     const framebus::SubscriberOptions options{
         every,
         static_cast<std::uint32_t>(hold),
         static_cast<std::uint32_t>(history),
         framebus::Timeout::from_ns(timeout_ns(connect_timeout, "connect_timeout")),
         policy(wait),
+        framebus::Timeout::from_ns(timeout_ns(max_spin, "max_spin")),
         reconnect,
         observer,
         keeper};
@@ -136,10 +137,10 @@ void bind_subscriber(nb::module_& m) {
            nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
            "The read-only array of that index.");
   nb::class_<PySubscriber>(m, "Subscriber", "The receiving end of a channel.")
-      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, bool, bool,
-                    bool>(),
+      .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, double, bool,
+                    bool, bool>(),
            nb::arg("name"), nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"),
-           nb::arg("wait"), nb::arg("reconnect"), nb::arg("observer"), nb::arg("keeper") = false)
+           nb::arg("wait"), nb::arg("max_spin"), nb::arg("reconnect"), nb::arg("observer"), nb::arg("keeper") = false)
       .def("try_recv", &PySubscriber::try_recv, "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(), "The next frame; waits.")
       .def("next", &PySubscriber::next, nb::arg("timeout").none(),

@@ -217,7 +217,7 @@ class PublisherCore {
   int space_waiters_ = 0;
   int vain_wakes_ = 0;
   std::uint64_t seq_ = frame_seq(control_->block().head.load());
-  std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0;
+  std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0, wakeups_ = 0;
   std::int64_t last_ns_ = 0, period_ns_ = 0;
   Meter meter_;
 };

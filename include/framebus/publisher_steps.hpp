@@ -116,6 +116,7 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
   block.bytes.store(bytes_ += frame.payload_bytes, std::memory_order_relaxed);
   meter_.add(frame.published_ns, frame.published_ns - filling.since_ns);
   const int woken = announce(block);
+  wakeups_ += woken >= 0 ? 1 : 0;
   vain_wakes_ = woken == 0 ? vain_wakes_ + 1 : 0;
   if (vain_wakes_ >= kVainWakes) {
     reap_readers(*control_, block.sleepers.load());
@@ -153,6 +154,7 @@ inline Statistics PublisherCore::statistics() const {
   s.frames = frames_;
   s.bytes = bytes_;
   s.dropped = dropped_;
+  s.wakeups = wakeups_;
   s.rate_hz = meter_.rate_hz(os::monotonic_ns());
   s.latency_p50_s = meter_.latency_s(0.50);
   s.latency_p99_s = meter_.latency_s(0.99);

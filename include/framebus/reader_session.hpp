@@ -18,12 +18,15 @@
 
 namespace framebus {
 
+inline constexpr Timeout kMaxSpin = std::chrono::microseconds(500);
+
 struct SubscriberOptions {
   bool every = false;
   std::uint32_t hold = 2;
   std::uint32_t history = 0;
   Timeout connect_timeout = kNoWait;
   Wait wait = Wait::adaptive;
+  Timeout max_spin = kMaxSpin;  // how long one wait may spin, but for Wait::spin, which always does
   bool reconnect = true;
   bool observer = false;  // looks without being counted, for tools
   bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
@@ -33,7 +36,7 @@ class ReaderSession {
  public:
   ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
       : seat_(std::move(seat)),
-        waiter_(seat_.control->block(), reader_bit(seat_.index), options.wait),
+        waiter_(seat_.control->block(), reader_bit(seat_.index), options.wait, options.max_spin.ns()),
         frames_(options.hold),
         free_(options.hold >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << options.hold) - 1) {
     ReaderLine& mine = line();

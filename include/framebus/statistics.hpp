@@ -17,6 +17,9 @@ struct Statistics {
   std::uint32_t subscribers = 0;   // of the channel, now
   std::uint32_t slots = 0;         // frames the channel has room for
   std::uint32_t generation = 0;    // how many times it has been laid out
+  std::uint64_t sleeps = 0;        // system calls that put this subscriber to sleep
+  std::uint64_t wakeups = 0;       // system calls with which this publisher woke sleepers; one wakes them all
+  double spun_s = 0;               // processor time this subscriber has spent on watching for a frame
   double rate_hz = 0;              // of late
   double latency_p50_s = 0;        // over the last 512 frames, see Meter
   double latency_p99_s = 0;

@@ -126,6 +126,8 @@ class SubscriberCore {
   Statistics last_;
   std::weak_ptr<ReaderSession> after_close_;
   FetchCounts before_;  // counts of earlier sessions
+  std::uint64_t before_sleeps_ = 0;
+  std::int64_t before_spun_ns_ = 0;
   std::uint64_t frames_ = 0, bytes_ = 0;
   Meter meter_;
 };

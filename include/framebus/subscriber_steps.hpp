@@ -12,6 +12,9 @@ inline void SubscriberCore::check_options() const {
     fail(Errc::invalid_argument,
          "hold must be 1 to " + std::to_string(kMaxHolds) + ", got " + std::to_string(options_.hold));
   }
+  if (options_.max_spin.ns() < 0 || options_.max_spin.ns() > 1'000'000'000) {
+    fail(Errc::invalid_argument, "max_spin must be at most a second");
+  }
   if (options_.history > 1024) {
     fail(Errc::invalid_argument, "history must be 0 to 1024, got " + std::to_string(options_.history));
   }
@@ -59,6 +62,7 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   // Unsigned, since any value may be there.
   meter_.add(
       now, static_cast<std::int64_t>(static_cast<std::uint64_t>(now) - static_cast<std::uint64_t>(info.published_ns)));
+  session_->waiter().learn(info.seq, info.published_ns);
   ++frames_;
   bytes_ += info.payload_bytes;
   // Relaxed: for people who look at the channel.
@@ -86,9 +90,9 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
     }
     if (!options_.reconnect) fail_if_ended(false);
     if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
-    session->waiter().wait(ticket, deadline);
+    const Waited waited = session->waiter().wait(ticket, deadline);
     if (interrupt != nullptr) interrupt();
-    if (session->waiter().ticket() != ticket) continue;
+    if (waited != Waited::slice) continue;
     if (!options_.reconnect) fail_if_ended(true);
     if (options_.reconnect && !is_publisher_alive(session->control())) reattach_if_removed();
   }
@@ -137,7 +141,10 @@ inline void SubscriberCore::reattach_if_removed() {
 inline bool SubscriberCore::come_again() {
   const FetchCounts counts = fetcher_->counts();
   const std::uint64_t left = fetcher_->pending();
+  const auto session = session_;
   if (!attach()) return false;
+  before_sleeps_ += session->waiter().sleeps();
+  before_spun_ns_ += session->waiter().spun_ns();
   before_.missed += counts.missed + (options_.every ? 0 : left);
   before_.dropped += counts.dropped + (options_.every ? left : 0);
   if (notifier_ != nullptr) notifier_->move_to(session_);
@@ -164,6 +171,8 @@ inline Statistics SubscriberCore::measure() const {
   s.dropped = before_.dropped + fetcher_->counts().dropped;
   s.pending = fetcher_->pending();
   s.held = session_->held();
+  s.sleeps = before_sleeps_ + session_->waiter().sleeps();
+  s.spun_s = static_cast<double>(before_spun_ns_ + session_->waiter().spun_ns()) * 1e-9;
   for_each_reader(session_->block(), [&](std::uint32_t i, ReaderLine& line) {
     if ((line.flags.load() & kReaderObserver) != 0) return;
     if (&line == &session_->line() || is_reader_alive(session_->control(), i)) ++s.subscribers;

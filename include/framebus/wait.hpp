@@ -17,18 +17,25 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 
 #include "layout.hpp"
 #include "os/os.hpp"
+#include "predictor.hpp"
 
 namespace framebus {
 
 inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep of a reader
 inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
 inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
-inline constexpr std::int64_t kSpinMargin = 150'000;    // ns; how early `predictive` wakes up, and how long it stays up
 
+// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid of late and a core is
+// idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
 enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
+
+// Why a wait is over. `due`: there may be no news, but the next frame is about to come, and the reader is to look now,
+// which also brings what it will need then back into the caches.
+enum class Waited : std::uint8_t { news, due, slice };
 
 // Publisher: tells everybody that there is news. Returns how many were asleep and are woken, -1 where nobody slept.
 inline int announce(ControlBlock& control) {
@@ -41,7 +48,8 @@ inline int announce(ControlBlock& control) {
 // Reader: how one subscriber waits. Threads that share it may wait at the same time.
 class Waiter {
  public:
-  Waiter(ControlBlock& control, std::uint64_t bit, Wait policy) : control_(control), bit_(bit), policy_(policy) {}
+  Waiter(ControlBlock& control, std::uint64_t bit, Wait policy, std::int64_t max_spin_ns)
+      : control_(control), bit_(bit), policy_(policy), max_spin_(max_spin_ns) {}
 
   // Says "wake me" as long as it lives. Whoever sleeps on `wake`, here or among several channels, has one.
   class Asleep {
@@ -57,39 +65,53 @@ class Waiter {
 
   [[nodiscard]] std::uint32_t ticket() const noexcept { return control_.wake.load(); }
 
+  // A frame was fetched: for the forecast of the next one.
+  void learn(std::uint64_t seq, std::int64_t published_ns) {
+    if (policy_ != Wait::predictive) return;
+    const std::lock_guard lock(mutex_);
+    predictor_.learn(seq, published_ns);
+  }
+
   // Until there is news after `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal has, or a slice is over.
-  void wait(std::uint32_t ticket, std::int64_t until_ns) { wait(ticket, until_ns, policy_); }
-  void wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
+  Waited wait(std::uint32_t ticket, std::int64_t until_ns) { return wait(ticket, until_ns, policy_); }
+  Waited wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
     const std::int64_t now = os::monotonic_ns();
     const std::int64_t end = std::min(until_ns, now + kSlice);
     switch (policy) {
       case Wait::spin:
-        spin(ticket, end);
-        return;
+        return spin(ticket, now, end);
       case Wait::park:
         break;
       case Wait::adaptive:
-        if (spin_adaptively(ticket, now, end)) return;
+        if (spin_adaptively(ticket, now, end)) return Waited::news;
         break;
       case Wait::predictive:
-        if (wait_for_predicted(ticket, now, end)) return;
+        if (const auto waited = wait_for_predicted(ticket, now, end)) return *waited;
         break;
     }
-    park(ticket, end);
+    return park(ticket, end);
   }
+
+  [[nodiscard]] std::int64_t spun_ns() const noexcept { return spun_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t sleeps() const noexcept { return sleeps_.load(std::memory_order_relaxed); }
 
  private:
-  bool spin(std::uint32_t ticket, std::int64_t end) const noexcept {
-    for (;;) {
-      for (int i = 0; i < 64; ++i) {
-        if (control_.wake.load(std::memory_order_acquire) != ticket) return true;  // pairs with announce()
-        cpu_relax();
+  Waited spin(std::uint32_t ticket, std::int64_t now, std::int64_t end) noexcept {
+    const std::int64_t began = now;
+    bool news = false;
+    while (!news && now < end) {
+      for (int i = 0; i < 64 && !news; ++i) {
+        news = control_.wake.load(std::memory_order_acquire) != ticket;  // pairs with announce()
+        if (!news) cpu_relax();
       }
-      if (os::monotonic_ns() >= end) return false;
+      now = os::monotonic_ns();
     }
+    spun_.fetch_add(now - began, std::memory_order_relaxed);  // relaxed: for statistics
+    return news ? Waited::news : Waited::slice;
   }
 
-  // Spins briefly as long as that has paid of late; otherwise tries it again now and then.
+  // Spins briefly as long as that has paid of late; otherwise tries it again now and then. Never where every core has
+  // something else to do: who spins there keeps the publisher from running.
   bool spin_adaptively(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
     constexpr std::uint32_t kRetry = 64;
     const std::uint32_t futile = futile_.load(std::memory_order_relaxed);  // relaxed: a guess, shared by threads
@@ -97,36 +119,48 @@ class Waiter {
       futile_.store(futile + 1, std::memory_order_relaxed);
       return false;
     }
-    const bool paid = spin(ticket, std::min(end, now + kShortSpin));
+    if (!os::has_idle_core(now)) return false;
+    const bool paid = spin(ticket, now, std::min({end, now + kShortSpin, now + max_spin_})) == Waited::news;
     futile_.store(paid ? 0 : futile + 1, std::memory_order_relaxed);
     return paid;
   }
 
-  // Sleeps until shortly before the next frame is due, then spins; gives up where the publisher is late.
-  bool wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
-    const auto period = static_cast<std::int64_t>(std::min<std::uint64_t>(control_.period_ns.load(), 1'000'000'000));
-    const auto last = static_cast<std::int64_t>(
-        std::min(control_.last_publish_ns.load(), static_cast<std::uint64_t>(now)));  // not later, whatever it says
-    const std::int64_t due = last + period;
-    if (period == 0 || due + kSpinMargin < now || due - kSpinMargin > end) return false;
-    if (due - kSpinMargin > now) {
-      park(ticket, due - kSpinMargin);
-      if (control_.wake.load() != ticket) return true;
+  // Sleeps until shortly before the next frame is due, or spins once that has come. Nothing: there is no saying when it
+  // is due, or it is late.
+  std::optional<Waited> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
+    std::optional<Predictor::Window> window;
+    std::int64_t rise = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      window = predictor_.next(max_spin_);
+      if (window) rise = window->from - kReady - oversleep_;
     }
-    return spin(ticket, std::min(end, due + kSpinMargin));
+    if (!window || now >= window->to || rise >= end) return std::nullopt;
+    if (now >= rise) return spin(ticket, now, std::min(end, window->to));
+    const os::ExactTimers exact;
+    if (park(ticket, rise) == Waited::news) return Waited::news;
+    const std::int64_t late = os::monotonic_ns() - rise;
+    if (late < 0) return Waited::slice;  // a signal
+    const std::lock_guard lock(mutex_);
+    // Rises at once and sinks slowly: to be late costs more than to be early.
+    const std::int64_t step = late - oversleep_;
+    oversleep_ = std::min(oversleep_ + (step > 0 ? step : step / 16), kLatest);
+    return Waited::due;
   }
 
-  void park(std::uint32_t ticket, std::int64_t end) {
+  Waited park(std::uint32_t ticket, std::int64_t end) {
     const std::int64_t left = end - os::monotonic_ns();
-    if (left <= 0) return;
+    if (left <= 0) return Waited::slice;
     const Asleep asleep(*this);
     if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
     FRAMEBUS_STEP("wait:woken");
+    return control_.wake.load() == ticket ? Waited::slice : Waited::news;
   }
 
   void fall_asleep() {
     {
       const std::lock_guard lock(mutex_);
+      ++sleeps_;
       if (++asleep_ == 1) control_.sleepers.fetch_or(bit_);
     }
     FRAMEBUS_STEP("wait:bit_set");
@@ -136,12 +170,20 @@ class Waiter {
     if (--asleep_ == 0) control_.sleepers.fetch_and(~bit_);
   }
 
+  static constexpr std::int64_t kReady = 20'000;    // ns; to look once before the window opens
+  static constexpr std::int64_t kLatest = 200'000;  // ns; the largest delay of a timer to be reckoned with
+
   ControlBlock& control_;
   std::uint64_t bit_;
   Wait policy_;
+  std::int64_t max_spin_;
   std::atomic<std::uint32_t> futile_{0};
-  std::mutex mutex_;
+  std::atomic<std::int64_t> spun_{0};
+  std::atomic<std::uint64_t> sleeps_{0};
+  std::mutex mutex_;  // everything below
   int asleep_ = 0;
+  Predictor predictor_;
+  std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
 };
 
 // A moment on CLOCK_MONOTONIC; a negative timeout means never.

@@ -25,6 +25,11 @@ class Statistics:
         slots: frames that the channel has room for.
         generation: how many times the channel has been laid out, for larger frames or more slots.
         memory_bytes: shared memory that the frames take, in bytes.
+        sleeps: system calls that put this subscriber to sleep, to wait for a frame. 0 for a publisher.
+        wakeups: system calls with which this publisher woke sleeping subscribers; one wakes all of a frame. 0 for a
+            subscriber.
+        spun_s: seconds of processor time that this subscriber has spent on watching for a frame instead of sleeping, see
+            Subscriber(wait=). 0.0 for a publisher.
         rate_hz: frames per second, of late.
         latency_p50_s: median over the last 512 frames, in seconds: from publication to receipt for a subscriber, from
             claiming a slot to publication for a publisher. NaN before the first frame.
@@ -41,6 +46,9 @@ class Statistics:
     slots: int
     generation: int
     memory_bytes: int
+    sleeps: int
+    wakeups: int
+    spun_s: float
     rate_hz: float
     latency_p50_s: float
     latency_p99_s: float

@@ -36,6 +36,7 @@ class Subscriber(End[_core.Subscriber]):
         history: int = 0,
         connect_timeout: float = 0.0,
         wait: Wait = "adaptive",
+        max_spin: float = 0.0005,
         reconnect: bool = True,
     ) -> None:
         """Joins a running channel.
@@ -48,28 +49,35 @@ class Subscriber(End[_core.Subscriber]):
             history: begin that many frames back, 0 to 1024, as far as the channel still has them. With 0 a subscriber
                 begins with the newest frame there is, with every=True with the first one published from now on.
             connect_timeout: seconds to wait for a program that publishes the channel.
-            wait: "adaptive" spins for some microseconds while that pays, then sleeps; "park" sleeps; "spin" burns a
-                core for the lowest latency; "predictive" sleeps until shortly before the next frame is due, then spins.
+            wait: "adaptive" spins for some microseconds where that has paid of late and a core is idle, then sleeps;
+                "park" sleeps; "spin" burns a core for the lowest latency; "predictive" learns when the next frame is
+                due, sleeps until shortly before that, then spins, and sleeps where frames come without a rhythm.
+            max_spin: seconds that one wait may spin, 0 to 1, where wait is "adaptive" or "predictive"; these never
+                spin for more than 20 microseconds and a quarter of the period between frames. What was spent is
+                statistics().spun_s.
             reconnect: go on with the next publisher when this one closes or dies.
 
         Raises:
             ChannelNotFound: nobody publishes it; the message names the channels that run.
             InvalidName: not a channel name.
-            ValueError: hold, history, connect_timeout or wait out of range.
+            ValueError: hold, history, connect_timeout, wait or max_spin out of range.
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
         """
         check_choice("wait", wait, _WAIT)
         check_range("hold", hold, 1, 64)
         check_range("history", history, 0, 1024)
+        if not 0 <= max_spin <= 1:
+            raise ValueError(f"max_spin must be 0 to 1 seconds, got {max_spin}")
         options: dict[str, Any] = {
             "every": every,
             "hold": hold,
             "history": history,
             "connect_timeout": connect_timeout,
             "wait": wait,
+            "max_spin": max_spin,
             "reconnect": reconnect,
         }
-        native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, reconnect, False)
+        native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
 
     def recv(self, timeout: float | None = None) -> Frame:

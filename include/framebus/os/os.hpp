@@ -3,6 +3,7 @@
 #pragma once
 
 #if defined(__linux__)
+#include "linux/cores.hpp"
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
 #include "linux/lock.hpp"

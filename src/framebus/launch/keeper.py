@@ -17,7 +17,7 @@ class Keeper:
 
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
         """Joins the channel. Raises what Subscriber() raises."""
-        self._channel = _core.Subscriber(name, every, 1, 1, connect_timeout, "park", True, True, True)
+        self._channel = _core.Subscriber(name, every, 1, 1, connect_timeout, "park", 0.0, True, True, True)
         self._frame: _core.FrameView | None = None
 
     def keep(self, timeout: float | None) -> None:

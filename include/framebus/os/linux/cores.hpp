@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// Has this machine a core to spare for a thread that spins?
+#pragma once
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+
+#include "file.hpp"
+
+namespace framebus::os {
+
+// How many cores this thread may run on, 1 where nobody says.
+inline int usable_cores() noexcept {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+// How many threads of the whole machine run or want to run, this one among them; -1 where nobody says.
+inline int running_threads() noexcept {
+  const File file(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC));
+  char text[128] = {};
+  if (!file.is_open() || ::read(file.fd(), text, sizeof text - 1) <= 0) return -1;
+  const char* at = text;  // "0.20 0.18 0.12 3/812 4711": the number before the slash
+  for (int blanks = 0; *at != '\0' && blanks < 3; ++at) blanks += *at == ' ' ? 1 : 0;
+  return *at == '\0' ? -1 : static_cast<int>(std::strtol(at, nullptr, 10));
+}
+
+// Are there fewer threads that want to run, besides this one, than cores? Asks at most once in 20 ms a process.
+inline bool has_idle_core(std::int64_t now_ns) noexcept {
+  constexpr std::int64_t kFresh = 20'000'000;
+  static std::atomic<std::int64_t> asked{0};
+  static std::atomic<bool> idle{false};
+  // Relaxed: threads that ask at the same time may both ask the kernel, or one may use an answer that is a bit older.
+  if (asked.load(std::memory_order_relaxed) == 0 || now_ns - asked.load(std::memory_order_relaxed) > kFresh) {
+    const int running = running_threads();
+    idle.store(running > 0 && running - 1 < usable_cores(), std::memory_order_relaxed);
+    asked.store(now_ns, std::memory_order_relaxed);
+  }
+  return idle.load(std::memory_order_relaxed);
+}
+
+// The kernel delays the timers of a thread by 50 us, to take several at once, but not as long as this lives.
+class ExactTimers {
+ public:
+  ExactTimers() noexcept : slack_(::prctl(PR_GET_TIMERSLACK)) {
+    if (slack_ > 0) ::prctl(PR_SET_TIMERSLACK, 1UL);
+  }
+  ExactTimers(const ExactTimers&) = delete;
+  ExactTimers& operator=(const ExactTimers&) = delete;
+  ~ExactTimers() {
+    if (slack_ > 0) ::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(slack_));
+  }
+
+ private:
+  int slack_;
+};
+
+}  // namespace framebus::os
