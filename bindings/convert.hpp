@@ -49,6 +49,7 @@ inline nb::dict to_dict(const framebus::Statistics& s) {
 
 // Registers, each in its own file.
 void bind_errors(nb::module_& m);
+void bind_frame(nb::module_& m);
 void bind_publisher(nb::module_& m);
 void bind_subscriber(nb::module_& m);
 void bind_inspect(nb::module_& m);

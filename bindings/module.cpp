@@ -24,6 +24,7 @@ NB_MODULE(_core, m) {
   m.def("end_long_calls", &framebus_python::end_long_calls,
         "At exit, after all ends are closed: waits until they have.");
   framebus_python::bind_errors(m);
+  framebus_python::bind_frame(m);
   framebus_python::bind_publisher(m);
   framebus_python::bind_subscriber(m);
   framebus_python::bind_inspect(m);

@@ -31,6 +31,13 @@ std::string_view bytes_view(const std::optional<nb::bytes>& bytes) {
   return bytes ? std::string_view(bytes->c_str(), bytes->size()) : std::string_view();
 }
 
+// Without letting other threads run where that takes no time.
+std::uint64_t commit(Loan& loan, std::string_view meta) {
+  if (const auto seq = loan.try_commit(meta)) return *seq;
+  const LongCall call;
+  return loan.commit(meta, check_signals);
+}
+
 struct Memory {
   std::shared_ptr<Loan> loan;
 };
@@ -78,8 +85,9 @@ class PyLoan {
     const bool copy = end() || escaped;
     loan_->set_pixel_format(pixel_format);
     const std::string_view text = bytes_view(meta);
+    if (!copy) return framebus_python::commit(*loan_, text);
     const LongCall call;
-    return copy ? loan_->commit_copy(text, check_signals) : loan_->commit(text, check_signals);
+    return loan_->commit_copy(text, check_signals);
   }
 
   void drop(bool escaped) {
@@ -183,11 +191,6 @@ class PyPublisher {
     if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
     const LongCall call;
     return publisher_.loan(d, meta_bytes, framebus::Timeout::from_ns(timeout), check_signals);
-  }
-
-  static std::uint64_t commit(Loan& loan, std::string_view meta) {
-    const LongCall call;
-    return loan.commit(meta, check_signals);
   }
 
   Publisher publisher_;

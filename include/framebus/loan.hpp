@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,6 +80,13 @@ class Loan {
     check_before_commit(meta_json);
     const std::uint64_t seq = core_->commit(filling_, frame_, meta_json, interrupt);
     core_ = nullptr;
+    return seq;
+  }
+  // The same at once, or nothing where it would have to wait for another thread, or to make room for the metadata.
+  std::optional<std::uint64_t> try_commit(std::string_view meta_json = {}) {
+    check_before_commit(meta_json);
+    const auto seq = core_->try_commit(filling_, frame_, meta_json);
+    if (seq) core_ = nullptr;
     return seq;
   }
   // Without exceptions; 0 where it fails. The loan is then open as before.

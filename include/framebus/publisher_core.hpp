@@ -120,20 +120,31 @@ class PublisherCore {
   // Makes a filled slot the newest frame; returns its sequence. Timestamps that are 0 are set to now.
   std::uint64_t commit(Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
     const std::uint64_t end = frame.meta_offset + meta.size();
-    frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
     check_not_forked();
     for (;;) {
-      if (has_room(filling, end)) {
-        if (!meta.empty()) std::memcpy(bytes_of(filling) + frame.meta_offset, meta.data(), meta.size());
+      if (write_meta(filling, frame, meta)) {
         const std::lock_guard lock(mutex_);
         check_open();
         if (filling.store == now_.store) return publish(filling, frame);
+      } else if (has_room(filling, end)) {
+        continue;
       }
       // The channel has grown under this slot, or the metadata does not fit: move.
       Filling other = copy_of(filling, frame, end, interrupt);
       abandon(filling);
       filling = std::move(other);
     }
+  }
+
+  // The same at once, or nothing where that would need a lock that is taken, or to move the frame.
+  std::optional<std::uint64_t> try_commit(Filling& filling, Descriptor& frame, std::string_view meta) {
+    check_not_forked();
+    if (!write_meta(filling, frame, meta)) return std::nullopt;
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return std::nullopt;
+    check_open();
+    if (filling.store != now_.store) return std::nullopt;
+    return publish(filling, frame);
   }
 
   // Publishes a copy and leaves the slot with its owner, who still has writable arrays in it.
@@ -208,6 +219,7 @@ class PublisherCore {
   [[noreturn]] void fail_full(const std::string& what, std::int64_t timeout_ns) const;
   Filling copy_of(const Filling& filling, const Descriptor& frame, std::uint64_t bytes, Interrupt interrupt);
   bool has_room(const Filling& filling, std::uint64_t bytes);
+  static bool write_meta(const Filling& filling, Descriptor& frame, std::string_view meta);
 
   PublisherOptions options_;
   std::shared_ptr<Control> control_;

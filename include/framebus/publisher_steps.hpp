@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of PublisherCore: choosing, growing, publishing, counting. Included by publisher_core.hpp only.
 //
-// All of them but copy_of() run under the publisher's mutex.
+// All of them but copy_of() and write_meta() run under the publisher's mutex.
 #pragma once
 
 #include "publisher_core.hpp"
@@ -90,6 +90,14 @@ inline bool PublisherCore::has_room(const Filling& filling, std::uint64_t bytes)
   const std::lock_guard lock(mutex_);
   if (filling.store != now_.store || bytes > now_.store->slot_bytes()) return false;
   if (!now_.store->reserve(filling.slot, bytes)) fail(Errc::frame_too_large, no_room("one frame", bytes));
+  return true;
+}
+
+// Not where it would not fit into what is reserved for this slot. Without the mutex: the slot is the caller's.
+inline bool PublisherCore::write_meta(const Filling& filling, Descriptor& frame, std::string_view meta) {
+  if (!filling.store->is_reserved(filling.slot, frame.meta_offset + meta.size())) return false;
+  frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
+  if (!meta.empty()) std::memcpy(bytes_of(filling) + frame.meta_offset, meta.data(), meta.size());
   return true;
 }
 

@@ -53,6 +53,10 @@ class Store {
   // Was the file made shorter under us?
   [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
 
+  // Publisher only, whoever has the slot.
+  [[nodiscard]] bool is_reserved(std::uint32_t slot, std::uint64_t bytes) const noexcept {
+    return reserved_[slot] >= bytes;
+  }
   // Publisher only: makes sure that the first `bytes` of a slot have pages. False where memory is full.
   bool reserve(std::uint32_t slot, std::uint64_t bytes) {
     const std::uint64_t wanted = round_up(bytes, kPage);

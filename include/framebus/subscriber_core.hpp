@@ -37,12 +37,15 @@ class SubscriberCore {
   SubscriberCore& operator=(const SubscriberCore&) = delete;
   ~SubscriberCore() { close(); }
 
+  // The next frame if there is one now.
+  std::optional<Frame> fetch_now() {
+    const auto lock = enter();
+    return fetch();
+  }
+
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() {
-    {
-      const auto lock = enter();
-      if (auto frame = fetch()) return frame;
-    }
+    if (auto frame = fetch_now()) return frame;
     if (!options_.reconnect) fail_if_ended(true);
     return std::nullopt;
   }

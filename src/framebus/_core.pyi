@@ -13,6 +13,65 @@ def begin_exit() -> None:
 def end_long_calls() -> None:
     """At exit, after all ends are closed: waits until they have."""
 
+class Hold:
+    """Holds a slot for the arrays made from it."""
+
+class FrameBase:
+    """The native half of framebus.Frame."""
+
+    def __init__(self, arrays: dict[str, numpy.typing.NDArray[Any]], seq: int, timestamp_ns: int, wall_time_ns: int, pixel_format: str | None) -> None: ...
+
+    @property
+    def seq(self) -> int:
+        """Sequence number in its channel, from 1, without repeats."""
+
+    @property
+    def timestamp_ns(self) -> int:
+        """
+        When it was captured, CLOCK_MONOTONIC, in nanoseconds; when it was published unless the sender said otherwise.
+        """
+
+    @property
+    def wall_time_ns(self) -> int:
+        """The same moment by the wall clock, nanoseconds since 1970 UTC."""
+
+    @property
+    def pixel_format(self) -> str | None:
+        """PFNC name such as "BGR8", or None."""
+
+    @property
+    def array(self) -> numpy.typing.NDArray[Any]:
+        """
+        The first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view.
+
+        Raises Error after release().
+        """
+
+    @property
+    def arrays(self) -> dict[str, numpy.typing.NDArray[Any]]:
+        """
+        All arrays by name, in the order they were sent; a single array has the name "image".
+
+        Raises Error after release().
+        """
+
+    def meta_json(self) -> bytes:
+        """The metadata as JSON bytes, empty for none."""
+
+    @property
+    def released(self) -> bool:
+        """Whether release() was called."""
+
+    def release(self) -> None:
+        """
+        Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.
+        """
+
+def make_frames_of(type: type[FrameBase]) -> None:
+    """
+    The class that subscribers make their frames of; a subclass of FrameBase.
+    """
+
 class Memory:
     """Owns a loan's slot for the arrays made from it."""
 
@@ -54,39 +113,18 @@ class Publisher:
     def statistics(self) -> dict[str, Any]:
         """Counts and figures, see framebus.Statistics."""
 
-class FrameView:
-    """A held frame; its arrays keep it."""
-
-    def facts(self) -> tuple[int, int, int, str | None]:
-        """
-        Sequence number, CLOCK_MONOTONIC and CLOCK_REALTIME of capture, PFNC name or None.
-        """
-
-    @property
-    def published_ns(self) -> int:
-        """CLOCK_MONOTONIC of publication."""
-
-    def meta(self) -> bytes:
-        """The metadata as JSON bytes, empty for none."""
-
-    def names(self) -> tuple[str, ...]:
-        """The names of the arrays, in order."""
-
-    def array(self, index: int) -> numpy.typing.NDArray[Any]:
-        """The read-only array of that index."""
-
 class Subscriber:
     """The receiving end of a channel."""
 
-    def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, reconnect: bool, observer: bool, keeper: bool = False) -> None: ...
+    def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, max_spin: float, reconnect: bool, observer: bool, keeper: bool = False) -> None: ...
 
-    def try_recv(self) -> FrameView | None:
+    def try_recv(self) -> FrameBase | None:
         """The next frame or None."""
 
-    def recv(self, timeout: float | None) -> FrameView:
+    def recv(self, timeout: float | None) -> FrameBase:
         """The next frame; waits."""
 
-    def next(self, timeout: float | None) -> FrameView | None:
+    def next(self, timeout: float | None) -> FrameBase | None:
         """The next frame, None at the end of the channel; waits."""
 
     def is_ended(self) -> bool:

@@ -8,21 +8,16 @@ and every array made from it are gone; nobody overwrites it before that. A Frame
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import metadata
-from framebus.errors import CorruptChannel, Error
-
-if TYPE_CHECKING:
-    from framebus._core import FrameView
-
-_RELEASED = "this frame has been released; use it before release(), or keep an array of it, or copy() it"
+from framebus import _core, metadata
+from framebus.errors import CorruptChannel
 
 
-class Frame:
+class Frame(_core.FrameBase):
     """One frame, as received.
 
     Attributes:
@@ -31,18 +26,16 @@ class Frame:
             said otherwise.
         wall_time_ns: the same moment by the wall clock, nanoseconds since 1970 UTC.
         pixel_format: PFNC name such as "BGR8", or None.
+        array: the first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view. Raises
+            Error after release().
+        arrays: all arrays by name, in the order they were sent; a single array has the name "image". Raises Error after
+            release().
+        released: whether release() was called.
     """
 
-    __slots__ = ("_array", "_arrays", "_meta", "_view", "pixel_format", "seq", "timestamp_ns", "wall_time_ns")
+    __slots__ = ("_meta",)
 
-    seq: int
-    timestamp_ns: int
-    wall_time_ns: int
-    pixel_format: str | None
-    _view: FrameView | None
-    _array: NDArray[Any] | None
-    _arrays: dict[str, NDArray[Any]] | None
-    _meta: dict[str, Any] | None
+    _meta: dict[str, Any]
 
     def __init__(
         self,
@@ -55,40 +48,8 @@ class Frame:
         pixel_format: str | None = None,
     ) -> None:
         """Makes a frame of arrays that belong to the caller. Subscribers make theirs themselves."""
-        self._view = None
-        self._arrays = dict(arrays)
-        self._array = next(iter(self._arrays.values()))
+        super().__init__(dict(arrays), seq, timestamp_ns, wall_time_ns, pixel_format)
         self._meta = {} if meta is None else meta
-        self.seq = seq
-        self.timestamp_ns = timestamp_ns
-        self.wall_time_ns = wall_time_ns
-        self.pixel_format = pixel_format
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view.
-
-        Raises Error after release().
-        """
-        if self._array is None:
-            if self._view is None:
-                raise Error(_RELEASED)
-            self._array = self._view.array(0)
-        return self._array
-
-    @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, in the order they were sent; a single array has the name "image".
-
-        Raises Error after release().
-        """
-        if self._arrays is None:
-            if self._view is None:
-                raise Error(_RELEASED)
-            view = self._view
-            first = self.array
-            self._arrays = {name: view.array(i) if i else first for i, name in enumerate(view.names())}
-        return self._arrays
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -96,13 +57,14 @@ class Frame:
 
         Raises Error after release(), unless it was read before, and CorruptChannel if it is no metadata.
         """
-        if self._meta is None:
-            if self._view is None:
-                raise Error(_RELEASED)
-            try:
-                self._meta = metadata.decode(self._view.meta())
-            except ValueError as error:
-                raise CorruptChannel(f"frame {self.seq} is broken: {error}; restart its publisher") from None
+        try:
+            return self._meta
+        except AttributeError:
+            pass
+        try:
+            self._meta = metadata.decode(self.meta_json())
+        except ValueError as error:
+            raise CorruptChannel(f"frame {self.seq} is broken: {error}; restart its publisher") from None
         return self._meta
 
     def copy(self) -> Frame:
@@ -115,12 +77,6 @@ class Frame:
             meta=metadata.decode(metadata.encode(self.meta) or b""),
             pixel_format=self.pixel_format,
         )
-
-    def release(self) -> None:
-        """Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone."""
-        self._view = None
-        self._array = None
-        self._arrays = None
 
     def __enter__(self) -> Frame:
         return self
@@ -151,7 +107,7 @@ class Frame:
         return self.array.__dlpack_device__()
 
     def __repr__(self) -> str:
-        if self._view is None and self._arrays is None:
+        if self.released:
             return f"<Frame {self.seq} released>"
         arrays = ", ".join(
             f"{name} {'x'.join(map(str, array.shape)) or 'scalar'} {array.dtype}" for name, array in self.arrays.items()
@@ -160,15 +116,4 @@ class Frame:
         return f"<Frame {self.seq}: {arrays}{form}>"
 
 
-def frame_of(view: FrameView) -> Frame:
-    """Wraps what the native subscriber returned; nothing is made that is not asked for."""
-    frame = _new(Frame)
-    frame._view = view
-    frame._array = None
-    frame._arrays = None
-    frame._meta = None
-    frame.seq, frame.timestamp_ns, frame.wall_time_ns, frame.pixel_format = view.facts()
-    return frame
-
-
-_new = object.__new__
+_core.make_frames_of(Frame)

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from framebus import _core, convert, metadata, pixel_format as formats
@@ -118,7 +119,7 @@ class Publisher(End[_core.Publisher]):
             ChannelClosed: this Publisher has been closed.
         """
         return self._native.send(
-            convert.to_frame(image),
+            image if type(image) is np.ndarray else convert.to_frame(image),
             metadata.encode(meta) if meta is not None else None,
             formats.check(pixel_format) if pixel_format is not None else "",
             timeout,

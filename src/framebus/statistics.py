@@ -28,8 +28,8 @@ class Statistics:
         sleeps: system calls that put this subscriber to sleep, to wait for a frame. 0 for a publisher.
         wakeups: system calls with which this publisher woke sleeping subscribers; one wakes all of a frame. 0 for a
             subscriber.
-        spun_s: seconds of processor time that this subscriber has spent on watching for a frame instead of sleeping, see
-            Subscriber(wait=). 0.0 for a publisher.
+        spun_s: seconds of processor time that this subscriber has spent on watching for a frame instead of sleeping,
+            see Subscriber(wait=). 0.0 for a publisher.
         rate_hz: frames per second, of late.
         latency_p50_s: median over the last 512 frames, in seconds: from publication to receipt for a subscriber, from
             claiming a slot to publication for a publisher. NaN before the first frame.

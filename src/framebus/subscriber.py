@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import _core
 from framebus.end import End, check_choice, check_range
-from framebus.frame import Frame, frame_of
+from framebus.frame import Frame
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,12 +92,11 @@ class Subscriber(End[_core.Subscriber]):
             CorruptChannel: what is in shared memory is no frame; the next call goes on after it.
             ValueError: a negative timeout.
         """
-        return frame_of(self._native.recv(timeout))
+        return self._native.recv(timeout)  # type: ignore[return-value]  # frame.py says which class they are
 
     def try_recv(self) -> Frame | None:
         """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
-        view = self._native.try_recv()
-        return None if view is None else frame_of(view)
+        return self._native.try_recv()  # type: ignore[return-value]
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
@@ -122,8 +121,7 @@ class Subscriber(End[_core.Subscriber]):
 
     def _next(self, timeout: float | None) -> Frame | None:
         """What recv() does, but None at the end of the channel, with reconnect=True too."""
-        view = self._native.next(timeout)
-        return None if view is None else frame_of(view)
+        return self._native.next(timeout)  # type: ignore[return-value]
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         """Frames until the publisher closes the channel; other tasks run meanwhile."""
@@ -134,9 +132,9 @@ class Subscriber(End[_core.Subscriber]):
 
         while True:
             ended = self._native.is_ended()
-            view = self._native.try_recv()
-            if view is not None:
-                return frame_of(view)
+            frame = self.try_recv()
+            if frame is not None:
+                return frame
             if ended:
                 raise StopAsyncIteration
             await _readable(asyncio.get_running_loop(), self._native.fileno())

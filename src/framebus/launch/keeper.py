@@ -18,7 +18,7 @@ class Keeper:
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
         """Joins the channel. Raises what Subscriber() raises."""
         self._channel = _core.Subscriber(name, every, 1, 1, connect_timeout, "park", 0.0, True, True, True)
-        self._frame: _core.FrameView | None = None
+        self._frame: _core.FrameBase | None = None
 
     def keep(self, timeout: float | None) -> None:
         """Waits for a frame and keeps it. Raises Timeout."""

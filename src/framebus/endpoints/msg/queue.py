@@ -117,8 +117,8 @@ class Queue:
         for place in range(1, MAX_SENDERS + 1):
             if self._lock(place, 1):
                 return place
-        if self._holder(1, MAX_SENDERS) in (None, (0, _TO_THE_END)):
-            return None
+        if not all(self._holder(place, 1) == (place, 1) for place in range(1, MAX_SENDERS + 1)):
+            return None  # somebody who had everything was about to let go of all but one
         raise EndpointError(f"msg:{self.name} has {MAX_SENDERS} senders already, more can't be told apart")
 
     def is_read(self) -> bool:
