@@ -128,15 +128,19 @@ class Waiter {
   // Sleeps until shortly before the next frame is due, or spins once that has come. Nothing: there is no saying when it
   // is due, or it is late.
   std::optional<Waited> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
+    if (max_spin_ == 0) return std::nullopt;
     std::optional<Predictor::Window> window;
     std::int64_t rise = 0;
     {
       const std::lock_guard lock(mutex_);
       window = predictor_.next(max_spin_);
-      if (window) rise = window->from - kReady - oversleep_;
+      if (window) rise = window->from - std::min(kReady + oversleep_, max_spin_ / 2);
     }
     if (!window || now >= window->to || rise >= end) return std::nullopt;
-    if (now >= rise) return spin(ticket, now, std::min(end, window->to));
+    if (now >= rise) {
+      if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == Waited::news) return Waited::news;
+      return std::nullopt;
+    }
     const os::ExactTimers exact;
     if (park(ticket, rise) == Waited::news) return Waited::news;
     const std::int64_t late = os::monotonic_ns() - rise;
