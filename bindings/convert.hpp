@@ -7,22 +7,64 @@
 #include <cmath>
 #include <cstdint>
 #include <framebus/statistics.hpp>
-#include <optional>
 #include <string>
+#include <string_view>
 
 namespace framebus_python {
 
 namespace nb = nanobind;
 
-// Seconds or None to nanoseconds, -1 for ever.
-inline std::int64_t timeout_ns(std::optional<double> seconds, const char* name = "timeout") {
-  if (!seconds) return -1;
-  if (std::isnan(*seconds) || *seconds < 0) {
+// Functions that are called for every frame take their arguments as they are, and look only at those that are not None:
+// half of what such a call used to cost was the conversion of arguments that nobody had given.
+
+// Seconds to nanoseconds, -1 for ever.
+inline std::int64_t seconds_to_ns(double seconds, const char* name) {
+  if (std::isnan(seconds) || seconds < 0) {
     throw nb::value_error(
-        (std::string(name) + " must be 0 or more seconds, or None, got " + nb::str(nb::float_(*seconds)).c_str())
+        (std::string(name) + " must be 0 or more seconds, or None, got " + nb::str(nb::float_(seconds)).c_str())
             .c_str());
   }
-  return *seconds > 9e9 ? -1 : static_cast<std::int64_t>(*seconds * 1e9);
+  return seconds > 9e9 ? -1 : static_cast<std::int64_t>(seconds * 1e9);
+}
+
+// A timeout, in seconds or None, to nanoseconds, -1 for ever.
+inline std::int64_t timeout_ns(nb::handle timeout) {
+  if (timeout.is_none()) return -1;
+  const double seconds = PyFloat_AsDouble(timeout.ptr());
+  if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw nb::type_error(
+        (std::string("timeout must be seconds or None, got ") + nb::str(nb::repr(timeout)).c_str()).c_str());
+  }
+  return seconds_to_ns(seconds, "timeout");
+}
+
+// A moment in nanoseconds, None for now, which is 0.
+inline std::int64_t moment_ns(nb::handle moment, const char* name) {
+  if (moment.is_none()) return 0;
+  const nb::object number = nb::steal(PyNumber_Index(moment.ptr()));
+  const std::int64_t ns = number.is_valid() ? PyLong_AsLongLong(number.ptr()) : -1;
+  if (ns == -1 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw nb::type_error((std::string(name) + " must be an int of nanoseconds, at most 64 bits, or None, got " +
+                          nb::str(nb::repr(moment)).c_str())
+                             .c_str());
+  }
+  return ns;
+}
+
+// None stands for nothing.
+inline std::string_view bytes_view(nb::handle bytes) {
+  if (bytes.is_none()) return {};
+  const auto object = nb::cast<nb::bytes>(bytes);  // its owner keeps it
+  return {object.c_str(), object.size()};
+}
+inline std::string_view text_view(nb::handle text) {
+  if (text.is_none()) return {};
+  Py_ssize_t size = 0;
+  const char* chars = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+  if (chars == nullptr) throw nb::python_error();
+  return {chars, static_cast<std::size_t>(size)};
 }
 
 // For framebus.Statistics, which has the same fields.

@@ -6,9 +6,7 @@
 // reference count tells at the end of the block whether somebody still has another writable view. Buffers and DLPack
 // capsules refer to the view itself, as variables do; src/framebus/loan.py tells those apart. Where something that can
 // write is left, a copy is published and the slot stays with it (see docs/design.md).
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/string_view.h>
 
 #include <array>
 #include <memory>
@@ -26,10 +24,6 @@ namespace {
 using framebus::Descriptor;
 using framebus::Loan;
 using framebus::Publisher;
-
-std::string_view bytes_view(const std::optional<nb::bytes>& bytes) {
-  return bytes ? std::string_view(bytes->c_str(), bytes->size()) : std::string_view();
-}
 
 // Without letting other threads run where that takes no time.
 std::uint64_t commit(Loan& loan, std::string_view meta) {
@@ -81,9 +75,9 @@ class PyLoan {
   }
 
   // `escaped`: something that can still write was made of the arrays.
-  std::uint64_t commit(const std::optional<nb::bytes>& meta, std::string_view pixel_format, bool escaped) {
+  std::uint64_t commit(nb::handle meta, nb::handle pixel_format, bool escaped) {
     const bool copy = end() || escaped;
-    loan_->set_pixel_format(pixel_format);
+    if (!pixel_format.is_none()) loan_->set_pixel_format(text_view(pixel_format));
     const std::string_view text = bytes_view(meta);
     if (!copy) return framebus_python::commit(*loan_, text);
     const LongCall call;
@@ -122,20 +116,20 @@ class PyPublisher {
               const std::string& on_full)
       : publisher_(name, options(slots, max_bytes, mode, on_full)) {}
 
-  std::uint64_t send(nb::handle frame, const std::optional<nb::bytes>& meta, std::string_view pixel_format,
-                     std::optional<double> timeout, std::int64_t timestamp_ns, std::int64_t wall_time_ns) {
+  std::uint64_t send(nb::handle frame, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
+                     nb::handle timestamp_ns, nb::handle wall_time_ns) {
     PyArrayObject* arrays[framebus::kMaxArrays];
     Descriptor d;
     describe(frame, d, arrays);
     const std::string_view text = bytes_view(meta);
     Loan loan = claim(d, text.size(), timeout_ns(timeout));
     for (std::uint32_t i = 0; i < d.array_count; ++i) copy_into(loan.data(i), loan.frame().arrays[i], arrays[i]);
-    loan.set_pixel_format(pixel_format);
-    loan.set_timestamps(timestamp_ns, wall_time_ns);
+    if (!pixel_format.is_none()) loan.set_pixel_format(text_view(pixel_format));
+    loan.set_timestamps(moment_ns(timestamp_ns, "timestamp_ns"), moment_ns(wall_time_ns, "wall_time_ns"));
     return commit(loan, text);
   }
 
-  PyLoan loan(const nb::list& specs, std::optional<double> timeout) {
+  PyLoan loan(const nb::list& specs, nb::handle timeout) {
     Descriptor d;
     check_count(nb::len(specs));
     for (const nb::handle spec : specs) {
@@ -207,14 +201,17 @@ void bind_publisher(nb::module_& m) {
       .def("names", &PyLoan::names, nb::sig("def names(self) -> tuple[str, ...]"), "The names of the arrays, in order.")
       .def("kept", &PyLoan::kept, nb::sig("def kept(self) -> list[tuple[numpy.typing.NDArray[typing.Any], int]]"),
            "Arrays that others refer to, and by how many references.")
-      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format"), nb::arg("escaped"),
+      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format").none(), nb::arg("escaped"),
+           nb::sig("def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int"),
            "Sends the frame; returns its sequence number.")
       .def("drop", &PyLoan::drop, nb::arg("escaped"), "Gives the slot back; nobody ever sees what was in it.");
   nb::class_<PyPublisher>(m, "Publisher", "The sending end of a channel.")
       .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),
            nb::arg("name"), nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
-      .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format"),
-           nb::arg("timeout").none(), nb::arg("timestamp_ns"), nb::arg("wall_time_ns"),
+      .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format").none(),
+           nb::arg("timeout").none(), nb::arg("timestamp_ns").none(), nb::arg("wall_time_ns").none(),
+           nb::sig("def send(self, frame: object, meta: bytes | None, pixel_format: str | None, timeout: float | None, "
+                   "timestamp_ns: int | None, wall_time_ns: int | None) -> int"),
            "Copies arrays into a slot and publishes it.")
       .def("loan", &PyPublisher::loan, nb::arg("specs"), nb::arg("timeout").none(),
            nb::sig("def loan(self, specs: list[tuple[str, typing.Any, typing.Any]], timeout: float | None) -> Loan"),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Subscriber for Python.
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include <memory>
@@ -26,9 +25,9 @@ class PySubscriber {
         every,
         static_cast<std::uint32_t>(hold),
         static_cast<std::uint32_t>(history),
-        framebus::Timeout::from_ns(timeout_ns(connect_timeout, "connect_timeout")),
+        framebus::Timeout::from_ns(seconds_to_ns(connect_timeout, "connect_timeout")),
         policy(wait),
-        framebus::Timeout::from_ns(timeout_ns(max_spin, "max_spin")),
+        framebus::Timeout::from_ns(seconds_to_ns(max_spin, "max_spin")),
         reconnect,
         observer,
         keeper};
@@ -38,7 +37,7 @@ class PySubscriber {
 
   nb::object try_recv() { return or_none(subscriber_->try_recv()); }
 
-  nb::object recv(std::optional<double> timeout) {
+  nb::object recv(nb::handle timeout) {
     const std::int64_t limit = timeout_ns(timeout);
     auto frame = subscriber_->fetch_now();
     if (!frame) {
@@ -48,7 +47,7 @@ class PySubscriber {
     return python_frame(std::move(*frame));
   }
 
-  nb::object next(std::optional<double> timeout) {
+  nb::object next(nb::handle timeout) {
     const std::int64_t limit = timeout_ns(timeout);
     auto frame = subscriber_->fetch_now();
     if (!frame) {

@@ -87,7 +87,7 @@ class Loan:
     def kept(self) -> list[tuple[numpy.typing.NDArray[Any], int]]:
         """Arrays that others refer to, and by how many references."""
 
-    def commit(self, meta: bytes | None, pixel_format: str, escaped: bool) -> int:
+    def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int:
         """Sends the frame; returns its sequence number."""
 
     def drop(self, escaped: bool) -> None:
@@ -98,7 +98,7 @@ class Publisher:
 
     def __init__(self, name: str, slots: int, max_bytes: int, mode: int, on_full: str) -> None: ...
 
-    def send(self, frame: object, meta: bytes | None, pixel_format: str, timeout: float | None, timestamp_ns: int, wall_time_ns: int) -> int:
+    def send(self, frame: object, meta: bytes | None, pixel_format: str | None, timeout: float | None, timestamp_ns: int | None, wall_time_ns: int | None) -> int:
         """Copies arrays into a slot and publishes it."""
 
     def loan(self, specs: list[tuple[str, Any, Any]], timeout: float | None) -> Loan:

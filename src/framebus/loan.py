@@ -64,7 +64,7 @@ class Loan:
             return
         try:
             meta = metadata.encode(self.meta) if self.meta is not None else None
-            name = formats.check(self.pixel_format) if self.pixel_format is not None else ""
+            name = formats.check(self.pixel_format) if self.pixel_format is not None else None
         except (TypeError, ValueError):
             self._native.drop(escaped)
             raise

@@ -121,10 +121,10 @@ class Publisher(End[_core.Publisher]):
         return self._native.send(
             image if type(image) is np.ndarray else convert.to_frame(image),
             metadata.encode(meta) if meta is not None else None,
-            formats.check(pixel_format) if pixel_format is not None else "",
+            formats.check(pixel_format) if pixel_format is not None else None,
             timeout,
-            timestamp_ns or 0,
-            wall_time_ns or 0,
+            timestamp_ns,
+            wall_time_ns,
         )
 
     def loan(

@@ -41,7 +41,7 @@ class _FirstLoan:
         self._native = native
         self._then = then
 
-    def commit(self, meta: bytes | None, pixel_format: str, escaped: bool) -> int:
+    def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int:
         """Sends the frame."""
         number = self._native.commit(meta, pixel_format, escaped)
         self._then()
