@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs at the two ends of one measurement. What they do is the same for every peer.
+
+The sender sends frames numbered below zero until it is told that every receiver has seen one, then those that count,
+then END again and again until everybody has it. A receiver that has seen END reports, and goes on receiving until it is
+told to stop, so that nobody waits for it. What was imported or made for the first time is over when counting begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any, cast
+
+from benchmarks.compare.task import Contender, SeenReport, SentReport, Task
+from benchmarks.peers import peer as peers
+from benchmarks.peers.peer import MARK, STAMP, Channel, Image, Lender, Receiver, Sender
+from benchmarks.program import Failed, failure_of
+
+END = (1 << 62) - 1
+WARM = -1
+WARM_PAUSE_S = 0.004
+QUIET_S = 0.25  # a receiver looks that often whether it is told to stop
+AGES_KEPT = 20_000
+CALLS_KEPT = 20_000
+
+
+def guarded(work: Callable[..., None]) -> Callable[..., None]:
+    """Makes what `work` raises the answer to whatever is asked next."""
+
+    def run(*arguments: Any) -> None:
+        pipe: Connection = arguments[-1]
+        try:
+            work(*arguments)
+        except Exception as error:
+            pipe.send(failure_of(error))
+
+    return run
+
+
+def expect(pipe: Connection, command: str) -> None:
+    told = pipe.recv()[0]
+    if told != command:
+        raise Failed(f"was told {told} where {command} was due")
+
+
+def sender_main(contender: Contender, task: Task, channel: Channel, shared: Any, pipe: Connection) -> None:
+    guarded(run_sender)(contender, task, channel, shared, pipe)
+
+
+def receiver_main(
+    contender: Contender, task: Task, channel: Channel, shared: Any, number: int, pipe: Connection
+) -> None:
+    guarded(run_receiver)(contender, task, channel, shared, number, pipe)
+
+
+def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, pipe: Connection) -> None:
+    module = peers.load(contender.module)
+    pipe.send("imported")
+    expect(pipe, "open")
+    sender = module.open_sender(channel, shared)
+    pipe.send("open")
+    expect(pipe, "warm")
+    hand_over = handing_over(sender, task)
+    repeat(hand_over, WARM, pipe)
+    expect(pipe, "go")
+    pipe.send(send_all(hand_over, task))
+    if task.rate_hz:
+        time.sleep(1 / task.rate_hz)  # END must not take the place of the last frame
+    repeat(hand_over, END, pipe)
+    expect(pipe, "stop")
+    pipe.send("stopped")
+    expect(pipe, "close")
+    sender.close()
+    pipe.send("closed")
+
+
+def handing_over(sender: Sender, task: Task) -> Callable[[int, int], None]:
+    """A function of number and time that sends one frame."""
+    if task.in_place:
+        if not hasattr(sender, "send_in_place"):
+            raise peers.Unable("has no loans")
+        return cast(Lender, sender).send_in_place
+    image = peers.filled(task.shape)
+    stamp, send = STAMP.pack_into, sender.send
+
+    def hand_over(number: int, time_ns: int) -> None:
+        stamp(image, 0, number, time_ns)
+        send(image)
+
+    return hand_over
+
+
+def repeat(hand_over: Callable[[int, int], None], number: int, pipe: Connection) -> None:
+    """Sends frames that do not count until there is a command."""
+    while not pipe.poll():
+        hand_over(number, time.monotonic_ns())
+        time.sleep(WARM_PAUSE_S)
+
+
+def send_all(hand_over: Callable[[int, int], None], task: Task) -> SentReport:
+    """Sends the frames that count, each at its own time; a frame that is late moves those behind it."""
+    now_ns = time.monotonic_ns
+    period = 1 / task.rate_hz if task.rate_hz else 0.0
+    calls: list[int] = []
+    number = 0
+    cpu = time.process_time()
+    due = time.monotonic() + period
+    end = due + task.seconds
+    while number < task.frames:
+        if period:
+            pause = due - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            due = max(due + period, time.monotonic())
+        before = now_ns()
+        hand_over(number, before)
+        after = now_ns()
+        number += 1
+        if number <= CALLS_KEPT:
+            calls.append(after - before)
+        if after * 1e-9 > end:
+            break
+    return SentReport(number, time.process_time() - cpu, [call / 1e3 for call in calls])
+
+
+class Watch:
+    """Looks at frames: the first and the last element, then the clock, then the number."""
+
+    def __init__(self, task: Task, pipe: Connection) -> None:
+        self._shape = task.shape
+        self._pipe = pipe
+        self._ages: list[int] = []
+        self._next = 0
+        self._warm = self._begun = False
+        self._cpu = self._wall = 0.0
+        self._report = SeenReport()
+        self.done = False
+
+    def look(self, image: Image) -> bool:
+        image.item(0)
+        last = image.item(-1)
+        now = time.monotonic_ns()
+        number, sent = STAMP.unpack_from(image)
+        if number != self._next or last != MARK or not self._begun:
+            if not self._unusual(image, number, last):
+                return self.done
+        self._next = number + 1
+        if number < AGES_KEPT:
+            self._ages.append(now - sent)
+        self._report.frames += 1
+        return False
+
+    def _unusual(self, image: Image, number: int, last: int) -> bool:
+        """Deals with whatever is not simply the next frame; says whether it is a frame that counts."""
+        if number == WARM:
+            if not self._warm:
+                self._warm = True
+                same = image.shape == self._shape and last == MARK
+                self._pipe.send("warm" if same else Failed(f"gives an array of {image.shape}, last element {last}"))
+            return False
+        if number == END:
+            if not self.done:
+                self._finish()
+            return False
+        self._report.broken += last != MARK
+        self._report.lost += max(0, number - self._next)
+        self._report.disorder += number < self._next
+        if not self._begun:
+            self._begun = True
+            self._cpu, self._wall = time.process_time(), time.monotonic()
+        return True
+
+    def _finish(self) -> None:
+        self.done = True
+        report = self._report
+        report.cpu_s, report.wall_s = time.process_time() - self._cpu, time.monotonic() - self._wall
+        report.ages_us = [age / 1e3 for age in self._ages]
+        self._pipe.send(report)
+
+
+def run_receiver(
+    contender: Contender, task: Task, channel: Channel, shared: Any, number: int, pipe: Connection
+) -> None:
+    module = peers.load(contender.module)
+    pipe.send("imported")
+    expect(pipe, "open")
+    receiver: Receiver = module.open_receiver(channel, shared, number)
+    watch = Watch(task, pipe)
+    pipe.send("open")
+    while not pipe.poll():
+        receiver.each(watch.look, QUIET_S / 5 if watch.done else QUIET_S)
+    expect(pipe, "close")
+    receiver.close()
+    pipe.send("closed")
