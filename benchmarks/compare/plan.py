@@ -75,7 +75,9 @@ class Cell:
             self.problem = str(problem)
 
 
-def cells(effort: Effort, ours: Sequence[Contender] = (*OURS.values(),), peers: Sequence[Contender] = PEERS) -> list[Cell]:
+def cells(
+    effort: Effort, ours: Sequence[Contender] = (*OURS.values(),), peers: Sequence[Contender] = PEERS
+) -> list[Cell]:
     """The whole comparison."""
     found: list[Cell] = []
     for size in SIZES:

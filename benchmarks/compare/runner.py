@@ -158,4 +158,3 @@ def _summed_up(task: Task, sent: SentReport, seen: list[SeenReport]) -> Taken:
         call_us=quantile(sent.calls_us, 0.5),
         ages_us=ages,
     )
-

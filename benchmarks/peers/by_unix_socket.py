@@ -79,7 +79,9 @@ class Receiver:
         """The kernel's own, so that no call needs a poll() before it."""
         seconds, rest = divmod(timeout, 1)
         self._socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, int(seconds).to_bytes(8, "little") + int(rest * 1e6).to_bytes(8, "little")
+            socket.SOL_SOCKET,
+            socket.SO_RCVTIMEO,
+            int(seconds).to_bytes(8, "little") + int(rest * 1e6).to_bytes(8, "little"),
         )
 
     def close(self) -> None:

@@ -74,9 +74,7 @@ class Receiver(CalledBack):
 
         self._shape = channel.shape
         self._session = session(channel, "connect")
-        self._subscriber = self._session.declare_subscriber(
-            KEY, zenoh.handlers.Callback(self._receive, indirect=False)
-        )
+        self._subscriber = self._session.declare_subscriber(KEY, zenoh.handlers.Callback(self._receive, indirect=False))
 
     def _receive(self, sample: Any) -> None:
         self.show(np.frombuffer(sample.payload.to_bytes(), np.uint8).reshape(self._shape))
