@@ -8,6 +8,7 @@ told to stop, so that nobody waits for it. What was imported or made for the fir
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -55,6 +56,12 @@ def receiver_main(
     guarded(run_receiver)(contender, task, channel, shared, number, pipe)
 
 
+def buffers_of(sender: Sender, task: Task) -> int:
+    """How many frames' worth of memory it uses in turn, where it can tell."""
+    used = getattr(sender, "memory_bytes", None)
+    return round(used() / math.prod(task.shape)) if used is not None else 0
+
+
 def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, pipe: Connection) -> None:
     module = peers.load(contender.module)
     pipe.send("imported")
@@ -65,7 +72,9 @@ def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, 
     hand_over = handing_over(sender, task)
     repeat(hand_over, WARM, pipe)
     expect(pipe, "go")
-    pipe.send(send_all(hand_over, task))
+    report = send_all(hand_over, task)
+    report.buffers = buffers_of(sender, task)
+    pipe.send(report)
     if task.rate_hz:
         time.sleep(1 / task.rate_hz)  # END must not take the place of the last frame
     repeat(hand_over, END, pipe)
@@ -143,9 +152,8 @@ class Watch:
         last = image.item(-1)
         now = time.monotonic_ns()
         number, sent = STAMP.unpack_from(image)
-        if number != self._next or last != MARK or not self._begun:
-            if not self._unusual(image, number, last):
-                return self.done
+        if (number != self._next or last != MARK or not self._begun) and not self._unusual(image, number, last):
+            return self.done
         self._next = number + 1
         if number < AGES_KEPT:
             self._ages.append(now - sent)

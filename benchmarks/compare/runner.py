@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One measurement: starts the programs, lets them work, sums up what they report, and leaves nothing behind.
 
-Whatever goes wrong in a program is a Problem with its reason: an import that fails, a frame of the wrong shape, silence.
-A measurement in which nothing may be lost and something was is a Problem too.
+Whatever goes wrong in a program is a Problem with its reason: an import that fails, a frame of the wrong shape,
+silence. A measurement in which nothing may be lost and something was is a Problem too.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def _work(contender: Contender, task: Task, channel: Channel, shared: Any) -> tu
     try:
         parties.append(Party("the sender", sender_main, contender, task, channel, shared))
         for number in range(task.receivers):
-            parties.append(Party("a receiver", receiver_main, contender, task, channel, shared, number))
+            receiver = Party("a receiver", receiver_main, contender, task, channel, shared, number)
+            parties.append(receiver)
         for party in parties:
             current = party.title
             party.answer(START_S)
@@ -156,5 +157,6 @@ def _summed_up(task: Task, sent: SentReport, seen: list[SeenReport]) -> Taken:
         receiver_cpu_s=receiver_cpu,
         receiver_share=seen[0].cpu_s / max(seen[0].wall_s, 1e-9),
         call_us=quantile(sent.calls_us, 0.5),
+        buffers=sent.buffers,
         ages_us=ages,
     )

@@ -56,11 +56,12 @@ class Task:
 
 @dataclass
 class SentReport:
-    """What a sender has done: frames, its CPU seconds, and how long each call took."""
+    """What a sender has done: frames, its CPU seconds, how long each call took, and how many buffers it uses."""
 
     frames: int
     cpu_s: float
     calls_us: list[float]
+    buffers: int = 0
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Taken:
         sender_cpu_s, receiver_cpu_s: of the sender, of all receivers.
         receiver_share: of one core, by the first receiver.
         call_us: median time of the sender's call.
+        buffers: frames' worth of memory that the sender uses in turn, 0 where it is not known.
         ages_us: what p50 and p99 come from.
     """
 
@@ -111,6 +113,7 @@ class Taken:
     receiver_cpu_s: float
     receiver_share: float
     call_us: float
+    buffers: int
     ages_us: list[float]
 
 

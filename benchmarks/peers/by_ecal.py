@@ -9,7 +9,6 @@ takes and gives bytes, so an array has to be made bytes first. Other transports 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np

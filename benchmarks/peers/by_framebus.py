@@ -29,6 +29,10 @@ class Sender:
         with self._publisher.loan(self._shape, timeout=PATIENCE_S) as loan:
             write_ends(loan.array, number, time_ns)
 
+    def memory_bytes(self) -> int:
+        """The pages of the channel that have been used."""
+        return self._publisher.statistics().memory_bytes
+
     def close(self) -> None:
         self._publisher.close()
 

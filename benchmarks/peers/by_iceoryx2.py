@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """iceoryx2: publish-subscribe of byte slices. Option `wake`: "event" or "poll".
 
-Followed: `loan_slice_uninit` with the final length known in advance (`initial_max_slice_len`), as its "publish subscribe
-with dynamic data" example does, so that nothing is reallocated; a notifier and a listener beside the data ("event based
-communication" example), where every wake-up reads all samples there are; or `receive()` in a loop without sleep, as its
-own latency benchmark does. Subscribers of the newest frame have a queue of one with safe overflow, as that benchmark
+Followed: `loan_slice_uninit` with the final length known in advance (`initial_max_slice_len`), as its example for
+dynamic data does, so that nothing is reallocated; a notifier and a listener beside the data (its example of event based
+communication), where every wake-up reads all samples there are; or `receive()` in a loop without sleep, as its own
+latency benchmark does. Subscribers of the newest frame have a queue of one with safe overflow, as that benchmark
 has; where nothing may be lost, overflow is off and the publisher retries until the frame is delivered.
 """
 

@@ -8,7 +8,6 @@ are where send() and recv() would pickle. One pipe for each receiver.
 from __future__ import annotations
 
 from multiprocessing.connection import Connection
-from typing import Any
 
 from benchmarks.peers.peer import Channel, Image, Look, filled
 from benchmarks.program import context

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """multiprocessing.Queue: put(image), get(). One queue of four frames for each receiver.
 
-Followed: the documentation of multiprocessing, which has nothing faster for arrays. The queue pickles in a thread of its
-own, so an array that was put must not be changed before it has left; as nothing tells when, a copy is put.
+Followed: the documentation of multiprocessing, which has nothing faster for arrays. The queue pickles in a thread of
+its own, so an array that was put must not be changed before it has left; as nothing tells when, a copy is put.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """multiprocessing.shared_memory as one writes it by hand: a double buffer and two semaphores for each receiver.
 
 Followed: the textbook's producer and consumer, with np.ndarray over `SharedMemory.buf` as the example in Python's
-documentation. Nothing is copied on the receiving side: a receiver looks at the buffer in place and gives it back, so the
-sender always waits for the slowest, whether or not losing frames would be allowed. The semaphores are those of
+documentation. Nothing is copied on the receiving side: a receiver looks at the buffer in place and gives it back, so
+the sender always waits for the slowest, whether or not losing frames would be allowed. The semaphores are those of
 multiprocessing, handed to programs that were started afresh.
 """
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 from typing import Any
-
-import numpy as np
 
 from benchmarks.peers.peer import PATIENCE_S, Channel, Image, Look, filled
 
@@ -59,7 +58,6 @@ class Receiver:
         self._image = filled(channel.shape)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path_of(channel))
-        self._rest = np.empty(0, np.uint8)
 
     def each(self, look: Look, timeout: float) -> None:
         data = memoryview(self._image).cast("B")
@@ -77,12 +75,8 @@ class Receiver:
 
     def _set_timeout(self, timeout: float) -> None:
         """The kernel's own, so that no call needs a poll() before it."""
-        seconds, rest = divmod(timeout, 1)
-        self._socket.setsockopt(
-            socket.SOL_SOCKET,
-            socket.SO_RCVTIMEO,
-            int(seconds).to_bytes(8, "little") + int(rest * 1e6).to_bytes(8, "little"),
-        )
+        timeval = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
 
     def close(self) -> None:
         self._socket.close()

@@ -3,15 +3,17 @@
 
 Followed: its examples for shared memory (z_pub_shm: a provider, memory that is freed by garbage collection) and for
 throughput (z_pub_thr: a declared publisher that blocks where the network is congested, a callback that receives).
-`express` sends at once instead of gathering a batch, and the callback runs in Zenoh's own thread (`indirect=False`). Its
-Python API writes shared memory from bytes and reads it as bytes, so there is a copy more at either end than in Rust.
+`express` sends at once instead of gathering a batch, and the callback runs in Zenoh's own thread (`indirect=False`).
+Its Python API writes shared memory from bytes and reads it as bytes: at either end a copy more than in Rust.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,8 +85,13 @@ class Receiver(CalledBack):
         self._session.close()
 
 
-def prepare(channel: Channel) -> None:
-    """Nothing."""
+def segments() -> set[Path]:
+    return set(Path("/dev/shm").glob("*.zenoh"))
+
+
+def prepare(channel: Channel) -> set[Path]:
+    """What is there already."""
+    return segments()
 
 
 def open_sender(channel: Channel, shared: Any) -> Sender:
@@ -95,6 +102,22 @@ def open_receiver(channel: Channel, shared: Any, number: int) -> Receiver:
     return Receiver(channel)
 
 
-def remove(channel: Channel, shared: Any) -> None:
+def remove(channel: Channel, shared: set[Path]) -> None:
+    """Its segments stay until the next session removes them; their names are random numbers."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path_of(channel))
+    for path in segments() - shared:
+        if not in_use(path):
+            path.unlink(missing_ok=True)
+
+
+def in_use(path: Path) -> bool:
+    """Whether a program holds the lock that Zenoh keeps on a segment."""
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
