@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The charts: latency as a distribution and by size, frames per second by size, CPU by subscribers. Needs matplotlib."""
+"""The charts: latency as a distribution and by size, frames per second by size, CPU by subscribers, by matplotlib."""
 
 from __future__ import annotations
 

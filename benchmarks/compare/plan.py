@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from benchmarks.compare.runner import Problem, measure
 from benchmarks.compare.task import SIZES, Contender, Taken, Task
-from benchmarks.rounds import Spread
 
 WAITS = ("park", "spin", "adaptive", "predictive")
 OURS = {wait: Contender(f"framebus {wait}", "by_framebus", {"wait": wait}, ours=True) for wait in WAITS}
@@ -33,6 +31,7 @@ LENDERS = (DEFAULT, LISTENER, POLLING)
 RATE_HZ = 100.0
 VIDEO_HZ = 60.0
 FANOUT = (1, 3, 8)
+TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -56,27 +55,34 @@ class Cell:
     contender: Contender
     task: Task
     taken: list[Taken] = field(default_factory=list)
-    problem: str | None = None
+    problems: list[str] = field(default_factory=list)
 
-    def spread(self, value: Callable[[Taken], float]) -> Spread | None:
-        """Median, least and most of the rounds; None where there is a problem or nothing yet."""
-        if self.problem or not self.taken:
+    @property
+    def problem(self) -> str | None:
+        """Why there is no figure, None if there is one, or nothing yet."""
+        return self.problems[0] if self.problems and not self.taken else None
+
+    @property
+    def remark(self) -> str | None:
+        """What went wrong in some of the rounds."""
+        if not self.problems or not self.taken:
             return None
-        values = [value(one) for one in self.taken]
-        return Spread(median(values), min(values), max(values))
+        return f"{len(self.problems)} of {len(self.problems) + len(self.taken)} rounds: {self.problems[0]}"
 
     def once(self) -> None:
-        """One round. What has a problem is not tried again."""
-        if self.problem:
+        """One round. Whatever goes wrong is kept, and ends nothing; what went wrong at first is tried once more only."""
+        if len(self.problems) >= TRIES and not self.taken:
             return
         try:
             self.taken.append(measure(self.contender, self.task))
         except Problem as problem:
-            self.problem = str(problem)
+            self.problems.append(str(problem))
+        except Exception as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
 
 
 def cells(
-    effort: Effort, ours: Sequence[Contender] = (*OURS.values(),), peers: Sequence[Contender] = PEERS
+    effort: Effort, ours: Sequence[Contender] = tuple(OURS.values()), peers: Sequence[Contender] = PEERS
 ) -> list[Cell]:
     """The whole comparison."""
     found: list[Cell] = []
@@ -99,9 +105,8 @@ def cells(
     return found
 
 
-def play(some: Sequence[Cell], rounds: int, tell: Callable[[int, int, Cell], None]) -> None:
-    """Takes every cell once a round."""
-    for number in range(rounds):
-        for place, cell in enumerate(some):
-            tell(number, place, cell)
-            cell.once()
+def play(some: Sequence[Cell], tell: Callable[[int, Cell], None]) -> None:
+    """One round: every cell once."""
+    for place, cell in enumerate(some):
+        tell(place, cell)
+        cell.once()

@@ -31,6 +31,7 @@ class Row:
         rate_hz: frames a second, 0 for as fast as it goes.
         receivers: how many.
         problem: why there are no figures; None where there are.
+        remark: what went wrong in some of the rounds, None where nothing did.
         figures: median, least and most of the rounds, by name.
         quantiles: of the latency of all rounds together, in µs, from the least to the most in equal steps.
     """
@@ -43,6 +44,7 @@ class Row:
     rate_hz: float = 0.0
     receivers: int = 1
     problem: str | None = None
+    remark: str | None = None
     figures: dict[str, Spread] = field(default_factory=dict)
     quantiles: list[float] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ def row_of(cell: Cell) -> Row:
     problem = cell.problem if cell.taken or cell.problem else "not measured"
     return Row(
         task.kind, contender.title, task.size, contender.ours, task.in_place, task.rate_hz, task.receivers,
-        problem, figures, steps,
+        problem, cell.remark, figures, steps,
     )  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole comparison: measures, prints, and writes results, charts and page."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.compare import charts, page
+from benchmarks.compare.limits import Limits
+from benchmarks.compare.plan import DEFAULT_EFFORT, QUICK, Cell, Effort, cells, play
+from benchmarks.compare.results import Results, row_of
+from benchmarks.peers.peer import load
+
+ROOT = Path(__file__).parents[2]
+RESULTS = "benchmarks/results/latest.json"
+
+
+def versions(modules: Sequence[str]) -> dict[str, str]:
+    """Versions of what is compared; why not, where one is not there."""
+    found = {}
+    for name in dict.fromkeys(["framebus", "numpy", *(load(module).DISTRIBUTION or "" for module in modules)]):
+        if name:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                found[name] = "is not installed"
+    return found
+
+
+def progress(number: int, rounds: int, place: int, some: Sequence[Cell]) -> None:
+    """One line for each piece of work, on standard error."""
+    cell = some[place]
+    task = cell.task
+    if place == 0 or some[place - 1].task != task:
+        loan = " by loan" if task.in_place else ""
+        to = f" to {task.receivers}" if task.kind == "fanout" else ""
+        print(f"round {number + 1} of {rounds}: {task.kind} {task.size}{loan}{to}", file=sys.stderr, flush=True)
+
+
+def measure(some: Sequence[Cell], effort: Effort, limits: Limits) -> Results:
+    """All rounds."""
+    start, load_before = time.monotonic(), os.getloadavg()[0]
+    for number in range(effort.rounds):
+        play(some, lambda place, _, n=number: progress(n, effort.rounds, place, some))  # type: ignore[misc]
+        print(f"round {number + 1} of {effort.rounds}: limits", file=sys.stderr, flush=True)
+        limits.round(some)
+    facts = machine.facts()
+    facts |= {"load_before": round(load_before, 2), "load_after": round(os.getloadavg()[0], 2)}
+    spent = {
+        "rounds": effort.rounds,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "latency_s": effort.latency_s,
+        "throughput_s": effort.throughput_s,
+        "fanout_s": effort.fanout_s,
+    }
+    modules = [cell.contender.module for cell in some]
+    return Results(facts, versions(modules), spent, [*(row_of(cell) for cell in some), *limits.rows()])
+
+
+def show(results: Results) -> None:
+    """Prints everything."""
+    print(page.words(results))
+    for title, body in page.sections(results):
+        print(f"\n== {title}\n\n{body}")
+
+
+def write(results: Results, root: Path) -> None:
+    """Charts and page."""
+    charts.write_all(results, root / "docs/images")
+    (root / "docs/benchmarks.md").write_text(page.text(results), encoding="utf-8")
+
+
+def main(root: Path = ROOT, *, quick: bool = False, rounds: int | None = None) -> None:
+    """The comparison with all peers."""
+    effort = QUICK if quick else DEFAULT_EFFORT
+    if rounds is not None:
+        effort = Effort(rounds, effort.latency_s, effort.throughput_s, effort.fanout_s)
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(cells(effort), effort, Limits(Path(folder), effort.latency_s))
+    results.write(root / RESULTS)
+    show(results)
+    write(results, root)
+
+
+def rewrite(root: Path = ROOT) -> None:
+    """Page and charts from the last results."""
+    write(Results.read(root / RESULTS), root)
