@@ -26,6 +26,8 @@ QUIET_S = 0.25  # a receiver looks that often whether it is told to stop
 AGES_KEPT = 20_000
 CALLS_KEPT = 20_000
 
+HandOver = Callable[[int, int], None]  # of number and time; sends one frame
+
 
 def guarded(work: Callable[..., None]) -> Callable[..., None]:
     """Makes what `work` raises the answer to whatever is asked next."""
@@ -85,7 +87,7 @@ def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, 
     pipe.send("closed")
 
 
-def handing_over(sender: Sender, task: Task) -> Callable[[int, int], None]:
+def handing_over(sender: Sender, task: Task) -> HandOver:
     """A function of number and time that sends one frame."""
     if task.in_place:
         if not hasattr(sender, "send_in_place"):
@@ -101,37 +103,52 @@ def handing_over(sender: Sender, task: Task) -> Callable[[int, int], None]:
     return hand_over
 
 
-def repeat(hand_over: Callable[[int, int], None], number: int, pipe: Connection) -> None:
+def repeat(hand_over: HandOver, number: int, pipe: Connection) -> None:
     """Sends frames that do not count until there is a command."""
     while not pipe.poll():
         hand_over(number, time.monotonic_ns())
         time.sleep(WARM_PAUSE_S)
 
 
-def send_all(hand_over: Callable[[int, int], None], task: Task) -> SentReport:
-    """Sends the frames that count, each at its own time; a frame that is late moves those behind it."""
-    now_ns = time.monotonic_ns
-    period = 1 / task.rate_hz if task.rate_hz else 0.0
-    calls: list[int] = []
-    number = 0
+def send_all(hand_over: HandOver, task: Task) -> SentReport:
+    """Sends the frames that count."""
     cpu = time.process_time()
+    calls = send_paced(hand_over, task) if task.rate_hz else send_unpaced(hand_over, task)
+    return SentReport(len(calls), time.process_time() - cpu, [call / 1e3 for call in calls[:CALLS_KEPT]])
+
+
+def send_paced(hand_over: HandOver, task: Task) -> list[int]:
+    """Each frame at its own time; one that is late moves those behind it. Returns how long each call took."""
+    now_ns = time.monotonic_ns
+    period = 1 / task.rate_hz
+    calls: list[int] = []
     due = time.monotonic() + period
     end = due + task.seconds
-    while number < task.frames:
-        if period:
-            pause = due - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            due = max(due + period, time.monotonic())
+    while len(calls) < task.frames and due < end:
+        pause = due - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        due = max(due + period, time.monotonic())
         before = now_ns()
+        hand_over(len(calls), before)
+        calls.append(now_ns() - before)
+    return calls
+
+
+def send_unpaced(hand_over: HandOver, task: Task) -> list[int]:
+    """As fast as it goes, with one look at the clock for each frame."""
+    now_ns = time.monotonic_ns
+    before = now_ns()
+    end = before + int(task.seconds * 1e9)
+    calls: list[int] = []
+    number = 0
+    while number < task.frames and before < end:
         hand_over(number, before)
-        after = now_ns()
         number += 1
-        if number <= CALLS_KEPT:
-            calls.append(after - before)
-        if after * 1e-9 > end:
-            break
-    return SentReport(number, time.process_time() - cpu, [call / 1e3 for call in calls])
+        after = now_ns()
+        calls.append(after - before)
+        before = after
+    return calls
 
 
 class Watch:
@@ -145,9 +162,21 @@ class Watch:
         self._warm = self._begun = False
         self._cpu = self._wall = 0.0
         self._report = SeenReport()
+        self.look = self._count if task.kind == "throughput" else self._time
         self.done = False
 
-    def look(self, image: Image) -> bool:
+    def _count(self, image: Image) -> bool:
+        """Reads both elements and the number, and nothing else."""
+        image.item(0)
+        last = image.item(-1)
+        number, _ = STAMP.unpack_from(image)
+        if (number != self._next or last != MARK or not self._begun) and not self._unusual(image, number, last):
+            return self.done
+        self._next = number + 1
+        self._report.frames += 1
+        return False
+
+    def _time(self, image: Image) -> bool:
         image.item(0)
         last = image.item(-1)
         now = time.monotonic_ns()

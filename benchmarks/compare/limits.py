@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks import cpp, handover, send
 from benchmarks.compare.plan import RATE_HZ, WAITS, Cell
-from benchmarks.compare.results import Row, spread_of
+from benchmarks.compare.results import Row, spread_of, without_paths
 from benchmarks.compare.task import SIZES, quantile
 
 FUTEX_MODES = ("park", "spin", "timed")
@@ -57,11 +57,14 @@ class Limits:
             Row(
                 kind, title, size,
                 ours=kind in ("C++ API", "one process"),
-                problem=self._problems.get((kind, title, size)),
+                problem=self._problem((kind, title, size)),
                 figures={name: spread_of(values) for name, values in self._taken[kind, title, size].items()},
             )
             for kind, title, size in keys
         ]  # fmt: skip
+
+    def _problem(self, key: Key) -> str | None:
+        return without_paths(self._problems[key]) if key in self._problems else None
 
     def _native(self, key: Key, program: str, mode: str, *more: str) -> None:
         if not self._programs:

@@ -27,7 +27,7 @@ PEERS = (
     Contender("multiprocessing.Pipe", "by_pipe"),
     Contender("multiprocessing.Queue", "by_queue"),
 )
-LENDERS = (DEFAULT, LISTENER, POLLING)
+LENDERS = (DEFAULT, PEERS[0], LISTENER, POLLING)
 RATE_HZ = 100.0
 VIDEO_HZ = 60.0
 FANOUT = (1, 3, 8)
@@ -70,7 +70,7 @@ class Cell:
         return f"{len(self.problems)} of {len(self.problems) + len(self.taken)} rounds: {self.problems[0]}"
 
     def once(self) -> None:
-        """One round. Whatever goes wrong is kept, and ends nothing; what went wrong at first is tried once more only."""
+        """One round. Whatever goes wrong is kept, and ends nothing; what never worked is tried TRIES times."""
         if len(self.problems) >= TRIES and not self.taken:
             return
         try:

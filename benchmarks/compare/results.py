@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,6 +54,11 @@ class Row:
         return self.figures[name].median if self.problem is None and name in self.figures else None
 
 
+def without_paths(text: str) -> str:
+    """What went wrong, without the folders of the machine it went wrong on."""
+    return re.sub(r"(?:/[\w.+~-]+)+/([\w.+~-]+)", r"\1", text)
+
+
 def spread_of(values: Iterable[float]) -> Spread:
     listed = list(values)
     return Spread(median(listed), min(listed), max(listed))
@@ -65,12 +71,13 @@ def row_of(cell: Cell) -> Row:
     if cell.problem is None and cell.taken:
         figures = {name: spread_of(getattr(one, name) for one in cell.taken) for name in FIGURES}
         ages = [age for one in cell.taken for age in one.ages_us]
-        if task.kind == "latency":
+        if task.kind == "latency" and ages:
             steps = [round(quantile(ages, step / QUANTILES), 2) for step in range(QUANTILES + 1)]
     problem = cell.problem if cell.taken or cell.problem else "not measured"
+    remark = cell.remark and without_paths(cell.remark)
     return Row(
         task.kind, contender.title, task.size, contender.ours, task.in_place, task.rate_hz, task.receivers,
-        problem, cell.remark, figures, steps,
+        problem and without_paths(problem), remark, figures, steps,
     )  # fmt: skip
 
 
@@ -110,7 +117,10 @@ class Results:
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        found = asdict(self)
+        rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in found.pop("rows"))
+        head = json.dumps(found, indent=1, ensure_ascii=False).removesuffix("\n}")
+        path.write_text(f'{head},\n "rows": [\n{rows}\n ]\n}}\n', encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Results:

@@ -25,13 +25,21 @@ RESULTS = "benchmarks/results/latest.json"
 def versions(modules: Sequence[str]) -> dict[str, str]:
     """Versions of what is compared; why not, where one is not there."""
     found = {}
-    for name in dict.fromkeys(["framebus", "numpy", *(load(module).DISTRIBUTION or "" for module in modules)]):
-        if name:
+    for name in dict.fromkeys(["framebus", "numpy", *map(distribution, modules)]):
+        if name is not None:
             try:
                 found[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
                 found[name] = "is not installed"
     return found
+
+
+def distribution(module: str) -> str | None:
+    """Where a peer comes from, None if from Python itself, or if there is no such peer."""
+    try:
+        return load(module).DISTRIBUTION
+    except ImportError:
+        return None
 
 
 def progress(number: int, rounds: int, place: int, some: Sequence[Cell]) -> None:
@@ -44,13 +52,14 @@ def progress(number: int, rounds: int, place: int, some: Sequence[Cell]) -> None
         print(f"round {number + 1} of {rounds}: {task.kind} {task.size}{loan}{to}", file=sys.stderr, flush=True)
 
 
-def measure(some: Sequence[Cell], effort: Effort, limits: Limits) -> Results:
+def measure(some: Sequence[Cell], effort: Effort, limits: Limits | None) -> Results:
     """All rounds."""
     start, load_before = time.monotonic(), os.getloadavg()[0]
     for number in range(effort.rounds):
         play(some, lambda place, _, n=number: progress(n, effort.rounds, place, some))  # type: ignore[misc]
-        print(f"round {number + 1} of {effort.rounds}: limits", file=sys.stderr, flush=True)
-        limits.round(some)
+        if limits is not None:
+            print(f"round {number + 1} of {effort.rounds}: limits", file=sys.stderr, flush=True)
+            limits.round(some)
     facts = machine.facts()
     facts |= {"load_before": round(load_before, 2), "load_after": round(os.getloadavg()[0], 2)}
     spent = {
@@ -61,7 +70,8 @@ def measure(some: Sequence[Cell], effort: Effort, limits: Limits) -> Results:
         "fanout_s": effort.fanout_s,
     }
     modules = [cell.contender.module for cell in some]
-    return Results(facts, versions(modules), spent, [*(row_of(cell) for cell in some), *limits.rows()])
+    rows = [*(row_of(cell) for cell in some), *(limits.rows() if limits is not None else [])]
+    return Results(facts, versions(modules), spent, rows)
 
 
 def show(results: Results) -> None:

@@ -146,8 +146,8 @@ def _summed_up(task: Task, sent: SentReport, seen: list[SeenReport]) -> Taken:
     ages = [age for report in seen for age in report.ages_us]
     receiver_cpu = sum(report.cpu_s for report in seen)
     return Taken(
-        p50_us=quantile(ages, 0.5),
-        p99_us=quantile(ages, 0.99),
+        p50_us=quantile(ages, 0.5) if ages else 0.0,
+        p99_us=quantile(ages, 0.99) if ages else 0.0,
         frames=frames,
         sent=sent.frames,
         lost=lost,

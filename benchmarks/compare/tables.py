@@ -98,7 +98,7 @@ def limit_of(results: Results, row: Row, name: str) -> float | None:
     """What the machine could do: a parked futex hand-over, after a bare copy where there is something to copy."""
     copy = results.value("us", "copy", title=f"numpy.copyto, buffers of {row.kind}", size=row.size)
     if name == "rate_hz":
-        return 1e6 / copy if copy and not row.in_place else None
+        return 1e6 / copy if copy and not row.in_place and row.size != "64 B" else None
     futex = results.value("p50_us", "hand-over", title="C++ futex, park")
     if futex is None or row.in_place:
         return futex
@@ -164,11 +164,12 @@ def problems(results: Results) -> str:
     """Who could not be measured at what, and why; nothing if there is nobody."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in results.rows:
-        if row.problem is not None:
+        text = row.problem or row.remark
+        if text is not None:
             work = (
                 f"{row.kind}{' by loan' if row.in_place else ''}, {row.size if row.kind != 'fanout' else row.receivers}"
             )
-            found.setdefault((row.title, row.problem), []).append(work)
+            found.setdefault((row.title, text), []).append(work)
     return "\n".join(f"- {title}: {'; '.join(works)}: {problem}" for (title, problem), works in found.items())
 
 

@@ -90,7 +90,7 @@ class Taken:
     """One measurement, summed up over both ends.
 
     Attributes:
-        p50_us, p99_us: of all receivers' frames together.
+        p50_us, p99_us: of all receivers' frames together; 0 where throughput was measured.
         frames, sent: received by the receiver that got least, and sent.
         lost: over all receivers.
         rate_hz: frames a second of the slowest receiver.

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 STAMP = struct.Struct("<qq")
+LAST = struct.Struct("B")
 MARK = 77  # the value of every element behind the stamp
 PATIENCE_S = 5.0  # what blocks in a peer gives up after that
 
@@ -103,12 +104,7 @@ def filled(shape: tuple[int, ...]) -> Image:
     return np.full(shape, MARK, np.uint8)
 
 
-def put_stamp(image: Image, number: int, time_ns: int) -> None:
-    """Writes number and time into the first 16 bytes."""
-    STAMP.pack_into(image, 0, number, time_ns)
-
-
 def write_ends(image: Image, number: int, time_ns: int) -> None:
     """The first and the last element of memory that was borrowed."""
     STAMP.pack_into(image, 0, number, time_ns)
-    memoryview(image).cast("B")[-1] = MARK
+    LAST.pack_into(image, image.nbytes - 1, MARK)
