@@ -69,7 +69,8 @@ def row_of(cell: Cell) -> Row:
     task, contender = cell.task, cell.contender
     figures, steps = {}, []
     if cell.problem is None and cell.taken:
-        figures = {name: spread_of(getattr(one, name) for one in cell.taken) for name in FIGURES}
+        names = [name for name in FIGURES if task.kind != "throughput" or name not in ("p50_us", "p99_us")]
+        figures = {name: spread_of(getattr(one, name) for one in cell.taken) for name in names}
         ages = [age for one in cell.taken for age in one.ages_us]
         if task.kind == "latency" and ages:
             steps = [round(quantile(ages, step / QUANTILES), 2) for step in range(QUANTILES + 1)]

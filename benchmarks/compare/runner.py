@@ -27,13 +27,31 @@ class Problem(Exception):
 
 
 class Party(Handle):
-    """One of the programs, with what it is called in messages."""
+    """One of the programs; whatever goes wrong in it is a Problem that says in which."""
 
     watchdog_s = 10.0
 
     def __init__(self, title: str, *arguments: Any) -> None:
         self.title = title
         super().__init__(*arguments)
+
+    def answer(self, seconds: float | None = None) -> Any:
+        try:
+            return super().answer(seconds)
+        except Hang:
+            raise self.hangs() from None
+        except Failed as failure:
+            raise Problem(f"{self.title}: {_text(failure)}") from None
+
+    def tell(self, command: str, argument: Any = None) -> None:
+        try:
+            super().tell(command, argument)
+        except Failed:
+            self.answer()  # what it said before it ended
+            raise Problem(f"{self.title} ended by itself") from None
+
+    def hangs(self) -> Problem:
+        return Problem(f"{self.title} did not go on within {self.watchdog_s:.0f} s")
 
 
 def measure(contender: Contender, task: Task) -> Taken:
@@ -71,65 +89,50 @@ def _remove(module: Peer, channel: Channel, shared: Any) -> None:
 
 def _work(contender: Contender, task: Task, channel: Channel, shared: Any) -> tuple[SentReport, list[SeenReport]]:
     parties: list[Party] = []
-    current = "the programs"
     try:
         parties.append(Party("the sender", sender_main, contender, task, channel, shared))
         for number in range(task.receivers):
             receiver = Party("a receiver", receiver_main, contender, task, channel, shared, number)
             parties.append(receiver)
         for party in parties:
-            current = party.title
             party.answer(START_S)
         for party in parties:
-            current = party.title
             party.ask("open")
-        sender, receivers = parties[0], parties[1:]
+        sender, *receivers = parties
         sender.tell("warm")
         for party in receivers:
-            current = party.title
             party.answer()
         sender.tell("go")
-        current = sender.title
-        sent = _first_word(parties, task.seconds + Party.watchdog_s)
-        seen = []
-        for party in receivers:
-            current = party.title
-            seen.append(party.answer())
+        sent = _sent(parties, task.seconds + Party.watchdog_s)
+        seen = [party.answer() for party in receivers]
         _dismiss(parties)
         return sent, seen
-    except Hang:
-        raise Problem(f"{current} did not go on within {Party.watchdog_s:.0f} s") from None
-    except Failed as failure:
-        raise Problem(f"{current}: {_text(failure)}") from None
     finally:
         for party in parties:
             with contextlib.suppress(OSError):
                 party.kill()
 
 
-def _first_word(parties: list[Party], seconds: float) -> SentReport:
+def _sent(parties: list[Party], seconds: float) -> SentReport:
     """The sender's report; a receiver that fails meanwhile is heard too."""
     sender = parties[0]
-    pipes = {party.pipe: party for party in parties}
     while True:
-        ready = wait(list(pipes), seconds)
-        if sender.pipe in ready:
-            report = sender.answer()
-            assert isinstance(report, SentReport)
-            return report
+        ready = wait([party.pipe for party in parties], seconds)
         if not ready:
-            raise Hang
-        for pipe in ready:
-            pipes.pop(pipe).answer()  # raises, as it has nothing else to say yet
+            raise sender.hangs()
+        for party in parties:
+            if party.pipe in ready:
+                report = party.answer()  # a receiver has nothing to say yet but what is wrong
+                assert isinstance(report, SentReport)
+                return report
 
 
 def _dismiss(parties: list[Party]) -> None:
     """Ends all in order; whoever does not want to is killed by the caller."""
-    with contextlib.suppress(Hang, Failed):
+    with contextlib.suppress(Problem):
         parties[0].ask("stop")
         for party in (*parties[1:], parties[0]):
-            party.tell("close")
-            party.answer()
+            party.ask("close")
         for party in parties:
             party.end()
 

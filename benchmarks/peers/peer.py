@@ -96,8 +96,8 @@ class Peer(Protocol):
 
 
 def load(module: str) -> Peer:
-    """The peer in that module: the end of a name in this package, or a full name."""
-    return cast(Peer, importlib.import_module(module if "." in module else f"benchmarks.peers.{module}"))
+    """The peer in that module: by_NAME is one of this package, anything else a full name."""
+    return cast(Peer, importlib.import_module(f"benchmarks.peers.{module}" if module.startswith("by_") else module))
 
 
 def filled(shape: tuple[int, ...]) -> Image:
