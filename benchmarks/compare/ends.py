@@ -2,7 +2,7 @@
 """The programs at the two ends of one measurement. What they do is the same for every peer.
 
 The sender sends frames numbered below zero until it is told that every receiver has seen one, then those that count,
-then END again and again until everybody has it. A receiver that has seen END reports, and goes on receiving until it is
+then END again and again until everybody has it, all at the same pace. A receiver that has seen END reports, and goes on receiving until it is
 told to stop, so that nobody waits for it. What was imported or made for the first time is over when counting begins.
 """
 
@@ -21,7 +21,8 @@ from benchmarks.program import Failed, failure_of
 
 END = (1 << 62) - 1
 WARM = -1
-WARM_PAUSE_S = 0.004
+PAUSE_S = 0.004  # between those, where frames that count have no pace
+LEARNT = 25  # frames at least, so that a receiver that learns the pace knows it
 QUIET_S = 0.25  # a receiver looks that often whether it is told to stop
 AGES_KEPT = 20_000
 CALLS_KEPT = 20_000
@@ -72,14 +73,13 @@ def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, 
     pipe.send("open")
     expect(pipe, "warm")
     hand_over = handing_over(sender, task)
-    repeat(hand_over, WARM, pipe)
+    pacer = Pacer(1 / task.rate_hz if task.rate_hz else PAUSE_S)
+    repeat(hand_over, WARM, pipe, pacer, at_least=LEARNT if task.kind == "latency" else 0)
     expect(pipe, "go")
-    report = send_all(hand_over, task)
+    report = send_all(hand_over, task, pacer)
     report.buffers = buffers_of(sender, task)
     pipe.send(report)
-    if task.rate_hz:
-        time.sleep(1 / task.rate_hz)  # END must not take the place of the last frame
-    repeat(hand_over, END, pipe)
+    repeat(hand_over, END, pipe, pacer)
     expect(pipe, "stop")
     pipe.send("stopped")
     expect(pipe, "close")
@@ -103,32 +103,44 @@ def handing_over(sender: Sender, task: Task) -> HandOver:
     return hand_over
 
 
-def repeat(hand_over: HandOver, number: int, pipe: Connection) -> None:
-    """Sends frames that do not count until there is a command."""
-    while not pipe.poll():
+class Pacer:
+    """Absolute deadlines, one period apart; one that was missed moves those behind it."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._due = time.monotonic() + period
+
+    def wait(self) -> None:
+        """Sleeps until the next deadline."""
+        pause = self._due - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        self._due = max(self._due + self._period, time.monotonic())
+
+
+def repeat(hand_over: HandOver, number: int, pipe: Connection, pacer: Pacer, at_least: int = 0) -> None:
+    """Sends frames that do not count until there is a command, at the pace of those that do."""
+    sent = 0
+    while sent < at_least or not pipe.poll():
+        pacer.wait()
         hand_over(number, time.monotonic_ns())
-        time.sleep(WARM_PAUSE_S)
+        sent += 1
 
 
-def send_all(hand_over: HandOver, task: Task) -> SentReport:
+def send_all(hand_over: HandOver, task: Task, pacer: Pacer) -> SentReport:
     """Sends the frames that count."""
     cpu = time.process_time()
-    calls = send_paced(hand_over, task) if task.rate_hz else send_unpaced(hand_over, task)
+    calls = send_paced(hand_over, task, pacer) if task.rate_hz else send_unpaced(hand_over, task)
     return SentReport(len(calls), time.process_time() - cpu, [call / 1e3 for call in calls[:CALLS_KEPT]])
 
 
-def send_paced(hand_over: HandOver, task: Task) -> list[int]:
-    """Each frame at its own time; one that is late moves those behind it. Returns how long each call took."""
+def send_paced(hand_over: HandOver, task: Task, pacer: Pacer) -> list[int]:
+    """Each frame at its own time. Returns how long each call took."""
     now_ns = time.monotonic_ns
-    period = 1 / task.rate_hz
     calls: list[int] = []
-    due = time.monotonic() + period
-    end = due + task.seconds
-    while len(calls) < task.frames and due < end:
-        pause = due - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        due = max(due + period, time.monotonic())
+    end = time.monotonic() + task.seconds
+    while len(calls) < task.frames and time.monotonic() < end:
+        pacer.wait()
         before = now_ns()
         hand_over(len(calls), before)
         calls.append(now_ns() - before)

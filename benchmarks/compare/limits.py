@@ -20,6 +20,7 @@ from benchmarks import cpp, handover, send
 from benchmarks.compare.plan import RATE_HZ, WAITS, Cell
 from benchmarks.compare.results import Row, spread_of, without_paths
 from benchmarks.compare.task import SIZES, quantile
+from benchmarks.peers import by_framebus
 
 FUTEX_MODES = ("park", "spin", "timed")
 Key = tuple[str, str, str]  # kind, title, size
@@ -76,6 +77,8 @@ class Limits:
             found = cpp.run(self._programs[program], mode, self._frames, RATE_HZ, *more, seconds=seconds)
         except RuntimeError as error:
             self._problems[key] = str(error)
+            for name in more:
+                by_framebus.remove_channel(name)
             return
         ages = [age / 1e3 for age in found["ages_ns"]]
         figures = {"p50_us": quantile(ages, 0.5), "p99_us": quantile(ages, 0.99), "receiver_share": found["share"]}

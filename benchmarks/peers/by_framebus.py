@@ -111,5 +111,9 @@ def open_receiver(channel: Channel, shared: Any, number: int) -> Receiver:
 
 
 def remove(channel: Channel, shared: Any) -> None:
-    for path in Path("/dev/shm").glob(f"framebus.{channel.name}*"):
+    remove_channel(channel.name)
+
+
+def remove_channel(name: str) -> None:
+    for path in Path("/dev/shm").glob(f"framebus.{name}*"):
         path.unlink(missing_ok=True)
