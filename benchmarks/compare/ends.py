@@ -2,8 +2,9 @@
 """The programs at the two ends of one measurement. What they do is the same for every peer.
 
 The sender sends frames numbered below zero until it is told that every receiver has seen one, then those that count,
-then END again and again until everybody has it, all at the same pace. A receiver that has seen END reports, and goes on receiving until it is
-told to stop, so that nobody waits for it. What was imported or made for the first time is over when counting begins.
+then END again and again until everybody has it, all at the same pace. A receiver that has seen END reports, and goes on
+receiving until it is told to stop, so that nobody waits for it. What was imported or made for the first time is over
+when counting begins.
 """
 
 from __future__ import annotations
