@@ -16,7 +16,10 @@ from benchmarks.compare.task import quantile
 from benchmarks.rounds import Spread
 
 QUANTILES = 100
-FIGURES = ("p50_us", "p99_us", "rate_hz", "cpu_us", "receiver_share", "call_us", "lost", "sent", "buffers")
+FIGURES = (
+    "p50_us", "p99_us", "rate_hz", "cpu_us", "sender_cpu_s", "receiver_cpu_s", "receiver_share", "call_us", "lost", "sent",
+    "buffers",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
