@@ -17,8 +17,8 @@ from benchmarks.rounds import Spread
 
 QUANTILES = 100
 FIGURES = (
-    "p50_us", "p99_us", "rate_hz", "cpu_us", "sender_cpu_s", "receiver_cpu_s", "receiver_share", "call_us", "lost", "sent",
-    "buffers",
+    "p50_us", "p99_us", "rate_hz", "cpu_us", "sender_cpu_s", "receiver_cpu_s", "receiver_share", "call_us", "lost",
+    "sent", "buffers",
 )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""framebus, as in its README. Options: `wait`, the policy of the subscriber; `asyncio`, receive in an event loop.
+"""framebus. Options: `wait`, the policy of the subscriber; `asyncio`, receive in an event loop.
+
+Followed: the README, with a release() of each frame as soon as it has been looked at.
 
 Where nothing may be lost, Publisher(on_full="block") and Subscriber(every=True).
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.peer import Channel, Image, Look, Unable, filled, write_ends
+from benchmarks.peers.peer import Channel, Image, Look, Unable, filled
 
 DISTRIBUTION = "pyshmem"
 
@@ -24,10 +24,6 @@ class Sender:
 
     def send(self, image: Image) -> None:
         self._stream.write(image)
-
-    def send_in_place(self, number: int, time_ns: int) -> None:
-        with self._stream.write_view() as view:
-            write_ends(view, number, time_ns)
 
     def close(self) -> None:
         self._stream.unlink()

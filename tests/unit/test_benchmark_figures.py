@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from benchmarks.compare import tables
 from benchmarks.compare.figures import Line, all_figures
+from benchmarks.compare.page import METHOD
+from benchmarks.compare.plan import PEERS
 from benchmarks.compare.results import Results, Row, spread_of, without_paths
 from benchmarks.compare.task import quantile
+from benchmarks.peers.peer import load
 
 
 def row(kind: str, title: str, size: str = "64 B", **figures: float) -> Row:
@@ -81,3 +86,17 @@ def test_the_quantile_is_one_of_the_values() -> None:
 def test_a_reason_keeps_no_folder_of_the_machine() -> None:
     assert without_paths("no /some/where/else/file.txt here") == "no file.txt here"
     assert without_paths("64 B / 1080p") == "64 B / 1080p"
+
+
+def test_every_peer_takes_part_and_says_whose_advice_it_follows() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks/peers"
+    files = {path.stem for path in folder.glob("by_*.py")}
+    assert files == {"by_framebus"} | {peer.module for peer in PEERS}
+    assert [name for name in files if "Followed: " not in (load(name).__doc__ or "")] == []
+
+
+def test_the_page_describes_every_peer() -> None:
+    described = [
+        line.split("|")[1].strip() for line in METHOD.read_text(encoding="utf-8").splitlines() if line[:1] == "|"
+    ]
+    assert [peer.title for peer in PEERS if not any(peer.title.startswith(name) for name in described)] == []
