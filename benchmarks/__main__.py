@@ -20,8 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n\n")[2])  # type: ignore[union-attr]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SINGLE)}, compare, page")
     parser.add_argument("--quick", action="store_true", help="the comparison in one short round")
-    parser.add_argument("--rounds", type=int, help="rounds of the comparison")
-    parser.add_argument("--into", type=Path, help="where the comparison writes its files")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of the comparison, however long they take")
+    parser.add_argument("--into", type=Path, metavar="FOLDER", help="where the comparison writes its files")
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in (*SINGLE, "compare", "page")]
     if unknown:

@@ -36,12 +36,13 @@ TRIES = 2
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured."""
+    """How much is measured: rounds, as many as fit into the minutes but one at least, and seconds for each cell."""
 
     rounds: int
     latency_s: float
     throughput_s: float
     fanout_s: float
+    minutes: float = 16.0
 
 
 DEFAULT_EFFORT = Effort(3, 1.0, 0.4, 1.0)

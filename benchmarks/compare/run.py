@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -55,15 +56,20 @@ def progress(number: int, rounds: int, place: int, some: Sequence[Cell]) -> None
 def measure(some: Sequence[Cell], effort: Effort, limits: Limits | None) -> Results:
     """All rounds."""
     start, load_before = time.monotonic(), os.getloadavg()[0]
+    done = 0
     for number in range(effort.rounds):
+        if done and (time.monotonic() - start) / done * (done + 1) > effort.minutes * 60:
+            print(f"no time for another round within {effort.minutes:.0f} minutes", file=sys.stderr)
+            break
         play(some, lambda place, _, n=number: progress(n, effort.rounds, place, some))  # type: ignore[misc]
         if limits is not None:
             print(f"round {number + 1} of {effort.rounds}: limits", file=sys.stderr, flush=True)
             limits.round(some)
+        done += 1
     facts = machine.facts()
     facts |= {"load_before": round(load_before, 2), "load_after": round(os.getloadavg()[0], 2)}
     spent = {
-        "rounds": effort.rounds,
+        "rounds": done,
         "minutes": round((time.monotonic() - start) / 60, 1),
         "latency_s": effort.latency_s,
         "throughput_s": effort.throughput_s,
@@ -91,7 +97,7 @@ def main(root: Path = ROOT, *, quick: bool = False, rounds: int | None = None) -
     """The comparison with all peers."""
     effort = QUICK if quick else DEFAULT_EFFORT
     if rounds is not None:
-        effort = Effort(rounds, effort.latency_s, effort.throughput_s, effort.fanout_s)
+        effort = replace(effort, rounds=rounds, minutes=float("inf"))
     with tempfile.TemporaryDirectory() as folder:
         results = measure(cells(effort), effort, Limits(Path(folder), effort.latency_s))
     results.write(root / RESULTS)
