@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -95,6 +96,7 @@ def write(results: Results, root: Path) -> None:
 
 def main(root: Path = ROOT, *, quick: bool = False, rounds: int | None = None) -> None:
     """The comparison with all peers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended and removed
     effort = QUICK if quick else DEFAULT_EFFORT
     if rounds is not None:
         effort = replace(effort, rounds=rounds, minutes=float("inf"))
