@@ -9,6 +9,7 @@ when counting begins.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -39,7 +40,8 @@ def guarded(work: Callable[..., None]) -> Callable[..., None]:
         try:
             work(*arguments)
         except Exception as error:
-            pipe.send(failure_of(error))
+            with contextlib.suppress(BrokenPipeError):  # nobody is there any more who could be told
+                pipe.send(failure_of(error))
 
     return run
 

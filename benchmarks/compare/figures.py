@@ -36,8 +36,10 @@ def at_most(what: str, value: float | None, limit: float | None, unit: str, digi
 def ratio(what: str, value: float | None, reference: float | None, bound: float, *, least: bool = False) -> Line:
     """`value` is to be at most (or at least) `bound` times `reference`."""
     sign = "≥" if least else "≤"
-    if value is None or not reference:
+    if value is None or reference is None:
         return Line(what, "not measured", f"{sign} {bound:g}", None)
+    if reference <= 0:  # a difference between noisy figures
+        return Line(what, f"{value:,.1f} to {reference:,.1f}: no ratio", f"{sign} {bound:g}", None)
     found = value / reference
     shown = f"{found:.2f} ({value:,.1f} to {reference:,.1f})"
     return Line(what, shown, f"{sign} {bound:g}", found >= bound if least else found <= bound)

@@ -175,7 +175,7 @@ def problems(results: Results) -> str:
 
 def figures(results: Results) -> str:
     lines: list[Line] = all_figures(results)
-    words = {True: "met", False: "**not met**", None: "not measured"}
+    words = {True: "met", False: "**not met**", None: "can't be told"}
     return table(
         ["figure", "measured", "limit", ""], [[one.what, one.measured, one.limit, words[one.met]] for one in lines]
     )

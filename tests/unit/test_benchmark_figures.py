@@ -71,6 +71,16 @@ def test_send_to_eight_is_compared_with_send_to_one(eight: float, met: bool) -> 
     assert line_of(rows, "1080p60: `send` with 8").met is met
 
 
+def test_a_difference_below_nothing_is_no_measure() -> None:
+    rows = [
+        row("latency", "framebus adaptive", "1080p", p50_us=300.0, rate_hz=100.0),
+        row("latency", "peer", "1080p", p50_us=240.0, rate_hz=100.0),
+        row("copy", "numpy.copyto, buffers of latency", "1080p", us=250.0),
+    ]
+    line = line_of(rows, "1080p by send: latency minus copyto")
+    assert (line.met, line.measured) == (None, "50.0 to -10.0: no ratio")
+
+
 def test_a_peer_with_a_problem_is_no_best_peer() -> None:
     broken = Row("latency", "broken", "64 B", problem="it lies", figures={"p50_us": spread_of([1.0])})
     results = Results({}, {}, {}, [broken, row("latency", "honest", p50_us=9.0)])
