@@ -63,7 +63,7 @@ def without_paths(text: str) -> str:
 
 
 def spread_of(values: Iterable[float]) -> Spread:
-    listed = list(values)
+    listed = [round(value, 6) for value in values]
     return Spread(median(listed), min(listed), max(listed))
 
 

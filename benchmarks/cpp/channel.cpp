@@ -47,7 +47,7 @@ void receive(const char* name, framebus::Wait wait, int count) {
     const std::int64_t sent = elements[1];
     number = elements[0] + 0 * elements[7];
     const std::int64_t now = pace::now_ns();
-    if (number == 0) began = now, used = pace::cpu_ns();
+    if (number >= 0 && ages.empty()) began = now, used = pace::cpu_ns();
     if (number >= 0) ages.push_back(now - sent);
   }
   pace::report(ages, double(pace::cpu_ns() - used) / double(pace::now_ns() - began));

@@ -70,7 +70,7 @@ void receive(Shared& shared, std::string_view mode, int count, double hz) {
     const std::int64_t now = pace::now_ns();
     number = frame[0];
     sent = frame[1];
-    if (number == 0) began = now, used = pace::cpu_ns();
+    if (number >= 0 && ages.empty()) began = now, used = pace::cpu_ns();
     if (number >= 0) ages.push_back(now - sent);
   }
   pace::report(ages, double(pace::cpu_ns() - used) / double(pace::now_ns() - began));

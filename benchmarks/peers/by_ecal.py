@@ -9,6 +9,7 @@ takes and gives bytes, so an array has to be made bytes first. Other transports 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,13 @@ class Receiver(CalledBack):
         self._ecal.finalize()
 
 
-def prepare(channel: Channel) -> None:
-    """Nothing."""
+def events() -> set[Path]:
+    return set(Path("/dev/shm").glob("ecal_*_evt"))
+
+
+def prepare(channel: Channel) -> set[Path]:
+    """What is there already."""
+    return events()
 
 
 def open_sender(channel: Channel, shared: Any) -> Sender:
@@ -78,5 +84,9 @@ def open_receiver(channel: Channel, shared: Any, number: int) -> Receiver:
     return Receiver(channel)
 
 
-def remove(channel: Channel, shared: Any) -> None:
-    """Its segments carry the number of a program, which it removes with the program."""
+def remove(channel: Channel, shared: set[Path]) -> None:
+    """Now and then it leaves the events of a program that has ended, whose number is in the name."""
+    for path in events() - shared:
+        number = path.name.removesuffix("_evt").removesuffix("_ack").rpartition("_")[2]
+        if not Path("/proc", number).exists():
+            path.unlink(missing_ok=True)
