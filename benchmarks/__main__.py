@@ -1,28 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m benchmarks [NAME ...]: runs all benchmarks, or those named, and says where."""
+"""python -m benchmarks [--quick] [--rounds N] [--into FOLDER] [NAME ...]
 
-import sys
+Without names, the whole comparison of framebus with its peers; with names, only those benchmarks. `compare` is the
+comparison, `page` writes its page anew from the last results. Results, charts and page go below FOLDER, which is the
+checkout unless said otherwise.
+"""
 
-from benchmarks import article, handover, machine, memory, pipe, send, zeromq
+from __future__ import annotations
 
-ALL = {
-    "send": send.main,
-    "handover": handover.main,
-    "memory": memory.main,
-    "article": article.main,
-    "pipe": pipe.main,
-    "zeromq": zeromq.main,
-}
+import argparse
+import importlib
+from pathlib import Path
+
+# Imported when they are wanted: the programs that benchmarks start import this file.
+SINGLE = ("send", "handover", "memory", "article", "pipe", "zeromq")
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(ALL)
-    unknown = [name for name in chosen if name not in ALL]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n\n")[2])  # type: ignore[union-attr]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SINGLE)}, compare, page")
+    parser.add_argument("--quick", action="store_true", help="the comparison in one short round")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of the comparison, however long they take")
+    parser.add_argument("--into", type=Path, metavar="FOLDER", help="where the comparison writes its files")
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in (*SINGLE, "compare", "page")]
     if unknown:
-        sys.exit(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}")
+        parser.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(SINGLE)}, compare, page")
+    from benchmarks import machine
+    from benchmarks.compare import run
+
     print(machine.describe())
-    for name in chosen:
-        ALL[name]()
+    root = given.into or run.ROOT
+    for name in given.names or ["compare"]:
+        if name == "compare":
+            run.main(root, quick=given.quick, rounds=given.rounds)
+        elif name == "page":
+            run.rewrite(root)
+        else:
+            importlib.import_module(f"benchmarks.{name}").main()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 import framebus
-from benchmarks.rounds import in_turn
+from benchmarks.rounds import Spread, in_turn
 
 SHAPES = {"64 B": (64,), "640x480": (480, 640), "1080p": (1080, 1920, 3), "4K": (2160, 3840, 3)}
 CALLS = 5000
@@ -28,10 +28,14 @@ def microseconds(pub: framebus.Publisher, sub: framebus.Subscriber, shape: tuple
     return (time.perf_counter() - start) / CALLS * 1e6
 
 
-def main() -> None:
-    print("\nloan, commit, recv, .array, release in one process, µs, median (least to most)")
+def measure(rounds: int = ROUNDS) -> dict[str, Spread]:
+    """Microseconds by size."""
     name = f"bench.handover.{os.getpid()}"
     with framebus.Publisher(name) as pub, framebus.Subscriber(name) as sub:
-        spreads = in_turn({label: lambda s=shape: microseconds(pub, sub, s) for label, shape in SHAPES.items()}, ROUNDS)
-    for label, spread in spreads.items():
+        return in_turn({label: lambda s=shape: microseconds(pub, sub, s) for label, shape in SHAPES.items()}, rounds)
+
+
+def main() -> None:
+    print("\nloan, commit, recv, .array, release in one process, µs, median (least to most)")
+    for label, spread in measure().items():
         print(f"{label:8s} {spread}")

@@ -45,6 +45,19 @@ def warm_buffers(count: int, like: NDArray[np.uint8]) -> list[NDArray[np.uint8]]
     return buffers
 
 
+def copying(count: int, image: NDArray[np.uint8]) -> Callable[[], None]:
+    """A function that copies the image into the next of so many warm buffers."""
+    buffers = warm_buffers(count, image)
+    position = 0
+
+    def copy() -> None:
+        nonlocal position
+        np.copyto(buffers[position], image)
+        position = (position + 1) % count
+
+    return copy
+
+
 def measure(shape: tuple[int, ...], subscribed: bool) -> tuple[int, dict[str, Spread]]:
     """Returns how many buffers the channel uses in turn, and microseconds for send and copyto."""
     image = np.random.default_rng(1).integers(0, 255, shape, dtype=np.uint8)
@@ -56,18 +69,12 @@ def measure(shape: tuple[int, ...], subscribed: bool) -> tuple[int, dict[str, Sp
             if sub is not None:
                 sub.recv()
         count = round(pub.statistics().memory_bytes / image.nbytes)
-        buffers = warm_buffers(count, image)
-        position = 0
+        copy = copying(count, image)
 
         def send() -> None:
             pub.send(image)
             if sub is not None:
                 sub.recv()
-
-        def copy() -> None:
-            nonlocal position
-            np.copyto(buffers[position], image)
-            position = (position + 1) % count
 
         spreads = in_turn(
             {"send": lambda: microseconds_per_call(send), "copyto": lambda: microseconds_per_call(copy)}, ROUNDS

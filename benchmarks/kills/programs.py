@@ -9,27 +9,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import time
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from benchmarks.kills import rival
+from benchmarks.program import START_S, Failed as Failed, Handle, Hang as Hang, context, failure_of
 
-WATCHDOG_S = 5.0
-_context = get_context("spawn")
-
-
-class Hang(Exception):
-    """A program did not answer."""
+WATCHDOG_S = Handle.watchdog_s
 
 
-class Failed(Exception):
-    """A program's rival raised; the text says what."""
-
-
-def run_sender(module: str, shared: Any, pipe: Connection, count: Any) -> None:
+def run_sender(module: str, shared: Any, count: Any, pipe: Connection) -> None:
     sender = rival.load(module).open_sender(shared)
     pipe.send("open")
     while True:
@@ -53,7 +43,7 @@ def run_sender(module: str, shared: Any, pipe: Connection, count: Any) -> None:
         pipe.send("done")
 
 
-def run_receiver(module: str, shared: Any, pipe: Connection, count: Any) -> None:
+def run_receiver(module: str, shared: Any, count: Any, pipe: Connection) -> None:
     receiver = rival.load(module).open_receiver(shared)
     pipe.send("open")
     while True:
@@ -87,50 +77,31 @@ def watch(receiver: rival.Receiver, pipe: Connection, count: Any) -> int:
     return torn
 
 
-def guarded(role: str, module: str, shared: Any, pipe: Connection, count: Any) -> None:
+def guarded(role: str, module: str, shared: Any, count: Any, pipe: Connection) -> None:
     os.environ["PYTHONFAULTHANDLER"] = "1"
     try:
-        {"sender": run_sender, "receiver": run_receiver}[role](module, shared, pipe, count)
+        {"sender": run_sender, "receiver": run_receiver}[role](module, shared, count, pipe)
     except Exception as failure:
-        pipe.send(Failed(f"{type(failure).__name__}: {failure}".splitlines()[0]))
+        pipe.send(failure_of(failure))
 
 
-class Program:
+class Program(Handle):
     def __init__(self, role: str, module: str, shared: Any) -> None:
         self.role = role
         self.busy = False  # until it is told to stop
         self.torn = 0
-        self._pipe, theirs = _context.Pipe()
-        self._count = _context.Value(ctypes.c_int64, lock=False)
-        arguments = (role, module, shared, theirs, self._count)
-        self._process = _context.Process(target=guarded, args=arguments)
-        self._process.start()
-        theirs.close()
-        self.answer(30.0)  # an interpreter starts slowly on a busy machine
+        self._count = context.Value(ctypes.c_int64, lock=False)
+        super().__init__(guarded, role, module, shared, self._count)
+        self.answer(START_S)
 
     @property
     def count(self) -> int:
         """Frames sent or looked at so far."""
         return int(self._count.value)
 
-    def tell(self, command: str, number: int = 0) -> None:
-        self._pipe.send((command, number))
+    def tell(self, command: str, argument: Any = 0) -> None:
+        super().tell(command, argument)
         self.busy = command in ("run", "stream")
-
-    def answer(self, seconds: float = WATCHDOG_S) -> Any:
-        if not self._pipe.poll(seconds):
-            raise Hang
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise Failed(f"{self.role} ended by itself") from None
-        if isinstance(answer, Failed):
-            raise answer
-        return answer
-
-    def ask(self, command: str, number: int = 0) -> Any:
-        self.tell(command, number)
-        return self.answer()
 
     def stop(self) -> None:
         """Ends `run` or `stream`."""
@@ -140,31 +111,21 @@ class Program:
 
     def goes_on(self, frames: int = 3) -> bool:
         """Whether it sends or sees so many more frames before the watchdog."""
-        goal, end = self.count + frames, time.monotonic() + WATCHDOG_S
+        goal, end = self.count + frames, time.monotonic() + self.watchdog_s
         while self.count < goal and time.monotonic() < end:
             time.sleep(0.005)
         return self.count >= goal
 
-    def kill(self) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGKILL)
-        self._process.join()
-        self._pipe.close()
-
     def end(self) -> bool:
         """Closes it. False: it had to be killed."""
-        if not self._process.is_alive():
+        if not self.alive:
             return True
         try:
             self.stop()
             self.ask("close")
-        except (Failed, BrokenPipeError):
+        except Failed:
             pass
         except Hang:
             self.kill()
             return False
-        self._process.join(WATCHDOG_S)
-        if self._process.is_alive():
-            self.kill()
-            return False
-        return True
+        return super().end()

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""framebus beside its peers: the same work, in turn, in one run. `python -m benchmarks` without a name runs it.
+
+- `task`       what one measurement is, and what the two ends report
+- `ends`       the programs at the two ends
+- `runner`     starts them, lets them work, sums up
+- `plan`       who is measured at what, and in which turn
+- `limits`     what the machine can do: C++ hand-overs, the C++ API, a bare copy
+- `figures`    the lines that framebus is to reach
+- `tables`, `charts`, `page`   what is printed, drawn and written
+"""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""framebus. Options: `wait`, the policy of the subscriber; `asyncio`, receive in an event loop.
+
+Followed: the README, with a release() of each frame as soon as it has been looked at.
+
+Where nothing may be lost, Publisher(on_full="block") and Subscriber(every=True).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import framebus
+from benchmarks.peers.peer import PATIENCE_S, Channel, Image, Look, write_ends
+
+DISTRIBUTION = "framebus"
+
+
+class Sender:
+    def __init__(self, channel: Channel) -> None:
+        self._shape = channel.shape
+        self._publisher = framebus.Publisher(channel.name, on_full="block" if channel.lossless else "drop")
+
+    def send(self, image: Image) -> None:
+        self._publisher.send(image, timeout=PATIENCE_S)
+
+    def send_in_place(self, number: int, time_ns: int) -> None:
+        with self._publisher.loan(self._shape, timeout=PATIENCE_S) as loan:
+            write_ends(loan.array, number, time_ns)
+
+    def memory_bytes(self) -> int:
+        """The pages of the channel that have been used."""
+        return self._publisher.statistics().memory_bytes
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+class Receiver:
+    def __init__(self, channel: Channel) -> None:
+        wait = channel.options.get("wait", "adaptive")
+        self._subscriber = framebus.Subscriber(channel.name, every=channel.lossless, wait=wait)
+
+    def each(self, look: Look, timeout: float) -> None:
+        subscriber = self._subscriber
+        try:
+            while True:
+                frame = subscriber.recv(timeout)
+                done = look(frame.array)
+                frame.release()
+                if done:
+                    return
+        except framebus.Timeout:
+            return
+
+    def close(self) -> None:
+        self._subscriber.close()
+
+
+class AsyncReceiver(Receiver):
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        self._seen = 0
+
+    def each(self, look: Look, timeout: float) -> None:
+        awaiting = self._await if hasattr(self._subscriber, "recv_async") else self._iterate
+        asyncio.run(awaiting(look, timeout))
+
+    async def _await(self, look: Look, timeout: float) -> None:
+        with contextlib.suppress(framebus.Timeout):
+            while True:
+                frame = await self._subscriber.recv_async(timeout=timeout)
+                done = look(frame.array)
+                frame.release()
+                if done:
+                    return
+
+    async def _iterate(self, look: Look, timeout: float) -> None:
+        """`async for`, for a release without recv_async."""
+        work = asyncio.ensure_future(self._show_all(look))
+        before = -1
+        while before != self._seen:
+            before = self._seen
+            await asyncio.wait([work], timeout=timeout)
+            if work.done():
+                return work.result()
+        work.cancel()
+        await asyncio.wait([work])
+        return None
+
+    async def _show_all(self, look: Look) -> None:
+        async for frame in self._subscriber:
+            self._seen += 1
+            done = look(frame.array)
+            frame.release()
+            if done:
+                return
+
+
+def prepare(channel: Channel) -> None:
+    """Nothing."""
+
+
+def open_sender(channel: Channel, shared: Any) -> Sender:
+    return Sender(channel)
+
+
+def open_receiver(channel: Channel, shared: Any, number: int) -> Receiver:
+    return AsyncReceiver(channel) if channel.options.get("asyncio") else Receiver(channel)
+
+
+def remove(channel: Channel, shared: Any) -> None:
+    remove_channel(channel.name)
+
+
+def remove_channel(name: str) -> None:
+    for path in Path("/dev/shm").glob(f"framebus.{name}*"):
+        path.unlink(missing_ok=True)
