@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the bytes of an array get into shared memory: straight from wherever they lie, whatever the strides.
+//
+// Promises: writes every byte of the target and not one beyond; reads the elements and nothing else; allocates nothing
+// and needs no temporary; no alignment is asked for. What was copied is ordered before any later store of this thread,
+// so a frame can be published by an ordinary release store.
+//
+// Which copy for what was measured (benchmarks/copies.py, docs/performance.md):
+//   less than kStreamFrom           memcpy: the frame stays in the cache, where the reader finds it
+//   kStreamFrom and more            past the cache (non-temporal stores), where the processor has AVX: the lines of a
+//                                   slot are still in the cache of the core that read the last frame in it, and taking
+//                                   them from there costs far more than it saves; elsewhere memcpy
+//   rows with gaps, upside down     the same for each row
+//   three bytes reversed            shuffled in registers (BGR to RGB and back), where the processor has SSSE3
+//   transposed                      in tiles, so that a line of the cache is used up before it is given up
+//   any other                       element by element, the innermost loop compiled for the size of the element
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FRAMEBUS_X86 1
+#include <immintrin.h>
+#endif
+
+namespace framebus {
+
+inline constexpr std::uint64_t kStreamFrom = 2 << 20;  // bytes of an array
+
+// An array of any strides.
+struct StridedArray {
+  static constexpr std::uint32_t kDims = 8;
+
+  const std::byte* data = nullptr;  // the element at index 0 of every dimension
+  std::uint64_t item = 1;           // bytes of an element
+  std::uint32_t ndim = 0;
+  std::uint64_t shape[kDims] = {};
+  std::int64_t strides[kDims] = {};  // bytes
+};
+
+namespace copying {
+
+inline constexpr std::uint64_t kRow = 64;    // bytes; shorter runs are copied as elements
+inline constexpr std::uint64_t kTile = 32;   // elements each way
+inline constexpr std::uint64_t kFewest = 8;  // elements each way that are worth a tile
+
+#ifdef FRAMEBUS_X86
+inline bool has_avx() noexcept {
+  static const bool answer = __builtin_cpu_supports("avx") != 0;
+  return answer;
+}
+inline bool has_ssse3() noexcept {
+  static const bool answer = __builtin_cpu_supports("ssse3") != 0;
+  return answer;
+}
+
+// Past the cache. Ends without a fence: see finish_stream().
+__attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
+  constexpr std::uint64_t kVector = 32, kStep = 4 * kVector;
+  const std::uint64_t ahead = std::min(bytes, (kVector - reinterpret_cast<std::uintptr_t>(to) % kVector) % kVector);
+  std::memcpy(to, from, ahead);
+  std::uint64_t at = ahead;
+  for (; bytes - at >= kStep; at += kStep) {
+    const auto* in = reinterpret_cast<const __m256i*>(from + at);
+    auto* out = reinterpret_cast<__m256i*>(to + at);
+    const __m256i a = _mm256_loadu_si256(in), b = _mm256_loadu_si256(in + 1);
+    const __m256i c = _mm256_loadu_si256(in + 2), d = _mm256_loadu_si256(in + 3);
+    _mm256_stream_si256(out, a);
+    _mm256_stream_si256(out + 1, b);
+    _mm256_stream_si256(out + 2, c);
+    _mm256_stream_si256(out + 3, d);
+  }
+  std::memcpy(to + at, from + at, bytes - at);
+}
+// Non-temporal stores are ordered with nothing but this.
+inline void finish_stream() noexcept { _mm_sfence(); }
+
+// `pixels` of three bytes, each reversed. Returns how many were done: never the last ones, since it reads and writes 16
+// bytes for five of them.
+__attribute__((target("ssse3"))) inline std::uint64_t reverse_threes(std::byte* to, const std::byte* from,
+                                                                     std::uint64_t pixels) noexcept {
+  const __m128i order = _mm_setr_epi8(2, 1, 0, 5, 4, 3, 8, 7, 6, 11, 10, 9, 14, 13, 12, 15);
+  std::uint64_t done = 0;
+  for (; pixels - done >= 6; done += 5) {
+    const __m128i five = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 3 * done));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 3 * done), _mm_shuffle_epi8(five, order));
+  }
+  return done;
+}
+#else
+inline bool has_avx() noexcept { return false; }
+inline bool has_ssse3() noexcept { return false; }
+inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept { std::memcpy(to, from, bytes); }
+inline void finish_stream() noexcept {}
+inline std::uint64_t reverse_threes(std::byte*, const std::byte*, std::uint64_t) noexcept { return 0; }
+#endif
+
+// What is the same as fewer dimensions becomes fewer: those of length 1 go, those without a gap between them become
+// one, and a last one without gaps becomes part of the element. False where there is no element.
+inline bool simplify(StridedArray& a) noexcept {
+  std::uint32_t kept = 0;
+  for (std::uint32_t i = 0; i < a.ndim; ++i) {
+    if (a.shape[i] == 0) return false;
+    if (a.shape[i] == 1) continue;
+    if (kept > 0 && a.strides[kept - 1] == a.strides[i] * static_cast<std::int64_t>(a.shape[i])) {
+      a.shape[kept - 1] *= a.shape[i];
+      a.strides[kept - 1] = a.strides[i];
+      continue;
+    }
+    a.shape[kept] = a.shape[i];
+    a.strides[kept++] = a.strides[i];
+  }
+  if (kept > 0 && a.strides[kept - 1] == static_cast<std::int64_t>(a.item)) a.item *= a.shape[--kept];
+  a.ndim = kept;
+  return a.item != 0;
+}
+
+// Two dimensions of an array, `cols` without gaps in the target.
+struct Plane {
+  std::uint64_t rows, cols;
+  std::uint64_t to_row;             // bytes from row to row in the target
+  std::int64_t from_row, from_col;  // bytes in the array
+};
+
+// Size is that of the elements, 0: `size`.
+template <std::uint64_t Size>
+void copy_elements(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
+  const std::uint64_t step = Size == 0 ? size : Size;
+  for (std::uint64_t y = 0; y < p.rows; ++y) {
+    std::byte* out = to + y * p.to_row;
+    const std::byte* in = from + static_cast<std::int64_t>(y) * p.from_row;
+    for (std::uint64_t x = 0; x < p.cols; ++x, out += step, in += p.from_col) {
+      std::memcpy(out, in, step);
+    }
+  }
+}
+
+// Rows of a few elements each, such as the channels of a pixel: a loop that long would cost more than the copy.
+template <std::uint64_t Size, std::uint64_t Cols>
+void copy_pixels(std::byte* to, const std::byte* from, const Plane& p) noexcept {
+  std::uint64_t y = 0;
+  if (Size == 1 && Cols == 3 && p.from_col == -1 && p.from_row == 3 && p.to_row == 3 && has_ssse3()) {
+    y = reverse_threes(to, from - 2, p.rows);
+  }
+  for (; y < p.rows; ++y) {
+    std::byte* out = to + y * p.to_row;
+    const std::byte* in = from + static_cast<std::int64_t>(y) * p.from_row;
+    for (std::uint64_t x = 0; x < Cols; ++x) {
+      std::memcpy(out + x * Size, in + static_cast<std::int64_t>(x) * p.from_col, Size);
+    }
+  }
+}
+
+// In tiles where that is better: where the rows are nearer to each other than the columns.
+template <std::uint64_t Size>
+void copy_plane(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
+  if constexpr (Size != 0) {
+    if (p.cols == 2) return copy_pixels<Size, 2>(to, from, p);
+    if (p.cols == 3) return copy_pixels<Size, 3>(to, from, p);
+    if (p.cols == 4) return copy_pixels<Size, 4>(to, from, p);
+  }
+  const bool tiled = std::abs(p.from_row) < std::abs(p.from_col) && p.rows >= kFewest && p.cols >= kFewest;
+  if (!tiled) return copy_elements<Size>(to, from, p, size);
+  for (std::uint64_t y = 0; y < p.rows; y += kTile) {
+    for (std::uint64_t x = 0; x < p.cols; x += kTile) {
+      const Plane tile{std::min(kTile, p.rows - y), std::min(kTile, p.cols - x), p.to_row, p.from_row, p.from_col};
+      copy_elements<Size>(to + y * p.to_row + x * size,
+                          from + static_cast<std::int64_t>(y) * p.from_row + static_cast<std::int64_t>(x) * p.from_col,
+                          tile, size);
+    }
+  }
+}
+
+inline void copy_plane(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
+  switch (size) {
+    case 1:
+      return copy_plane<1>(to, from, p, size);
+    case 2:
+      return copy_plane<2>(to, from, p, size);
+    case 3:
+      return copy_plane<3>(to, from, p, size);
+    case 4:
+      return copy_plane<4>(to, from, p, size);
+    case 6:
+      return copy_plane<6>(to, from, p, size);
+    case 8:
+      return copy_plane<8>(to, from, p, size);
+    case 12:
+      return copy_plane<12>(to, from, p, size);
+    case 16:
+      return copy_plane<16>(to, from, p, size);
+    default:
+      return copy_plane<0>(to, from, p, size);
+  }
+}
+
+// Calls visit(target, source) for every combination of the indices of the dimensions that are left in `a`.
+template <class Visit>
+void for_each_index(std::byte* to, const StridedArray& a, const std::uint64_t (&to_strides)[StridedArray::kDims],
+                    Visit visit) noexcept {
+  std::uint64_t index[StridedArray::kDims] = {};
+  const std::byte* from = a.data;
+  for (;;) {
+    visit(to, from);
+    std::uint32_t i = a.ndim;
+    for (;;) {
+      if (i == 0) return;
+      --i;
+      if (++index[i] < a.shape[i]) break;
+      index[i] = 0;
+      to -= to_strides[i] * (a.shape[i] - 1);
+      from -= a.strides[i] * static_cast<std::int64_t>(a.shape[i] - 1);
+    }
+    to += to_strides[i];
+    from += a.strides[i];
+  }
+}
+
+}  // namespace copying
+
+// Copies without gaps on either side.
+inline void copy_bytes(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
+  if (bytes < kStreamFrom || !copying::has_avx()) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  copying::stream(to, from, bytes);
+  copying::finish_stream();
+}
+
+// Copies an array of any strides to C order at `to`, which must not overlap it.
+inline void copy_strided(std::byte* to, StridedArray a) noexcept {
+  using namespace copying;
+  if (!simplify(a)) return;
+  if (a.ndim == 0) return copy_bytes(to, a.data, a.item);
+  std::uint64_t to_strides[StridedArray::kDims] = {};
+  std::uint64_t bytes = a.item;
+  for (std::uint32_t i = a.ndim; i-- > 0; bytes *= a.shape[i]) to_strides[i] = bytes;
+  if (a.item >= kRow) {
+    if (bytes >= kStreamFrom && has_avx()) {
+      for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { stream(t, f, a.item); });
+      return finish_stream();
+    }
+    return for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { std::memcpy(t, f, a.item); });
+  }
+  Plane plane{1, a.shape[a.ndim - 1], 0, 0, a.strides[a.ndim - 1]};
+  if (--a.ndim > 0) {
+    // The rows of the plane: the dimension whose elements are nearest to each other; of equals the last.
+    std::uint32_t rows = a.ndim - 1;
+    for (std::uint32_t i = rows; i-- > 0;) {
+      if (std::abs(a.strides[i]) < std::abs(a.strides[rows])) rows = i;
+    }
+    plane.rows = a.shape[rows];
+    plane.from_row = a.strides[rows];
+    plane.to_row = to_strides[rows];
+    --a.ndim;
+    std::copy(a.shape + rows + 1, a.shape + a.ndim + 1, a.shape + rows);
+    std::copy(a.strides + rows + 1, a.strides + a.ndim + 1, a.strides + rows);
+    std::copy(to_strides + rows + 1, to_strides + a.ndim + 1, to_strides + rows);
+  }
+  for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { copy_plane(t, f, plane, a.item); });
+}
+
+}  // namespace framebus
