@@ -6,13 +6,16 @@
 // so a frame can be published by an ordinary release store.
 //
 // Which copy for what was measured (benchmarks/copies.py, docs/performance.md):
-//   less than kStreamFrom           memcpy: the frame stays in the cache, where the reader finds it
-//   kStreamFrom and more            past the cache (non-temporal stores), where the processor has AVX: the lines of a
-//                                   slot are still in the cache of the core that read the last frame in it, and taking
-//                                   them from there costs far more than it saves; elsewhere memcpy
+//   less than kStreamFrom           memcpy: what the reader wants is still in the cache
+//   kStreamFrom and more            past the cache (non-temporal stores), where the processor has AVX, else memcpy: a
+//                                   few such frames fill the cache, and a store through it first fetches what it then
+//                                   overwrites, from memory or from the cache of the core that read the last frame
 //   rows with gaps, upside down     the same for each row
-//   three bytes reversed            shuffled in registers (BGR to RGB and back), where the processor has SSSE3
+//   pixels, a part or a permutation of their bytes, forwards or backwards: BGR to RGB, BGRA to BGR, one channel of
+//                                   several, left to right, every second pixel
+//                                   shuffled in registers, where the processor has SSSE3
 //   transposed                      in tiles, so that a line of the cache is used up before it is given up
+//   repeated (broadcast)            from the beginning of the row that is already there
 //   any other                       element by element, the innermost loop compiled for the size of the element
 #pragma once
 
@@ -29,7 +32,7 @@
 
 namespace framebus {
 
-inline constexpr std::uint64_t kStreamFrom = 2 << 20;  // bytes of an array
+inline constexpr std::uint64_t kStreamFrom = 8 << 20;  // bytes of an array
 
 // An array of any strides.
 struct StridedArray {
@@ -44,9 +47,18 @@ struct StridedArray {
 
 namespace copying {
 
-inline constexpr std::uint64_t kRow = 64;    // bytes; shorter runs are copied as elements
-inline constexpr std::uint64_t kTile = 32;   // elements each way
-inline constexpr std::uint64_t kFewest = 8;  // elements each way that are worth a tile
+inline constexpr std::uint64_t kRow = 64;     // bytes; shorter runs are copied as elements
+inline constexpr std::uint64_t kTile = 32;    // elements each way
+inline constexpr std::uint64_t kFewest = 8;   // elements each way that are worth a tile
+inline constexpr std::uint64_t kVector = 16;  // bytes that are shuffled at once
+inline constexpr std::int64_t kPixel = 8;     // bytes; larger ones, or further apart, are not shuffled
+
+// Pixels whose bytes lie at these places; from one pixel to the next it is `step` bytes. No more than a vector has.
+struct Pixels {
+  std::int64_t step = 0;
+  std::uint64_t bytes = 0;
+  std::int64_t places[kVector] = {};
+};
 
 #ifdef FRAMEBUS_X86
 inline bool has_avx() noexcept {
@@ -60,8 +72,8 @@ inline bool has_ssse3() noexcept {
 
 // Past the cache. Ends without a fence: see finish_stream().
 __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
-  constexpr std::uint64_t kVector = 32, kStep = 4 * kVector;
-  const std::uint64_t ahead = std::min(bytes, (kVector - reinterpret_cast<std::uintptr_t>(to) % kVector) % kVector);
+  constexpr std::uint64_t kWidth = 32, kStep = 4 * kWidth;
+  const std::uint64_t ahead = std::min(bytes, (kWidth - reinterpret_cast<std::uintptr_t>(to) % kWidth) % kWidth);
   std::memcpy(to, from, ahead);
   std::uint64_t at = ahead;
   for (; bytes - at >= kStep; at += kStep) {
@@ -79,15 +91,32 @@ __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte
 // Non-temporal stores are ordered with nothing but this.
 inline void finish_stream() noexcept { _mm_sfence(); }
 
-// `pixels` of three bytes, each reversed. Returns how many were done: never the last ones, since it reads and writes 16
-// bytes for five of them.
-__attribute__((target("ssse3"))) inline std::uint64_t reverse_threes(std::byte* to, const std::byte* from,
-                                                                     std::uint64_t pixels) noexcept {
-  const __m128i order = _mm_setr_epi8(2, 1, 0, 5, 4, 3, 8, 7, 6, 11, 10, 9, 14, 13, 12, 15);
+// Copies the first `count` of such pixels, or less: as many as whole vectors on both sides lie inside them, so never
+// the last. Returns how many.
+__attribute__((target("ssse3"))) inline std::uint64_t shuffle(std::byte* to, const std::byte* from, std::uint64_t count,
+                                                              const Pixels& p) noexcept {
+  const auto [low, high] = std::minmax_element(p.places, p.places + p.bytes);
+  const std::int64_t span = *high - *low + 1, apart = std::abs(p.step);
+  constexpr auto kWide = static_cast<std::int64_t>(kVector);
+  if (span > kWide || apart == 0) return 0;
+  const std::uint64_t at_once = std::min(kVector / p.bytes, static_cast<std::uint64_t>((kWide - span) / apart + 1));
+  if (at_once < 2) return 0;
+  // The vector begins with the first pixel or, where the pixels go backwards, ends with it.
+  const std::int64_t begin = p.step > 0 ? *low : *high + 1 - kWide;
+  alignas(kVector) std::int8_t order[kVector] = {};
+  for (std::uint64_t i = 0; i < at_once * p.bytes; ++i) {
+    order[i] =
+        static_cast<std::int8_t>(static_cast<std::int64_t>(i / p.bytes) * p.step + p.places[i % p.bytes] - begin);
+  }
+  const __m128i shuffled = _mm_load_si128(reinterpret_cast<const __m128i*>(order));
+  const std::uint64_t wide_in = static_cast<std::uint64_t>((kWide - span + apart - 1) / apart + 1);  // pixels
+  const std::uint64_t left = std::max({at_once, wide_in, (kVector + p.bytes - 1) / p.bytes});
   std::uint64_t done = 0;
-  for (; pixels - done >= 6; done += 5) {
-    const __m128i five = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 3 * done));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 3 * done), _mm_shuffle_epi8(five, order));
+  for (from += begin; count - done >= left; done += at_once) {
+    const __m128i in = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(in, shuffled));
+    from += static_cast<std::int64_t>(at_once) * p.step;
+    to += at_once * p.bytes;
   }
   return done;
 }
@@ -96,7 +125,7 @@ inline bool has_avx() noexcept { return false; }
 inline bool has_ssse3() noexcept { return false; }
 inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept { std::memcpy(to, from, bytes); }
 inline void finish_stream() noexcept {}
-inline std::uint64_t reverse_threes(std::byte*, const std::byte*, std::uint64_t) noexcept { return 0; }
+inline std::uint64_t shuffle(std::byte*, const std::byte*, std::uint64_t, const Pixels&) noexcept { return 0; }
 #endif
 
 // What is the same as fewer dimensions becomes fewer: those of length 1 go, those without a gap between them become
@@ -126,31 +155,58 @@ struct Plane {
   std::int64_t from_row, from_col;  // bytes in the array
 };
 
-// Size is that of the elements, 0: `size`.
-template <std::uint64_t Size>
-void copy_elements(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
-  const std::uint64_t step = Size == 0 ? size : Size;
-  for (std::uint64_t y = 0; y < p.rows; ++y) {
-    std::byte* out = to + y * p.to_row;
-    const std::byte* in = from + static_cast<std::int64_t>(y) * p.from_row;
-    for (std::uint64_t x = 0; x < p.cols; ++x, out += step, in += p.from_col) {
-      std::memcpy(out, in, step);
-    }
+// `count` times the same.
+inline void repeat(std::byte* to, const std::byte* from, std::uint64_t size, std::uint64_t count) noexcept {
+  constexpr std::uint64_t kNear = 16 << 10;  // bytes; so far back they are still in the innermost cache
+  const std::uint64_t bytes = size * count;
+  std::memcpy(to, from, size);
+  for (std::uint64_t done = size, more = 0; done < bytes; done += more) {
+    more = std::min({done, bytes - done, std::max(kNear / size, std::uint64_t{1}) * size});
+    std::memcpy(to + done, to + done - more, more);
   }
 }
 
-// Rows of a few elements each, such as the channels of a pixel: a loop that long would cost more than the copy.
+// Element by element. Size is that of the elements, 0: `size`.
+template <std::uint64_t Size>
+void copy_row(std::byte* to, const std::byte* from, std::uint64_t count, std::int64_t step,
+              std::uint64_t size) noexcept {
+  for (; count > 0; --count, to += Size == 0 ? size : Size, from += step)
+    std::memcpy(to, from, Size == 0 ? size : Size);
+}
+
+template <std::uint64_t Size>
+void copy_rows(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
+  Pixels pixels{p.from_col, size, {}};
+  for (std::uint64_t i = 0; i < std::min(size, kVector); ++i) pixels.places[i] = static_cast<std::int64_t>(i);
+  const bool close = has_ssse3() && p.cols >= kVector && std::abs(p.from_col) <= kPixel && size <= kVector / 2;
+  for (std::uint64_t y = 0; y < p.rows; ++y, to += p.to_row, from += p.from_row) {
+    if (p.from_col == 0) {
+      repeat(to, from, size, p.cols);
+      continue;
+    }
+    const std::uint64_t done = close ? shuffle(to, from, p.cols, pixels) : 0;
+    copy_row<Size>(to + done * size, from + static_cast<std::int64_t>(done) * p.from_col, p.cols - done, p.from_col,
+                   size);
+  }
+}
+
+// Rows of so few elements, such as the channels of a pixel, that a loop would cost more than the copy.
 template <std::uint64_t Size, std::uint64_t Cols>
 void copy_pixels(std::byte* to, const std::byte* from, const Plane& p) noexcept {
+  constexpr std::uint64_t kBytes = Size * Cols;
   std::uint64_t y = 0;
-  if (Size == 1 && Cols == 3 && p.from_col == -1 && p.from_row == 3 && p.to_row == 3 && has_ssse3()) {
-    y = reverse_threes(to, from - 2, p.rows);
+  if (kBytes <= kVector && p.to_row == kBytes && std::abs(p.from_row) <= kPixel && has_ssse3()) {
+    Pixels pixels{p.from_row, kBytes, {}};
+    for (std::uint64_t i = 0; i < kBytes; ++i) {
+      pixels.places[i] = static_cast<std::int64_t>(i / Size) * p.from_col + static_cast<std::int64_t>(i % Size);
+    }
+    y = shuffle(to, from, p.rows, pixels);
   }
-  for (; y < p.rows; ++y) {
-    std::byte* out = to + y * p.to_row;
-    const std::byte* in = from + static_cast<std::int64_t>(y) * p.from_row;
+  to += y * p.to_row;
+  from += static_cast<std::int64_t>(y) * p.from_row;
+  for (; y < p.rows; ++y, to += p.to_row, from += p.from_row) {
     for (std::uint64_t x = 0; x < Cols; ++x) {
-      std::memcpy(out + x * Size, in + static_cast<std::int64_t>(x) * p.from_col, Size);
+      std::memcpy(to + x * Size, from + static_cast<std::int64_t>(x) * p.from_col, Size);
     }
   }
 }
@@ -164,13 +220,15 @@ void copy_plane(std::byte* to, const std::byte* from, const Plane& p, std::uint6
     if (p.cols == 4) return copy_pixels<Size, 4>(to, from, p);
   }
   const bool tiled = std::abs(p.from_row) < std::abs(p.from_col) && p.rows >= kFewest && p.cols >= kFewest;
-  if (!tiled) return copy_elements<Size>(to, from, p, size);
+  if (!tiled) return copy_rows<Size>(to, from, p, size);
   for (std::uint64_t y = 0; y < p.rows; y += kTile) {
     for (std::uint64_t x = 0; x < p.cols; x += kTile) {
-      const Plane tile{std::min(kTile, p.rows - y), std::min(kTile, p.cols - x), p.to_row, p.from_row, p.from_col};
-      copy_elements<Size>(to + y * p.to_row + x * size,
-                          from + static_cast<std::int64_t>(y) * p.from_row + static_cast<std::int64_t>(x) * p.from_col,
-                          tile, size);
+      std::byte* t = to + y * p.to_row + x * size;
+      const std::byte* f = from + static_cast<std::int64_t>(y) * p.from_row + static_cast<std::int64_t>(x) * p.from_col;
+      const std::uint64_t cols = std::min(kTile, p.cols - x);
+      for (std::uint64_t i = std::min(kTile, p.rows - y); i > 0; --i, t += p.to_row, f += p.from_row) {
+        copy_row<Size>(t, f, cols, p.from_col, size);
+      }
     }
   }
 }

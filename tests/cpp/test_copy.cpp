@@ -139,15 +139,28 @@ void check_stream(std::uint64_t bytes, std::uint64_t to_offset) {
   for (std::uint64_t i = 0; i < to_offset; ++i) CHECK(target.data()[i] == std::byte{0});
 }
 
-void check_reversed_pixels(std::uint64_t pixels, bool at_end) {
-  const Fenced source(3 * pixels, at_end);
-  fill(source.data(), 3 * pixels);
-  StridedArray a{source.data() + 2, 1, 2, {pixels, 3}, {3, -1}};
-  CHECK(is_copied_right(a, at_end));
+// Every part and permutation of the bytes of a pixel, at every distance, forwards and backwards.
+void check_pixels(std::uint64_t count, std::int64_t step, bool backwards, bool at_end) {
+  const auto width = static_cast<std::uint64_t>(step);
+  const Fenced source(width * count, at_end);
+  fill(source.data(), width * count);
+  const std::byte* first = source.data() + (backwards ? width * (count - 1) : 0);
+  const std::int64_t to_next = backwards ? -step : step;
+  for (std::uint64_t channels = 1; channels <= std::min<std::uint64_t>(width, 4); ++channels) {
+    for (std::uint64_t skip = 0; skip + channels <= width; ++skip) {
+      CHECK(is_copied_right({first + skip, 1, 2, {count, channels}, {to_next, 1}}, at_end));
+      CHECK(is_copied_right({first + skip + channels - 1, 1, 2, {count, channels}, {to_next, -1}}, at_end));
+      CHECK(is_copied_right({first + skip, 1, 2, {count, channels}, {to_next, 0}}, at_end));
+    }
+  }
+  if (width % 2 == 0) {
+    CHECK(is_copied_right({first + width - 2, 2, 2, {count, width / 2}, {to_next, -2}}, at_end));
+    CHECK(is_copied_right({first, 2, 1, {count}, {to_next}}, at_end));
+  }
 }
 
 void check_large_rows() {
-  constexpr std::uint64_t kHeight = 1100, kWidth = 1003, kStep = 3 * kWidth + 13;
+  constexpr std::uint64_t kHeight = 2100, kWidth = 2003, kStep = 3 * kWidth + 13;
   const Fenced source(kHeight * kStep, true);
   fill(source.data(), kHeight * kStep);
   static_assert(kHeight * kWidth * 3 > kStreamFrom);
@@ -163,8 +176,8 @@ void check_large_rows() {
 }  // namespace
 
 int main() {
-  for (int i = 0; i < 1500; ++i) check_strided(static_cast<std::uint32_t>(up_to(4)), 40);
-  for (int i = 0; i < 500; ++i) check_strided(static_cast<std::uint32_t>(5 + up_to(3)), 4);
+  for (int i = 0; i < 3000; ++i) check_strided(static_cast<std::uint32_t>(up_to(4)), 40);
+  for (int i = 0; i < 1000; ++i) check_strided(static_cast<std::uint32_t>(5 + up_to(3)), 4);
   for (const std::uint64_t near : {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{128}, kStreamFrom}) {
     for (std::uint64_t bytes = near - std::min<std::uint64_t>(near, 3); bytes <= near + 3; ++bytes) {
       for (const std::uint64_t offset : {0, 1, 31}) check_bytes(bytes, offset, 32 - offset);
@@ -173,9 +186,13 @@ int main() {
   for (std::uint64_t bytes = 0; bytes < 300; ++bytes) {
     for (const std::uint64_t offset : {0, 1, 16, 31, 33}) check_stream(bytes, offset);
   }
-  for (std::uint64_t pixels = 1; pixels < 40; ++pixels) {
-    check_reversed_pixels(pixels, true);
-    check_reversed_pixels(pixels, false);
+  for (std::uint64_t count = 1; count < 40; ++count) {
+    for (std::int64_t step = 1; step <= 9; ++step) {
+      for (const bool backwards : {false, true}) {
+        check_pixels(count, step, backwards, true);
+        check_pixels(count, step, backwards, false);
+      }
+    }
   }
   check_large_rows();
   return check::finish();
