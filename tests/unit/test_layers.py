@@ -37,6 +37,7 @@ PYTHON_LAYERS = (
 # From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place
 # that may know Python.
 CPP_LAYERS = (
+    {"copy_vector"},
     {"crash", "atomic", "copy", "layout", "error", "error_code", "os", "timeout"},
     {"descriptor", "name"},
     {"control", "store", "element"},
