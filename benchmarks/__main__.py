@@ -3,10 +3,11 @@
 
 import sys
 
-from benchmarks import article, handover, machine, memory, pipe, send, zeromq
+from benchmarks import article, copies, handover, machine, memory, pipe, send, zeromq
 
 ALL = {
     "send": send.main,
+    "copies": copies.main,
     "handover": handover.main,
     "memory": memory.main,
     "article": article.main,
