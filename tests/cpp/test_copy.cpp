@@ -128,9 +128,9 @@ void check_bytes(std::uint64_t bytes, std::uint64_t to_offset, std::uint64_t fro
 }
 
 // The part that goes past the cache, also for sizes that copy_bytes() would not give it.
-void check_stream(std::uint64_t bytes, std::uint64_t to_offset) {
+void check_stream(std::uint64_t bytes, std::uint64_t to_offset, bool at_end) {
   if (!copying::has_avx()) return;
-  const Fenced source(bytes, true), target(bytes + to_offset, true);
+  const Fenced source(bytes, true), target(bytes + to_offset, at_end);
   fill(source.data(), bytes);
   copying::stream(target.data() + to_offset, source.data(), bytes);
   copying::finish_stream();
@@ -159,6 +159,20 @@ void check_pixels(std::uint64_t count, std::int64_t step, bool backwards, bool a
   }
 }
 
+// Elements that are used several times: windows that slide, rows that are repeated.
+void check_overlapping() {
+  const Fenced source(64, true);
+  fill(source.data(), 64);
+  for (const std::int64_t step : {1, 3, -2}) {
+    const std::byte* first = source.data() + (step < 0 ? 32 : 0);
+    CHECK(is_copied_right({first, 1, 2, {5, 7}, {step, step}}, true));
+  }
+  for (std::uint64_t item = 1; item <= 16; ++item) {
+    CHECK(is_copied_right({source.data(), 1, 2, {20'000, item}, {0, 1}}, true));
+    CHECK(is_copied_right({source.data(), 1, 3, {3, 7'000, item}, {16, 0, 1}}, false));
+  }
+}
+
 void check_large_rows() {
   constexpr std::uint64_t kHeight = 2100, kWidth = 2003, kStep = 3 * kWidth + 13;
   const Fenced source(kHeight * kStep, true);
@@ -184,7 +198,10 @@ int main() {
     }
   }
   for (std::uint64_t bytes = 0; bytes < 300; ++bytes) {
-    for (const std::uint64_t offset : {0, 1, 16, 31, 33}) check_stream(bytes, offset);
+    for (const std::uint64_t offset : {0, 1, 16, 31, 33}) {
+      check_stream(bytes, offset, true);
+      check_stream(bytes, offset, false);
+    }
   }
   for (std::uint64_t count = 1; count < 40; ++count) {
     for (std::int64_t step = 1; step <= 9; ++step) {
@@ -194,6 +211,7 @@ int main() {
       }
     }
   }
+  check_overlapping();
   check_large_rows();
   return check::finish();
 }
