@@ -29,7 +29,7 @@
 
 namespace framebus {
 
-inline constexpr std::uint64_t kStreamFrom = 8 << 20;  // bytes of an array
+inline constexpr std::uint64_t kStreamFrom = 7 << 20;  // bytes of an array
 
 // An array of any strides.
 struct StridedArray {
