@@ -23,8 +23,10 @@ with framebus.Publisher("camera0") as pub, framebus.Subscriber("camera0") as sub
         frame = sub.recv(30)
         assert (frame.array == number).all()
     mappings = pathlib.Path("/proc/self/smaps").read_text().split("VmFlags:")
-    store = [m for m in mappings if "/dev/shm/framebus.camera0@" in m]
-    huge = [int(m.split("ShmemPmdMapped:")[1].split()[0]) * 1024 for m in store]
+    def bytes_of(mapping, what):
+        return int(mapping.split("\\n" + what + ":")[1].split()[0]) * 1024
+    stores = [m for m in mappings if "/dev/shm/" in m and bytes_of(m, "Size") > image.nbytes]
+    huge = [bytes_of(m, "ShmemPmdMapped") for m in stores]
     print(json.dumps({"memory": pub.statistics().memory_bytes, "huge": huge}))
 """
 
