@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the bytes of an array get into shared memory: straight from wherever they lie, whatever the strides.
 //
-// Promises: writes every byte of the target and not one beyond; reads the elements and nothing else; allocates nothing
-// and needs no temporary; no alignment is asked for. What was copied is ordered before any later store of this thread,
-// so a frame can be published by an ordinary release store.
+// Promises: writes every byte of the target and not one beyond; reads nothing outside the elements but what lies
+// between the bytes of pixels; allocates nothing and needs no temporary; no alignment is asked for. What was copied is
+// ordered before any later store of this thread, so a frame can be published by an ordinary release store.
 //
 // Which copy for what was measured (benchmarks/copies.py, docs/performance.md):
 //   less than kStreamFrom           memcpy: what the reader wants is still in the cache

@@ -2,7 +2,8 @@
 // The parts of copy.hpp that need instructions which not every processor has: asked for at run time, with something to
 // fall back on. Where there is no such part, has_avx() and has_ssse3() say so.
 //
-// Promises, as in copy.hpp: nothing outside the elements is read or written, no alignment is asked for.
+// Promises, as in copy.hpp: nothing is written outside the target, nothing read outside what lies from the first to the
+// last byte of the elements; no alignment is asked for.
 #pragma once
 
 #include <algorithm>
