@@ -194,11 +194,11 @@ int main() {
   for (int i = 0; i < 1000; ++i) check_strided(static_cast<std::uint32_t>(5 + up_to(3)), 4);
   for (const std::uint64_t near : {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{128}, kStreamFrom}) {
     for (std::uint64_t bytes = near - std::min<std::uint64_t>(near, 3); bytes <= near + 3; ++bytes) {
-      for (const std::uint64_t offset : {0, 1, 31}) check_bytes(bytes, offset, 32 - offset);
+      for (const std::uint64_t offset : {0U, 1U, 31U}) check_bytes(bytes, offset, 32 - offset);
     }
   }
   for (std::uint64_t bytes = 0; bytes < 300; ++bytes) {
-    for (const std::uint64_t offset : {0, 1, 16, 31, 33}) {
+    for (const std::uint64_t offset : {0U, 1U, 16U, 31U, 33U}) {
       check_stream(bytes, offset, true);
       check_stream(bytes, offset, false);
     }
