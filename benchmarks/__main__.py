@@ -13,7 +13,7 @@ import importlib
 from pathlib import Path
 
 # Imported when they are wanted: the programs that benchmarks start import this file.
-SINGLE = ("send", "handover", "memory", "article", "pipe", "zeromq")
+SINGLE = ("send", "copies", "handover", "memory", "article", "pipe", "zeromq")
 
 
 def main() -> None:

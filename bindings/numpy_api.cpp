@@ -140,19 +140,18 @@ nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool 
 }
 
 void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
-  if (info.bytes == 0) return;
-  if (PyArray_IS_C_CONTIGUOUS(array)) {
-    const void* from = PyArray_DATA(array);
-    if (info.bytes > kLongCopy) {
-      const LongCall call;
-      std::memcpy(data, from, info.bytes);
-    } else {
-      std::memcpy(data, from, info.bytes);
-    }
-    return;
+  framebus::StridedArray from;
+  from.data = static_cast<const std::byte*>(PyArray_DATA(array));
+  from.item = info.type.bytes;
+  from.ndim = info.ndim;
+  for (std::uint32_t i = 0; i < info.ndim; ++i) {
+    from.shape[i] = info.shape[i];
+    from.strides[i] = PyArray_STRIDE(array, static_cast<int>(i));
   }
-  const nb::object target = array_over(info, data, nb::none(), true);
-  if (PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.ptr()), array) != 0) throw nb::python_error();
+  auto* to = static_cast<std::byte*>(data);
+  if (info.bytes <= kLongCopy) return framebus::copy_strided(to, from);
+  const LongCall call;
+  framebus::copy_strided(to, from);
 }
 
 }  // namespace framebus_python

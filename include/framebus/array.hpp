@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "copy.hpp"
 #include "element.hpp"
 #include "image.hpp"
 
@@ -75,12 +76,8 @@ class ArrayRef {
   void copy_to(std::byte* to, std::uint64_t bytes) const noexcept {
     if (bytes == 0) return;
     const std::uint64_t packed = bytes / rows_;
-    if (row_bytes_ == 0 || row_bytes_ == static_cast<std::ptrdiff_t>(packed)) {
-      std::memcpy(to, data_, bytes);
-      return;
-    }
-    const std::byte* from = data_;
-    for (std::uint64_t y = 0; y < rows_; ++y, from += row_bytes_, to += packed) std::memcpy(to, from, packed);
+    const std::int64_t step = row_bytes_ == 0 ? static_cast<std::int64_t>(packed) : row_bytes_;
+    copy_strided(to, StridedArray{data_, packed, 1, {rows_}, {step}});
   }
 
  private:

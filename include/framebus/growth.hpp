@@ -45,8 +45,9 @@ inline void copy_frames(const Store& from, Generation& to, std::uint64_t head_se
 }
 
 // Reserves room for the frame that made the growth necessary, so that a lack of it shows before anything has changed.
+// In a store without frames that is the slot which will be claimed; the next one is prepared when the frame is out.
 inline void reserve_first(Generation& to, std::uint64_t bytes) {
-  for (std::uint32_t s = 0; s < to.store->slot_count(); ++s) {
+  for (std::uint32_t s = to.writer->next_guess(); s < to.store->slot_count(); ++s) {
     if (to.store->table().slots[s].word.load(std::memory_order_relaxed) != 0)
       continue;  // relaxed: nobody else has it yet
     if (!to.store->reserve(s, bytes)) fail(Errc::frame_too_large, no_room("one frame", bytes));

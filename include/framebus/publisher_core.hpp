@@ -216,6 +216,7 @@ class PublisherCore {
   [[nodiscard]] std::uint32_t slots_required() const;
   std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);
   std::uint64_t publish(Filling& filling, Descriptor& frame);
+  void prepare_next(const Descriptor& frame) noexcept;
   [[noreturn]] void fail_full(const std::string& what, std::int64_t timeout_ns) const;
   Filling copy_of(const Filling& filling, const Descriptor& frame, std::uint64_t bytes, Interrupt interrupt);
   bool has_room(const Filling& filling, std::uint64_t bytes);
@@ -225,6 +226,7 @@ class PublisherCore {
   std::shared_ptr<Control> control_;
   mutable std::mutex mutex_;  // everything below; never held while waiting or while frames are copied in
   Generation now_;
+  std::uint64_t prepared_ = 0;  // the store's reservations when a slot was last prepared
   bool closed_ = false;
   int space_waiters_ = 0;
   int vain_wakes_ = 0;

@@ -40,6 +40,7 @@ inline void PublisherCore::grow(std::uint64_t bytes, std::uint32_t slots) {
     plan.slot_bytes = std::max(plan.slot_bytes, old->slot_bytes() / 2 * 3);
   }
   now_ = make_generation(*control_, old, plan);
+  prepared_ = 0;
 }
 
 inline std::optional<Filling> PublisherCore::filling(const Claimed& claimed, std::uint64_t bytes) {
@@ -130,8 +131,18 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
     reap_readers(*control_, block.sleepers.load());
     vain_wakes_ = 0;
   }
+  prepare_next(frame);
   check_intact();  // who has been told that it was sent may rely on it
   return frame.seq;
+}
+
+// Pages for a next frame like this one, while it is on its way to the readers: only where a slot has just come into
+// use. Where there is no room, that shows when the slot is claimed.
+inline void PublisherCore::prepare_next(const Descriptor& frame) noexcept {
+  if (now_.store->reservations() == prepared_) return;
+  const std::uint32_t slot = now_.writer->next_guess();
+  static_cast<void>(now_.store->try_reserve(slot, used_bytes(frame)));  // a failure is not repeated at every frame
+  prepared_ = now_.store->reservations();
 }
 
 inline void PublisherCore::fail_full(const std::string& what, std::int64_t timeout_ns) const {

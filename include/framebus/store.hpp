@@ -57,14 +57,25 @@ class Store {
   [[nodiscard]] bool is_reserved(std::uint32_t slot, std::uint64_t bytes) const noexcept {
     return reserved_[slot] >= bytes;
   }
-  // Publisher only: makes sure that the first `bytes` of a slot have pages. False where memory is full.
+  // Publisher only: makes sure that the first `bytes` of a slot have pages, and maps them. False where memory is full.
   bool reserve(std::uint32_t slot, std::uint64_t bytes) {
-    const std::uint64_t wanted = round_up(bytes, kPage);
-    if (reserved_[slot] >= wanted) return true;
-    if (!os::reserve(file_, header_.payload_offset + header_.slot_bytes * slot, wanted)) return false;
-    reserved_[slot] = wanted;
-    return true;
+    const int error = try_reserve(slot, bytes);
+    if (error != 0 && error != ENOSPC) fail_errno("fallocate", error);
+    return error == 0;
   }
+  // The same; an errno.
+  int try_reserve(std::uint32_t slot, std::uint64_t bytes) noexcept {
+    const std::uint64_t wanted = round_up(bytes, kPage);
+    if (reserved_[slot] >= wanted) return 0;
+    const std::uint64_t offset = header_.payload_offset + header_.slot_bytes * slot;
+    if (const int error = os::try_reserve(file_, offset, wanted)) return error;
+    mapping_.populate(offset, wanted);
+    reserved_[slot] = wanted;
+    ++reservations_;
+    return 0;
+  }
+  // How often that was more than a look.
+  [[nodiscard]] std::uint64_t reservations() const noexcept { return reservations_; }
 
  private:
   struct Numbers {
@@ -86,6 +97,7 @@ class Store {
   Numbers header_;
   SlotTable table_;
   std::vector<std::uint64_t> reserved_;
+  std::uint64_t reservations_ = 0;
 };
 
 // Fills in every number of a header for so many slots of so many bytes.

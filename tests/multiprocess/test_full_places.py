@@ -65,6 +65,20 @@ def test_a_frame_that_does_not_fit_is_refused_and_the_channel_goes_on_as_it_was(
 
 
 @needs_root
+def test_a_frame_that_leaves_no_room_for_another_is_sent_and_only_the_next_is_refused(
+    place: Place, programs: Programs
+) -> None:
+    sender = programs.publisher(NAME, under=place.inside)
+    receiver = programs.subscriber(NAME, under=place.inside)
+    # The slot for a next frame is prepared when this one is out; that this fails is nobody's business yet.
+    assert sender.ask("send", shape=[40 * MEGABYTE], fill=5) == 1
+    for _ in range(2):
+        assert_says_what_is_missing(refused(sender, "send", shape=[40 * MEGABYTE], fill=6), 40 * MEGABYTE)
+    assert receiver.ask("recv", keep=True)["arrays"]["image"] == [[40 * MEGABYTE], "|u1", 5.0, 5.0]
+    assert receiver.ask("kept_unchanged") == [True]
+
+
+@needs_root
 def test_moving_to_a_larger_store_that_does_not_fit_beside_the_old_one_changes_nothing(
     place: Place, programs: Programs
 ) -> None:

@@ -37,7 +37,8 @@ PYTHON_LAYERS = (
 # From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place
 # that may know Python.
 CPP_LAYERS = (
-    {"crash", "atomic", "layout", "error", "error_code", "os", "predictor", "timeout"},
+    {"copy_vector"},
+    {"crash", "atomic", "copy", "layout", "error", "error_code", "os", "predictor", "timeout"},
     {"descriptor", "name"},
     {"control", "store", "element"},
     {"image"},

@@ -129,6 +129,17 @@ def test_generation_and_memory_follow_the_growth_of_the_channel(channel_name: st
         assert subscriber.statistics().generation == large.generation
 
 
+def test_the_second_frame_finds_its_memory_ready_and_later_ones_need_no_more(channel_name: str) -> None:
+    picture = np.zeros((1080, 1920, 3), np.uint8)
+    with framebus.Publisher(channel_name) as publisher:
+        memory = []
+        for _ in range(5):
+            publisher.send(picture)
+            memory.append(publisher.statistics().memory_bytes)
+        assert 2 * picture.nbytes <= memory[0] < 3 * picture.nbytes
+        assert memory == [memory[0]] * 5
+
+
 def test_max_bytes_avoids_the_first_growth(channel_name: str) -> None:
     with framebus.Publisher(channel_name, max_bytes=2160 * 3840) as publisher:
         publisher.send(PICTURE)
