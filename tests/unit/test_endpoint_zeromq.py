@@ -318,7 +318,8 @@ def messages() -> dict[str, list[bytes]]:
         "a body that is too long": [head, body + b"x"],
         "a body in one part that is cut": [head + body[:-1]],
         "too many parts": [head, body, b"x"],
-        "very many parts": [head, *[b"x"] * 5000],
+        "very many parts": [head, *[b"x"] * 100_000],
+        "very many parts before a frame in one": [*[b"x"] * 100_000, head + body],
         "a shape that nothing has": [huge[: wire.HEAD.size] + huge[wire.HEAD.size :].ljust(len(head) - wire.HEAD.size)],
     }
 
