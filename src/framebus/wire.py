@@ -114,11 +114,13 @@ class Description:
 
 # Writing
 
+_as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 def encode(frame: Outgoing) -> tuple[bytes, list[NDArray[Any]]]:
     """Returns the head with the description, and the arrays in C order, of which pieces() makes the body."""
     arrays = [np.ascontiguousarray(array).reshape(array.shape) for array in frame.arrays.values()]
-    description = json.dumps(
+    description = _as_json(
         {
             "seq": frame.seq,
             "timestamp_ns": frame.timestamp_ns,
@@ -129,10 +131,7 @@ def encode(frame: Outgoing) -> tuple[bytes, list[NDArray[Any]]]:
                 {"name": name, "dtype": array.dtype.str, "shape": list(array.shape)}
                 for name, array in zip(frame.arrays, arrays, strict=True)
             ],
-        },
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
+        }
     ).encode()
     description = description.ljust(_round_up(HEAD.size + len(description)) - HEAD.size)
     size = _plan([array.nbytes for array in arrays])[1]

@@ -85,9 +85,7 @@ def open_sink(
     public: Annotated[bool, "allow to bind where other machines can connect"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     wait_for: Annotated[int, "receivers to wait for before the first frame is sent"] = 0,
-    copy: Annotated[
-        bool | None, "for mode=every: copy each frame instead of waiting until it has left; none: over tcp"
-    ] = None,
+    copy: Annotated[bool, "for mode=every: copy each frame instead of waiting until it has left"] = False,
     linger: Annotated[float, "seconds after close() for what is on its way"] = 5.0,
     heartbeat: Annotated[float, "seconds between signs of life over tcp; 0 for none"] = 2.0,
     curve_server_key: Annotated[str | None, "file with the public key of the end that binds"] = None,

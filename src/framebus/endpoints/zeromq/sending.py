@@ -43,9 +43,8 @@ from framebus.endpoints.zeromq.address import Address
 from framebus.endpoints.zeromq.plug import SLICE_MS, Plug, Settings
 from framebus.errors import EndpointError, Timeout
 
-Parts = list[Any]
 _JOIN_S = 0.5  # that close() waits, so that the address is free again in all but rare cases
-_COPIED_BY_ZMQ = 1 << 16  # smaller parts are copied by pyzmq when they are sent
+_SMALL = 1 << 16  # smaller parts are copied rather than lent
 _PAGE = 1 << 12
 _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
@@ -67,15 +66,24 @@ class Outlet:
         self.plug.look()
         return self.plug.peers
 
-    def give(self, parts: Parts, memory: NDArray[np.uint8] | None = None) -> bool:
+    def give(self, pieces: Sequence[Any], memory: NDArray[np.uint8] | None = None) -> bool:
         """Sends one message, without waiting; says whether there was room. `memory` is what memory() has returned."""
+        parts = [
+            piece if isinstance(piece, zmq.Frame) else zmq.Frame(piece, track=True, copy_threshold=_SMALL)
+            for piece in pieces
+        ]
         try:
-            tracker = self.plug.socket.send_multipart(parts, zmq.NOBLOCK, copy=False, track=True)
-        except zmq.Again:
+            for part in parts[:-1]:
+                self.plug.socket.send(part, zmq.SNDMORE | zmq.NOBLOCK, copy=False)
+            self.plug.socket.send(parts[-1], zmq.NOBLOCK, copy=False)
+        except zmq.Again:  # for the first part, or for none
             return False
-        assert tracker is not None
+        except BaseException:  # half a message may have gone, to which the next one would be added
+            self.abandon()
+            raise
         self._settle()
-        self._on_the_way.append((tracker, memory))
+        # Of every part: send_multipart() would return the tracker of the last one alone.
+        self._on_the_way.append((zmq.MessageTracker(*parts), memory))
         return True
 
     def memory(self, size: int) -> NDArray[np.uint8]:
@@ -170,12 +178,12 @@ class Latest(Outlet):
 class Sink(BaseSink):
     """Frames to ZeroMQ."""
 
-    def __init__(self, address: Address, settings: Settings, wait_for: int, copy: bool | None, linger: float) -> None:
+    def __init__(self, address: Address, settings: Settings, wait_for: int, copy: bool, linger: float) -> None:
         super().__init__(address.url)
         self._outlet = (Every if settings.every else Latest)(address, settings, linger)
         self.url = self._outlet.plug.url
         self._wait_for = wait_for
-        self._copy = address.is_tcp if copy is None else copy
+        self._copy = copy
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:
         outlet = self._outlet
@@ -184,6 +192,7 @@ class Sink(BaseSink):
         if not outlet.lock.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"there was no room in {self.url!r}")
         try:
+            self._check_open()
             self._check_hopeful()
             self._wait_for_receivers(deadline)
             if isinstance(outlet, Latest):
@@ -191,6 +200,7 @@ class Sink(BaseSink):
             else:
                 self._send_every(outlet, frame, deadline)
         finally:
+            self._closed = self._closed or outlet.is_finished  # where it had to be abandoned
             outlet.lock.release()
 
     def _wait_for_receivers(self, deadline: Deadline) -> None:
@@ -218,8 +228,7 @@ class Sink(BaseSink):
 
     def _send_every(self, outlet: Every, frame: Outgoing, deadline: Deadline) -> None:
         while True:
-            self._check_open()
-            if not self._copy and deadline.timeout is None and outlet.receivers() == 1:
+            if not self._copy and deadline.timeout is None and outlet.plug.peers == 1:
                 is_sent = self._lend(outlet, frame)
             else:
                 is_sent = outlet.has_room() and self._copied(outlet, frame)
@@ -228,6 +237,7 @@ class Sink(BaseSink):
             if deadline.is_over:
                 raise self._no_room(deadline, "no receiver had room at")
             outlet.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+            self._check_open()
             self._check_hopeful()
 
     def _lend(self, outlet: Every, frame: Outgoing) -> bool:
@@ -239,7 +249,6 @@ class Sink(BaseSink):
             outlet.wait_until_all_left(lambda: self._closed)
             self._check_open()
         except BaseException:
-            self._closed = True
             outlet.abandon()
             raise
         return True
@@ -251,7 +260,7 @@ class Sink(BaseSink):
         copied = [
             index
             for index, piece in enumerate(pieces)
-            if piece.nbytes >= _COPIED_BY_ZMQ and _is_the_callers(arrays[index], frame.arrays)
+            if piece.nbytes >= _SMALL and _is_the_callers(arrays[index], frame.arrays)
         ]
         if not copied:
             return outlet.give([head, *pieces])
@@ -278,9 +287,9 @@ class Sink(BaseSink):
         thread.join(_JOIN_S)
 
 
-def _tracked(message: Any) -> zmq.Frame:
-    """A part that is not copied by pyzmq, however small, so that its tracker tells when it has left."""
-    return zmq.Frame(message, track=True, copy_threshold=0)
+def _tracked(piece: Any) -> zmq.Frame:
+    """A part that is not copied, however small, so that its tracker tells when it has left."""
+    return zmq.Frame(piece, track=True, copy_threshold=0)
 
 
 def _fill(memory: NDArray[np.uint8], pieces: Sequence[memoryview | NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
