@@ -13,6 +13,7 @@ import os
 import socket
 import threading
 import time
+import tracemalloc
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,35 @@ def test_the_caller_may_change_the_array_after_send(url: str, mode: str, copy: b
             sink.send(image)
             image[:] = 99
             assert (source.recv(LONG).array == value).all()
+
+
+@MODES
+@pytest.mark.parametrize("copy", [True, False])
+def test_the_caller_may_change_all_of_several_arrays_after_send(url: str, mode: str, copy: bool) -> None:
+    with framebus.sink(url, mode=mode, copy=copy, wait_for=1) as sink, framebus.source(url, mode=mode) as source:
+        for value in (1, 2, 3):
+            arrays = {
+                "image": np.full((1080, 1920, 3), value, np.uint8),
+                "depth": np.full((1080, 1920), value, np.uint16),
+                "last": np.full(4, value, np.float32),  # so small that ZeroMQ needs it no longer at once
+            }
+            sink.send(arrays)
+            for array in arrays.values():
+                array[:] = 99
+            received = source.recv(LONG).arrays
+            assert [(array == value).all() for array in received.values()] == [True] * 3
+
+
+@MODES
+def test_memory_of_copies_is_used_again_only_when_they_have_left(url: str, mode: str) -> None:
+    with framebus.sink(url, mode=mode, copy=True, wait_for=1) as sink, framebus.source(url, mode=mode) as source:
+        for seq in range(1, 60):
+            shape = (480, 640, 3) if seq % 10 < 7 else (300 + seq, 640)
+            sizes = {"image": shape, "other": 100_000, "last": 4}  # the last is no sign that the others have left
+            sink.send({name: np.full(size, seq, np.uint16) for name, size in sizes.items()})
+            for _ in range(0 if seq % 3 else 3 if mode == "every" else 1):
+                frame = source.recv(LONG)
+                assert all((array == frame.seq).all() for array in frame.arrays.values())
 
 
 @MODES
@@ -342,6 +372,17 @@ def test_what_is_no_frame_is_counted_and_skipped(url: str, context: Any, mode: s
         sender.send(head + b"".join(wire.pieces(arrays)))
         assert np.array_equal(source.recv(LONG).array, IMAGE)
         assert source.statistics().refused == 1
+
+
+def test_of_a_message_with_very_many_parts_none_is_kept(url: str, context: Any) -> None:
+    with context.socket(zmq.PUSH) as sender, sender.bind(url), framebus.source(url, mode="every") as source:
+        sender.send_multipart([b"x"] * 100_000)
+        tracemalloc.start()
+        try:
+            wait_until(lambda: source.try_recv() is None and source.statistics().refused == 1)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
 
 
 @MODES

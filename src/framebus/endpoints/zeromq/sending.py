@@ -83,7 +83,8 @@ class Outlet:
             raise
         self._settle()
         # Of every part: send_multipart() would return the tracker of the last one alone.
-        self._on_the_way.append((zmq.MessageTracker(*parts), memory))
+        trackers = [part.tracker for part in parts if not part.tracker.done]
+        self._on_the_way.append((trackers[0] if len(trackers) == 1 else zmq.MessageTracker(*trackers), memory))
         return True
 
     def memory(self, size: int) -> NDArray[np.uint8]:
