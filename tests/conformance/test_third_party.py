@@ -65,7 +65,7 @@ class TestSpool(conformance.Suite):
 
 class TestNpy(conformance.Suite):
     def link(self, tmp_path: Path) -> conformance.Link:
-        return conformance.Link(source=f"npy:{tmp_path}", sink=f"npy:{tmp_path}", stored=True)
+        return conformance.Link(source=f"npy:{tmp_path}", sink=f"npy:{tmp_path}")
 
     def garbage(self, link: conformance.Link) -> Callable[[bytes], None]:
         return (Path(link.source.partition(":")[2]) / "foreign.npy").write_bytes  # type: ignore[return-value]

@@ -11,7 +11,7 @@ import numpy as np
 
 from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, EndpointError, Frame, Outgoing
 
-ABILITIES = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False)
+ABILITIES = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False, stored=True)
 
 
 class Source(BaseSource):

@@ -14,7 +14,7 @@ class Dying(Base):
 
     def test_a_sender_killed_while_sending_leaves_whole_frames_and_is_noticed(self, ends: Ends) -> None:
         dtype, shape = self.bulky(ends)
-        if ends.link.stored:
+        if ends.able.stored:
             ends.start_sink().begin_flood(specimen.FIRST, MUCH, dtype=dtype, shapes=[shape], report_every=10)
             ends.sink.expect("progress")
             ends.sink.expect("progress")
@@ -44,7 +44,7 @@ class Dying(Base):
         assert {"ChannelClosed", "EndpointError", "PublisherDied"} & set(report["ended"]["kinds"]), report["ended"]
 
     def test_a_receiver_killed_while_receiving_does_not_hang_the_sender(self, ends: Ends) -> None:
-        if ends.link.stored:
+        if ends.able.stored:
             return  # nobody receives while it is sent
         lasting = ends.able.receivers == "many" or ends.able.reconnects
         dtype, shape, enough = self.filling(ends)
@@ -61,7 +61,7 @@ class Dying(Base):
         self.check_without_a_receiver(ends, ends.sink.answer()["ended"])
 
     def test_a_sender_that_stands_still_is_waited_for(self, ends: Ends) -> None:
-        if ends.link.stored:
+        if ends.able.stored:
             return  # it is read when the sender is done
         _, dtype, shape, _ = self.standard(ends)[0]
         count = 300

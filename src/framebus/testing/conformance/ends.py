@@ -41,7 +41,6 @@ class Link:
         env: environment variables for both programs.
         cleanup: called when both programs are gone.
         sink_first: the sending end must be there before the receiving one; else the other way round.
-        stored: what is sent is kept, and can be read once the sink has been closed.
         changes: abilities that options in these URLs change, by name: {"delivery": "every"}.
     """
 
@@ -52,7 +51,6 @@ class Link:
     env: Mapping[str, str] = field(default_factory=dict)
     cleanup: Callable[[], None] | None = None
     sink_first: bool = False
-    stored: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -147,14 +145,24 @@ class Ends:
 
     def exchange(self, frames: Sequence[Sending], **options: object) -> list[Facts | Refused]:
         """Sends frames one by one; returns what arrived of each, or with what it was refused."""
-        if self.link.stored:
+        if self.able.stored:
             self.start_sink(**options)
             said = [self._send(frame) for frame in frames]
             self.sink.close()
+            if all(isinstance(answer, Refused) for answer in said):
+                return [answer for answer in said if isinstance(answer, Refused)]
             self.start_source()
             return [answer if isinstance(answer, Refused) else self.source.recv(WATCHDOG_S / 2) for answer in said]
         self.start(**options)
         return [self._exchange_one(frame) for frame in frames]
+
+    def store(self, count: int, arrays: Sequence[specimen.ArraySpec], **options: object) -> list[int]:
+        """Where frames are stored: has so many sent and the sink closed; returns their numbers."""
+        ((_, dtype, shape, _),) = arrays
+        sent: list[int] = self.start_sink(**options).flood(specimen.FIRST, count, dtype=dtype, shapes=[shape])["sent"]
+        assert len(sent) == count
+        self.sink.close()
+        return sent
 
     def _send(self, frame: Sending) -> Refused | int:
         try:
