@@ -239,7 +239,7 @@ class Carrying(Base):
             return
         ends.greet()
         for receiver in (first, second):
-            receiver.begin_collect(timeout=3.0)
+            receiver.begin_collect(timeout=ends.silence_s)
         _, dtype, shape, _ = self.standard(ends)[0]
         sent = ends.sink.flood(specimen.FIRST, 300, dtype=dtype, shapes=[shape], pause=0.001)["sent"]
         ends.sink.close()
@@ -269,7 +269,7 @@ def run_through(ends: Ends, **flood: Any) -> tuple[Facts, list[int]]:
         ends.sink.close()
         ends.start_source().begin_collect()
     else:
-        ends.start().source.begin_collect(timeout=3.0)
+        ends.start().source.begin_collect(timeout=ends.silence_s)
         sent = ends.sink.flood(**flood, timeout=30.0)["sent"]
         ends.sink.close()
     assert len(sent) == flood["count"]

@@ -78,9 +78,15 @@ class Ends:
         assert self.able.delivery != "either", 'say which in Link(changes={"delivery": "every"})'
         self._open_fds = {*link.source_fds, *link.sink_fds}
         self._programs = ExitStack()
+        self._started: list[Receiver | Sender] = []
         self._greetings = 0
         self.source: Receiver
         self.sink: Sender
+
+    @property
+    def silence_s(self) -> float:
+        """How long to wait for more where something would be missing if that was too short; else it need not be."""
+        return 3.0 if self.every or self.able.notices_close else 1.0
 
     @property
     def every(self) -> bool:
@@ -93,6 +99,7 @@ class Ends:
         self.source = self._programs.enter_context(
             Receiver(self.link.source, pass_fds=fds, env=self.link.env, **options)  # type: ignore[arg-type]
         )
+        self._started.append(self.source)
         self._let_go(fds)
         return self.source
 
@@ -102,16 +109,16 @@ class Ends:
         self.sink = self._programs.enter_context(
             Sender(self.link.sink, pass_fds=fds, env=self.link.env, **options)  # type: ignore[arg-type]
         )
+        self._started.append(self.sink)
         self._let_go(fds)
         return self.sink
 
     def start(self, **sink_options: object) -> Ends:
         """Starts both programs; returns when they have found each other."""
-        if self.link.sink_first:
-            self.start_sink(**sink_options)
-        self.start_source()
-        if not self.link.sink_first:
-            self.start_sink(**sink_options)
+        self.start_source(hold=True)
+        self.start_sink(hold=True, **sink_options)
+        for program in (self.sink, self.source) if self.link.sink_first else (self.source, self.sink):
+            program.begin()
         self.greet()
         return self
 
@@ -176,8 +183,9 @@ class Ends:
             self.source.tell("recv", timeout=WATCHDOG_S / 2 if self.every else 1.0)
             said = self._send(frame)
             if isinstance(said, Refused):
-                # The call over there still waits: it gets a frame that nobody looks at.
-                self.sink.send(1, self.greeting)
+                # The call over there still waits: it gets a frame that nobody looks at, and that is another each time.
+                self._greetings = self._greetings % (specimen.FIRST - 1) + 1
+                self.sink.send(self._greetings, self.greeting)
                 with suppress(Refused):
                     self.source.answer()
                 return said
@@ -199,6 +207,8 @@ class Ends:
     def close(self) -> None:
         """Ends both programs and undoes the link."""
         try:
+            for program in self._started:  # so that they end at the same time
+                program.hang_up()
             self._programs.close()
         finally:
             self._let_go(tuple(self._open_fds))

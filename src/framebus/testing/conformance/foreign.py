@@ -22,6 +22,7 @@ PIECES = 60
 SEED = 5
 ROOM_BYTES = 128 << 20  # memory that a receiver may take beyond what it had; nothing thrown at it is over a few KB
 WAIT_S = 0.05
+WAIT_ON_ONE_LINK_S = 0.02  # where what comes later is found with the next piece
 SAID = {"Timeout", "EndpointError", "PublisherDied", "ChannelClosed"}
 
 Throw = Callable[[bytes], None]
@@ -61,7 +62,7 @@ class Foreign(Base):
         before = source.peak_bytes()
         for piece in pieces:
             throw_at(throw, piece)
-            ended = drained(source)
+            ended = drained(source, WAIT_ON_ONE_LINK_S)
             assert ended["error"] == "Timeout", f"{ended} after {piece[:64]!r} of {len(piece)} bytes"
         assert source.peak_bytes() - before < ROOM_BYTES
         assert source.statistics()["refused"] > 0, "garbage came, and was not counted in `refused`"
@@ -136,10 +137,10 @@ class Foreign(Base):
         assert wrong == []
 
 
-def drained(source: Receiver) -> Facts:
+def drained(source: Receiver, wait: float = WAIT_S) -> Facts:
     """Has everything received that there is; returns how it ended, be it with an error that it should not be."""
     try:
-        ended: Facts = source.ask("drain", timeout=WAIT_S)["ended"]
+        ended: Facts = source.ask("drain", timeout=wait)["ended"]
     except Refused as refused:
         return {"error": refused.error, "message": refused.message, "kinds": refused.kinds}
     return ended
