@@ -14,11 +14,13 @@ the other side has taken all: ZeroMQ does not read on after a hang-up that comes
 done by a thread that is no daemon, so a program that ends waits for it, `linger` seconds at most. What a program leaves
 open is closed when it ends.
 
-Copies: ZeroMQ sends a large array from where it is, after send() has returned. A copy of every frame takes longer than
-all else that bare ZeroMQ does (benchmarks/zeromq.py). So Every hands the array itself over, and send() returns when
-ZeroMQ has let go of it. It is given a copy where that wait would do harm: with a timeout, since what was handed over
-can't be taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is
-interrupted in that wait gets the array back by the end of the connection.
+Copies: ZeroMQ sends a large array from where it is, after send() has returned. To copy every frame takes longer than to
+wait until it has left (benchmarks/zeromq.py), on two processors even though the copy is made while the frame before it
+is sent: all of them share the memory. So Every hands the array itself over, and send() returns when ZeroMQ has let go
+of every part. It is given a copy where that wait would do harm: with a timeout, since what was handed over can't be
+taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is interrupted in
+that wait gets the array back by the end of the connection. Copies go into memory that an earlier one has left, because
+fresh memory costs as much as the copy.
 
 Threads: send() and close() may be called from any; the socket is used under the outlet's lock.
 """
