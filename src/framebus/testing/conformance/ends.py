@@ -78,7 +78,6 @@ class Ends:
         assert self.able.delivery != "either", 'say which in Link(changes={"delivery": "every"})'
         self._open_fds = {*link.source_fds, *link.sink_fds}
         self._programs = ExitStack()
-        self._started: list[Receiver | Sender] = []
         self._greetings = 0
         self.source: Receiver
         self.sink: Sender
@@ -99,7 +98,6 @@ class Ends:
         self.source = self._programs.enter_context(
             Receiver(self.link.source, pass_fds=fds, env=self.link.env, **options)  # type: ignore[arg-type]
         )
-        self._started.append(self.source)
         self._let_go(fds)
         return self.source
 
@@ -109,7 +107,6 @@ class Ends:
         self.sink = self._programs.enter_context(
             Sender(self.link.sink, pass_fds=fds, env=self.link.env, **options)  # type: ignore[arg-type]
         )
-        self._started.append(self.sink)
         self._let_go(fds)
         return self.sink
 
@@ -207,9 +204,7 @@ class Ends:
     def close(self) -> None:
         """Ends both programs and undoes the link."""
         try:
-            for program in self._started:  # so that they end at the same time
-                program.hang_up()
-            self._programs.close()
+            self._programs.close()  # the sender first: it waits until what it has sent is taken
         finally:
             self._let_go(tuple(self._open_fds))
             if self.link.cleanup is not None:
