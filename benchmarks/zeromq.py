@@ -3,8 +3,11 @@
 
 Bare pyzmq sends both with send_multipart(copy=False), as its documentation recommends for large messages; the array
 must not be changed until it has left, which nothing tells. framebus sends without a copy too, and returns when it has
-left. Where both copy, the array may be changed while it is on its way. Frames per second are counted by the receiving
-program, from its first frame to its last; it makes an array of each and reads one pixel. All queues hold four frames.
+left. Where both copy, the array may be changed while it is on its way. Over TCP framebus limits the send buffer, which
+bare pyzmq leaves to the system; bare pyzmq is measured with the same limit too, to tell the two effects apart.
+
+Frames per second are counted by the receiving program, from its first frame to its last; it makes an array of each and
+reads one pixel. All queues hold four frames.
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ from numpy.typing import NDArray
 
 import framebus
 from benchmarks.rounds import in_turn
+from framebus.endpoints.zeromq.plug import LOOPBACK_BUFFER
 
 SHAPES = {"640x480": (480, 640, 3), "1080p": (1080, 1920, 3), "4K": (2160, 3840, 3)}
 BYTES_A_ROUND = 2_000_000_000
 ROUNDS = 15
 HWM = 4
 LONG_S = 60.0
-WAYS = ("framebus", "bare, copy=False", "framebus, copy=true", "bare, copy=True")
+SAME_BUFFER = "bare, same buffer"
+WAYS = ("framebus", "bare, copy=False", "framebus, copy=true", "bare, copy=True", SAME_BUFFER)
 PROGRAM = """
 import json, sys, time
 kind, address, count, shape = sys.argv[1], sys.argv[2], int(sys.argv[3]), tuple(json.loads(sys.argv[4]))
@@ -57,9 +62,18 @@ assert total == count
 """
 
 
-def send_bare(address: str, image: NDArray[np.uint8], count: int, receiver: subprocess.Popen[str], copy: bool) -> float:
+def send_bare(
+    address: str,
+    image: NDArray[np.uint8],
+    count: int,
+    receiver: subprocess.Popen[str],
+    copy: bool,
+    buffer: int | None = None,
+) -> float:
     with zmq.Context() as context, context.socket(zmq.PUSH) as push:
         push.sndhwm = HWM
+        if buffer is not None:
+            push.sndbuf = buffer
         push.bind(address)
         for seq in range(count):
             header = {"seq": seq, "shape": image.shape, "dtype": image.dtype.str}
@@ -102,6 +116,8 @@ def frames_per_second(way: str, scheme: str, folder: str, image: NDArray[np.uint
         assert receiver.stdout is not None
         assert receiver.stdout.readline() == "ready\n"
         send = send_bare if kind == "bare" else send_framebus
+        if way == SAME_BUFFER:
+            send = functools.partial(send_bare, buffer=LOOPBACK_BUFFER)
         rate = send(address, image, count, receiver, way.lower().endswith("copy=true"))
         assert receiver.wait(LONG_S) == 0
     finally:
@@ -118,11 +134,13 @@ def main() -> None:
                 measure = functools.partial(
                     frames_per_second, scheme=scheme, folder=folder, image=np.ones(shape, np.uint8)
                 )
-                spreads = in_turn({way: functools.partial(measure, way) for way in WAYS}, ROUNDS)
-                ours, bare, ours_copied, bare_copied = (spreads[way].median for way in WAYS)
+                ways = [way for way in WAYS if scheme == "tcp" or way != SAME_BUFFER]
+                spreads = in_turn({way: functools.partial(measure, way) for way in ways}, ROUNDS)
+                ours, bare, ours_copied, bare_copied, *same = (spreads[way].median for way in ways)
                 print(
                     f"{label}, {scheme}: {bare / ours:.2f} times as long as bare, "
                     f"{bare_copied / ours_copied:.2f} times where both copy"
+                    + "".join(f", {rate / ours:.2f} times where bare has the same buffer" for rate in same)
                 )
                 for way, spread in spreads.items():
                     print(f"  {way:19s} {spread}")

@@ -112,6 +112,8 @@ class Abilities:
         notices_close: a receiver is told that the sender has closed; else nothing comes any more.
         notices_death: a receiver can tell the sender's death from silence.
         reconnects: either end may come again and the other goes on.
+        stored: what is sent is kept, and received when the sink has closed; a receiver never waits for a sender.
+        uniform: all frames of a link have the dtype, shape and pixel format of the first; another one is refused.
         max_bytes: the largest frame, None where memory alone decides.
     """
 
@@ -126,6 +128,8 @@ class Abilities:
     notices_close: bool = True
     notices_death: bool = True
     reconnects: bool = False
+    stored: bool = False
+    uniform: bool = False
     max_bytes: int | None = None
 
 

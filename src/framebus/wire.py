@@ -24,6 +24,7 @@ inside its body. Nothing here can run code that came with a message.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -114,29 +115,30 @@ class Description:
 
 # Writing
 
+_as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 def encode(frame: Outgoing) -> tuple[bytes, list[NDArray[Any]]]:
     """Returns the head with the description, and the arrays in C order, of which pieces() makes the body."""
     arrays = [np.ascontiguousarray(array).reshape(array.shape) for array in frame.arrays.values()]
-    description = json.dumps(
-        {
-            "seq": frame.seq,
-            "timestamp_ns": frame.timestamp_ns,
-            "wall_time_ns": frame.wall_time_ns,
-            "pixel_format": frame.pixel_format,
-            "meta": frame.meta,
-            "arrays": [
-                {"name": name, "dtype": array.dtype.str, "shape": list(array.shape)}
-                for name, array in zip(frame.arrays, arrays, strict=True)
-            ],
-        },
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
+    described = _as_json_once(
+        frame.pixel_format,
+        tuple((name, array.dtype.str, array.shape) for name, array in zip(frame.arrays, arrays, strict=True)),
+    )
+    description = (
+        f'{{"seq":{frame.seq},"timestamp_ns":{frame.timestamp_ns},"wall_time_ns":{frame.wall_time_ns},'
+        f'"meta":{_as_json(frame.meta)},{described}}}'
     ).encode()
     description = description.ljust(_round_up(HEAD.size + len(description)) - HEAD.size)
     size = _plan([array.nbytes for array in arrays])[1]
     return HEAD.pack(MAGIC, VERSION, FRAME, 0, len(description), 0, size) + description, arrays
+
+
+@functools.lru_cache(maxsize=64)
+def _as_json_once(pixel_format: str | None, arrays: tuple[tuple[str, str, tuple[int, ...]], ...]) -> str:
+    """What is the same in frame after frame: the inside of an object."""
+    entries = [{"name": name, "dtype": dtype, "shape": list(shape)} for name, dtype, shape in arrays]
+    return _as_json({"pixel_format": pixel_format, "arrays": entries})[1:-1]
 
 
 def end() -> bytes:

@@ -37,6 +37,8 @@ class Foreigner:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         (box_id,) = boxes.box_ids(name)
         assert boxes.connect(name, box_id, self.socket)
+        # Room for a large datagram that nobody has read yet, and for the sheet after it.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
         self.socket.settimeout(30)
         self.number = 0
         pipe, self.kept_end = os.pipe()

@@ -14,16 +14,20 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason=_HINT)
 
 
 class CppPrograms:
-    """The C++ programs of `programs/`, each compiled when a test first asks for it."""
+    """C++ programs, those of `programs/` by their names, each compiled when a test first asks for it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._compiled: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Path:
+        return self.compiled(PROGRAMS / f"{name}.cpp")
+
+    def compiled(self, source: Path, *flags: str) -> Path:
+        """Give the program of a source anywhere, always compiled with the same flags."""
         if COMPILER is None:
             pytest.skip(_HINT)
-        if name not in self._compiled:
-            source, output = PROGRAMS / f"{name}.cpp", self._folder / name
-            self._compiled[name] = compile_cpp(source, output, "-Wall", "-Wextra", "-Werror")
-        return self._compiled[name]
+        if source.stem not in self._compiled:
+            output = self._folder / source.stem
+            self._compiled[source.stem] = compile_cpp(source, output, "-Wall", "-Wextra", "-Werror", *flags)
+        return self._compiled[source.stem]

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import framebus
+from compiled import CppPrograms
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds; a watchdog
@@ -51,11 +52,8 @@ def cases(steps: list[str]) -> list[tuple[str, int]]:
 
 
 @pytest.fixture(scope="session")
-def role(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("crash") / "role"
-    command = ["c++", "-std=c++20", "-O1", "-DFRAMEBUS_CRASH_POINTS", f"-I{ROOT}/include", "-pthread"]
-    subprocess.run([*command, ROOT / "tests/crash/role.cpp", "-o", program], check=True)
-    return program
+def role(cpp_programs: CppPrograms) -> Path:
+    return cpp_programs.compiled(ROOT / "tests/crash/role.cpp", "-DFRAMEBUS_CRASH_POINTS")
 
 
 def start(role: Path, what: str, name: str, frames: int, crash_at: str) -> subprocess.Popen[str]:

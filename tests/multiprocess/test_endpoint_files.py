@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """video: and images: with real clips, and what is left when the program that writes them is killed.
 
-The two ends of a file do not meet: the reader comes when the writer has gone. So the suite for sources and sinks, whose
-ends talk to each other, does not fit, and what it asks for is asked here and in tests/unit/test_endpoint_*.py.
+What every source and sink promises is in tests/conformance/test_files_endpoint.py.
 """
 
 from __future__ import annotations

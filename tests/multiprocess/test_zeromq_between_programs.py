@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tcp:// and ipc:// between programs: death that is told, ends at the end of a program, keys, a slow receiver.
+"""tcp:// and ipc:// between programs: death that is told, ends at the end of a program, floods, slow receivers, keys.
 
 What every endpoint promises is in tests/conformance/test_zeromq.py.
 """
@@ -7,16 +7,21 @@ What every endpoint promises is in tests/conformance/test_zeromq.py.
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import framebus
-from framebus.testing import Receiver, Sender
+from framebus.testing import Receiver, Refused, Sender, specimen
+from harness import Programs
 
 pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 import zmq.auth
@@ -141,6 +146,106 @@ def test_frames_from_before_a_receiver_died_are_not_waited_for(url: str) -> None
             while not numbers or numbers[-1] < 11:
                 numbers.append(second.recv(LONG).seq)
             assert numbers == sorted(set(numbers))
+
+
+# A receiver that stands still
+
+
+@pytest.fixture(params=["ipc", "tcp"])
+def frozen(request: pytest.FixtureRequest, url: str) -> Iterator[tuple[framebus.Sink, Receiver]]:
+    """A sink of every frame and the only one that receives from it, which has been stopped."""
+    with framebus.sink(url if request.param == "ipc" else "tcp://127.0.0.1:0", mode="every") as sink:
+        with Receiver(sink.url, mode="every") as receiver:
+            sink.send(image(0))
+            receiver.recv(LONG)
+            receiver.freeze()
+            yield sink, receiver
+
+
+def image(number: int) -> NDArray[np.uint8]:
+    return specimen.make(specimen.FIRST + number, "|u1", BIG)
+
+
+def test_a_frame_that_found_no_room_in_time_is_never_sent_and_no_other_is_lost(
+    frozen: tuple[framebus.Sink, Receiver],
+) -> None:
+    sink, receiver = frozen
+    sent = []
+    for number in range(1, 200):
+        try:
+            sink.send(image(number), timeout=0.1)
+            sent.append(specimen.FIRST + number)
+        except framebus.Timeout:
+            if number > len(sent) + 3:  # four did not find any
+                break
+    assert 0 < len(sent) < 100, "it was not full"
+    receiver.resume()
+    receiver.begin_collect(timeout=LONG)
+    for number in range(200, 205):
+        sink.send(image(number), timeout=LONG if number % 2 else None)
+        sent.append(specimen.FIRST + number)
+    sink.close()
+    report = receiver.answer()
+    assert report["numbers"] == sent
+    assert report["not_whole"] == []
+    assert report["ended"]["error"] == "ChannelClosed"
+
+
+def test_close_ends_a_send_that_waits_for_a_receiver_that_stands_still(frozen: tuple[framebus.Sink, Receiver]) -> None:
+    sink, receiver = frozen
+    sent: list[int] = []
+    errors: list[BaseException] = []
+    array = np.empty(BIG, np.uint8)
+
+    def send() -> None:
+        try:
+            for number in range(1, 200):
+                array[:] = image(number)
+                sink.send(array)
+                sent.append(specimen.FIRST + number)
+        except framebus.Error as error:
+            array[:] = 0  # it is this program's again
+            errors.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    before = -1
+    while before != len(sent):  # until it does not get on any more
+        before = len(sent)
+        thread.join(0.5)
+    sink.close()
+    thread.join(LONG)
+    assert [type(error) for error in errors] == [framebus.ChannelClosed]
+    receiver.resume()
+    report = receiver.collect(timeout=1.0)
+    assert report["not_whole"] == []
+    assert report["numbers"] == sent[: len(report["numbers"])]  # with the connection may go what was on its way
+
+
+# Garbage without end
+
+
+@MODES
+def test_a_flood_of_garbage_holds_back_neither_timeouts_nor_close_nor_ctrl_c(
+    url: str, mode: str, programs: Programs
+) -> None:
+    flood = programs.start("zeromq_flood", address=url, mode=mode)
+    flood.expect("ready")
+    with Receiver(url, mode=mode) as receiver:
+        flood.expect("flooding")
+        for timeout in (0.2, 0):
+            with pytest.raises(Refused) as refused:
+                receiver.recv(timeout)
+            assert refused.value.error == "Timeout"
+        assert receiver.statistics()["refused"] > 0
+        receiver.close()
+    with Receiver(url, mode=mode) as receiver:
+        receiver.tell("recv", timeout=None)
+        receiver.expect("waiting")
+        receiver.interrupt()
+        assert receiver.wait() in (-signal.SIGINT, 128 + signal.SIGINT)
+        assert "KeyboardInterrupt" in receiver.errors()
+    flood.kill()
 
 
 # Keys

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tcp:// and ipc:// inside one process: addresses, options, memory, order, ends, foreign messages, keys, fork.
+"""tcp:// and ipc:// inside one process: frames, memory, order, ends, threads, fork.
 
-The peers are real sockets. What needs a second program, or one that is killed, is in
-tests/multiprocess/test_zeromq_between_programs.py.
+The peers are real sockets. What no sink of framebus sends is in test_endpoint_zeromq_garbage.py, what needs a second
+program, or one that is killed, in tests/multiprocess/test_zeromq_between_programs.py.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,8 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import wire
-from framebus.endpoint import Outgoing
 
-zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
+pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 
 LONG = 30.0  # against hangs only
 IMAGE = np.arange(640 * 480, dtype=np.uint32).reshape(480, 640)
@@ -35,13 +31,6 @@ MODES = pytest.mark.parametrize("mode", ["latest", "every"])
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"ipc://{tmp_path}/socket"
-
-
-@pytest.fixture
-def context() -> Iterator[Any]:
-    made = zmq.Context()
-    yield made
-    made.destroy(linger=0)
 
 
 # Frames
@@ -57,6 +46,35 @@ def test_the_caller_may_change_the_array_after_send(url: str, mode: str, copy: b
             sink.send(image)
             image[:] = 99
             assert (source.recv(LONG).array == value).all()
+
+
+@MODES
+@pytest.mark.parametrize("copy", [True, False])
+def test_the_caller_may_change_all_of_several_arrays_after_send(url: str, mode: str, copy: bool) -> None:
+    with framebus.sink(url, mode=mode, copy=copy, wait_for=1) as sink, framebus.source(url, mode=mode) as source:
+        for value in (1, 2, 3):
+            arrays = {
+                "image": np.full((1080, 1920, 3), value, np.uint8),
+                "depth": np.full((1080, 1920), value, np.uint16),
+                "last": np.full(4, value, np.float32),  # so small that ZeroMQ needs it no longer at once
+            }
+            sink.send(arrays)
+            for array in arrays.values():
+                array[:] = 99
+            received = source.recv(LONG).arrays
+            assert [(array == value).all() for array in received.values()] == [True] * 3
+
+
+@MODES
+def test_memory_of_copies_is_used_again_only_when_they_have_left(url: str, mode: str) -> None:
+    with framebus.sink(url, mode=mode, copy=True, wait_for=1) as sink, framebus.source(url, mode=mode) as source:
+        for seq in range(1, 60):
+            shape = (480, 640, 3) if seq % 10 < 7 else (300 + seq, 640)
+            sizes = {"image": shape, "other": 100_000, "last": 4}  # the last is no sign that the others have left
+            sink.send({name: np.full(size, seq, np.uint16) for name, size in sizes.items()})
+            for _ in range(0 if seq % 3 else 3 if mode == "every" else 1):
+                frame = source.recv(LONG)
+                assert all((array == frame.seq).all() for array in frame.arrays.values())
 
 
 @MODES
@@ -299,72 +317,6 @@ def test_a_forked_child_is_refused_and_leaves_the_parents_ends_alone(url: str, m
         assert os.waitpid(child, 0)[1] == 0
         sink.send(IMAGE, timeout=LONG)
         assert source.recv(LONG).seq == 2
-
-
-# Foreign messages
-
-
-def messages() -> dict[str, list[bytes]]:
-    head, arrays = wire.encode(Outgoing({"image": np.zeros((4, 16), np.uint8)}, 1, 2, 3, {}, None))
-    body = arrays[0].tobytes()
-    huge = head.replace(b"[4,16]", b"[0,9223372036854775807]").replace(b" ", b"", 1)
-    return {
-        "nothing": [b""],
-        "noise": [b"\xff" * 100],
-        "an end with more": [wire.end(), b"x"],
-        "an end that goes on": [wire.end() + b"x"],
-        "a head alone": [head],
-        "a body that is cut": [head, body[:-1]],
-        "a body that is too long": [head, body + b"x"],
-        "a body in one part that is cut": [head + body[:-1]],
-        "too many parts": [head, body, b"x"],
-        "very many parts": [head, *[b"x"] * 5000],
-        "a shape that nothing has": [huge[: wire.HEAD.size] + huge[wire.HEAD.size :].ljust(len(head) - wire.HEAD.size)],
-    }
-
-
-@MODES
-@pytest.mark.parametrize("what", messages())
-def test_what_is_no_frame_is_counted_and_skipped(url: str, context: Any, mode: str, what: str) -> None:
-    with (
-        context.socket(zmq.PUSH if mode == "every" else zmq.XPUB) as sender,
-        sender.bind(url),
-        framebus.source(url, mode=mode) as source,
-    ):
-        if mode == "latest":
-            assert sender.poll(LONG * 1000)
-        sender.send_multipart(messages()[what])
-        head, arrays = wire.encode(Outgoing({"image": IMAGE}, 8, 2, 3, {}, None))
-        sender.send_multipart([head, *arrays])
-        assert source.recv(LONG).seq == 8
-        assert source.statistics().refused == 1
-        sender.send(head + b"".join(wire.pieces(arrays)))
-        assert np.array_equal(source.recv(LONG).array, IMAGE)
-        assert source.statistics().refused == 1
-
-
-@MODES
-def test_a_frame_over_max_bytes_is_not_taken_and_the_next_one_is(url: str, mode: str) -> None:
-    with (
-        framebus.sink(url, mode=mode, wait_for=1) as sink,
-        framebus.source(url, mode=mode, max_bytes=100_000) as source,
-    ):
-        for image in (np.zeros(3_000_000, np.uint8), np.zeros(500_000, np.uint8), np.zeros(3_000_000, np.uint8)):
-            refused = source.statistics().refused
-            sink.send(image, timeout=LONG)
-            wait_until(lambda refused=refused: source.try_recv() is None and source.statistics().refused == refused + 1)
-            wait_until(lambda: sink.send(IMAGE[:10], timeout=LONG) and source.try_recv())
-
-
-def test_bytes_that_are_not_zeromq_at_all_are_counted_where_the_source_binds() -> None:
-    with framebus.source("tcp://127.0.0.1:0", bind=True, mode="every") as source:
-        port = int(source.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as foreign:
-            foreign.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
-        wait_until(lambda: source.try_recv() is None and source.statistics().refused == 1)
-        with framebus.sink(source.url, bind=False, mode="every") as sink:
-            sink.send(IMAGE)
-            assert source.recv(LONG).seq == 1
 
 
 def wait_until(condition: Any) -> None:

@@ -70,7 +70,7 @@ def shared_memory(every: bool) -> Iterator[Link]:
 
 
 @contextmanager
-def pipe(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a pipe gives every frame
+def pipe(_every: bool) -> Iterator[Link]:  # a pipe gives every frame
     """An anonymous pipe."""
     reading, writing = os.pipe()
     try:
@@ -81,7 +81,7 @@ def pipe(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a pipe gives every f
 
 
 @contextmanager
-def message_queue(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a queue gives every frame
+def message_queue(_every: bool) -> Iterator[Link]:  # a queue gives every frame
     """A POSIX message queue, the counterpart of window messages."""
     name = unique()
     yield Link(f"msg:{name}", f"msg:{name}?on_full=block", source_first=True)
@@ -96,7 +96,7 @@ def socket(every: bool) -> Iterator[Link]:
 
 
 @contextmanager
-def clipboard(every: bool) -> Iterator[Link]:  # noqa: ARG001  # there is only ever the newest
+def clipboard(_every: bool) -> Iterator[Link]:  # there is only ever the newest
     """The image clipboard: that of a display of its own where Xvfb is there, so that nobody's is overwritten."""
     if shutil.which("Xvfb") is None:
         raise Missing("Xvfb is not there (apt-get install xvfb)")
@@ -117,7 +117,7 @@ def clipboard(every: bool) -> Iterator[Link]:  # noqa: ARG001  # there is only e
 
 
 @contextmanager
-def data_exchange(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a request gives the newest
+def data_exchange(_every: bool) -> Iterator[Link]:  # a request gives the newest
     """D-Bus in the place of DDE, with a bus of its own."""
     if shutil.which("dbus-daemon") is None:
         raise Missing("dbus-daemon is not there (apt-get install dbus)")
@@ -138,7 +138,7 @@ def data_exchange(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a request g
 
 
 @contextmanager
-def mailslot(every: bool) -> Iterator[Link]:  # noqa: ARG001  # a slow box loses frames
+def mailslot(_every: bool) -> Iterator[Link]:  # a slow box loses frames
     """Datagrams to every box of a name."""
     name = unique()
     yield Link(f"mailslot:{name}", f"mailslot:{name}", source_first=True)

@@ -33,17 +33,24 @@ class _Peer(Program):
         pass_fds: Sequence[int],
         env: Mapping[str, str] | None,
         wait: bool,
+        hold: bool,
     ) -> None:
         super().__init__(["-m", "framebus.testing.ends"], {"role": role}, pass_fds=pass_fds, env=env)
         self.title = f"the {role} of {url!r}"
-        self.expect("ready")
-        self.tell("open", url=url, given=dict(given))
-        if wait:
-            try:
+        self._url, self._given = url, dict(given)
+        if not hold:
+            self.begin(wait)
+
+    def begin(self, wait: bool = True) -> None:
+        """Opens the end, of which a program was started with hold=True."""
+        try:
+            self.expect("ready")
+            self.tell("open", url=self._url, given=self._given)
+            if wait:
                 self.answer()
-            except BaseException:  # nobody will have this program to stop it
-                self.stop()
-                raise
+        except BaseException:  # nobody will have this program to stop it
+            self.stop()
+            raise
 
     def reopen(self, url: str, **options: object) -> None:
         """Opens another end in place of this one, in the same program."""
@@ -86,18 +93,20 @@ class Receiver(_Peer):
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
         wait: bool = True,
+        hold: bool = False,
         **options: object,
     ) -> None:
-        """Starts the program and, unless wait=False, waits until the source is open.
+        """Starts the program and, unless wait=False or hold=True, waits until the source is open.
 
         Args:
             url: of the source.
             pass_fds: descriptors that the program inherits, by the same numbers.
             env: environment variables beside those of this process.
             wait: with False, answer() tells when the source is open.
+            hold: only start the program; begin() opens the source. So several can start at the same time.
             options: of the source, beside those in the URL.
         """
-        super().__init__("source", url, options, pass_fds, env, wait)
+        super().__init__("source", url, options, pass_fds, env, wait, hold)
 
     def recv(self, timeout: float | None) -> dict[str, Any]:
         """Receives one frame there; returns all that it carries, see specimen.frame_facts()."""
@@ -130,10 +139,11 @@ class Sender(_Peer):
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
         wait: bool = True,
+        hold: bool = False,
         **options: object,
     ) -> None:
-        """Starts the program and, unless wait=False, waits until the sink is open. Arguments as for Receiver."""
-        super().__init__("sink", url, options, pass_fds, env, wait)
+        """Starts the program and, unless told otherwise, waits until the sink is open. Arguments as for Receiver."""
+        super().__init__("sink", url, options, pass_fds, env, wait, hold)
 
     def send(
         self,

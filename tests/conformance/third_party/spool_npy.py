@@ -11,7 +11,7 @@ import numpy as np
 
 from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, EndpointError, Frame, Outgoing
 
-ABILITIES = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False)
+ABILITIES = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False, stored=True)
 
 
 class Source(BaseSource):
@@ -40,7 +40,10 @@ class Sink(BaseSink):
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file takes what it is given
         self._number += 1
-        np.save(self._folder / f"{self._number:08}.npy", frame.array)
+        part = self._folder / "next.part"  # whoever is interrupted leaves whole files only
+        with part.open("wb") as file:
+            np.save(file, frame.array)
+        part.rename(self._folder / f"{self._number:08}.npy")
 
 
 ENDPOINT = Endpoint("npy", "a folder of .npy files", "npy:FOLDER", Source, Sink, ABILITIES)

@@ -77,6 +77,7 @@ class Bus:
         self._lost: str | None = None
         self._submitting = threading.RLock()
         self._closing = False
+        self._leaving = False  # the thread has been told
         self._bus: Any = None
         self._calls: dict[int, tuple[asyncio.Future[Any], Callable[[Message], Any]]] = {}
         self._outbox: deque[Message] = deque()
@@ -138,7 +139,9 @@ class Bus:
             if not self._closing:
                 self._closing = True
                 asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
-        if threading.current_thread() is not self._thread:
+                self._leaving = True
+        # Not where the garbage collector closes an end in the midst of that submission: the thread would never end.
+        if self._leaving and threading.current_thread() is not self._thread:
             self._thread.join()
         _open.discard(self)
 

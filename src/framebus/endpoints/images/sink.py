@@ -43,6 +43,7 @@ ABILITIES = Abilities(
     seq=False,
     receivers="many",
     notices_death=False,
+    stored=True,
 )
 _NAME = "frame-{seq:06d}.png"
 _FIELDS = ("seq", "timestamp_ns", "wall_time_ns")

@@ -91,6 +91,8 @@ ENDPOINTS = {
         summary="test pictures with their number in them, of any size and dtype",
         form=f"pattern:{'|'.join(KINDS)}",
         source=open_source,
-        abilities=Abilities(arrays="one", meta=False, pixel_format="some", receivers="one", notices_death=False),
+        abilities=Abilities(
+            arrays="one", meta=False, pixel_format="some", receivers="one", notices_death=False, uniform=True
+        ),
     ),
 }

@@ -18,6 +18,8 @@ ABILITIES: Final = Abilities(
     seq=False,
     receivers="many",
     notices_death=False,
+    stored=True,
+    uniform=True,
 )
 
 # What framebus and FFmpeg mean the same by, sample for sample, on a little-endian machine.

@@ -30,6 +30,7 @@ class Address:
         bind: whether this end binds; else it connects.
         is_ipv6: whether the host is a numeric address with colons.
         is_tcp: whether it is TCP; else a path.
+        is_loopback: whether it is TCP that does not leave this machine, as far as the address says.
     """
 
     url: str
@@ -37,6 +38,7 @@ class Address:
     bind: bool
     is_ipv6: bool = False
     is_tcp: bool = True
+    is_loopback: bool = False
 
 
 def check(scheme: str, rest: str, *, bind: bool, public: bool) -> Address:
@@ -64,7 +66,9 @@ def _tcp(rest: str, bind: bool, public: bool) -> Address:
             "and curve_secret_key= so that only programs that know this end's key can connect"
         )
     numeric = "127.0.0.1" if bind and host == "localhost" else host
-    return Address(url, f"tcp://{numeric}:{port or '*'}", bind, is_ipv6=host.startswith("["))
+    return Address(
+        url, f"tcp://{numeric}:{port or '*'}", bind, is_ipv6=host.startswith("["), is_loopback=_is_loopback(host)
+    )
 
 
 def _is_loopback(host: str) -> bool:

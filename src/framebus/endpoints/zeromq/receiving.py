@@ -6,8 +6,11 @@ ZeroMQ's own ZMQ_CONFLATE does that too, but its receiving side aborts the proce
 any foreign sender can send.
 
 Nothing that comes is trusted: a message is a frame only if head, description and the sizes of all parts agree. All else
-is counted in `refused` and skipped. Arrays are views of the received memory and keep it as long as they live; the rare
-ones that lie askew in it (small messages share a buffer) are copied.
+is counted in `refused` and skipped; of a message with more parts than a frame has, none is kept. Skipping ends when the
+caller has waited enough and goes on in the next call, so who floods this end holds neither recv() nor close() back.
+
+Arrays are views of the received memory and keep it as long as they live; the rare ones that lie askew in it (small
+messages share a buffer) are copied.
 
 Threads: recv() and close() may be called from any. The socket is used by one at a time, under a lock, or by the thread.
 """
@@ -15,6 +18,7 @@ Threads: recv() and close() may be called from any. The socket is used by one at
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +34,8 @@ from framebus.endpoints.zeromq.plug import SLICE_MS, Plug, Settings
 from framebus.errors import ChannelClosed, EndpointError, Error, PublisherDied
 from framebus.frame import Frame
 
+_SKIPPING_S = 0.005  # that a call which may not wait goes on skipping what is no frame, to find one behind it
+
 
 class Inlet:
     """Makes frames of what comes out of a socket, and knows how the stream stands."""
@@ -41,6 +47,8 @@ class Inlet:
         self._refuse = refuse
         self._refused_connections = self._ends = 0
         self._has_ended = self._has_died = False
+        self._waits_ms = -1  # as sockets are made
+        self._is_too_long = False  # the message that is being read; what is left of it has to be skipped
 
     def next(self, milliseconds: int) -> Frame | None:
         """Returns the next frame; None where none came in time, or something else happened."""
@@ -75,27 +83,43 @@ class Inlet:
         return not self._reconnect and self.plug.lost > self._ends
 
     def _read(self, milliseconds: int) -> Frame | None:
-        self.plug.socket.rcvtimeo = milliseconds  # less to do than a poll first, which shows at a thousand frames/s
+        self._wait_at_most(milliseconds)
+        enough = time.monotonic() + max(milliseconds / 1000, _SKIPPING_S)
         while True:
             try:
-                parts = [self.plug.socket.recv(copy=False)]
-                count = 1
-                while parts[-1].more:
-                    part = self.plug.socket.recv(zmq.NOBLOCK, copy=False)
-                    count += 1
-                    parts = [*parts, part] if count <= 1 + MAX_ARRAYS else [part]
+                frame = self._frame_of(self._parts(enough))
             except zmq.Again:
                 return None
-            try:
-                frame = self._frame_of(parts)
             except ValueError:  # Malformed, and what numpy says about impossible shapes
                 self._refuse(1)
+                if time.monotonic() > enough:
+                    return None
+                self._wait_at_most(0)
                 continue
             if frame is None:
                 self._has_ended = True
                 self._ends += 1
-                return None
             return frame
+
+    def _wait_at_most(self, milliseconds: int) -> None:
+        # Less to do than a poll first, and than setting what is set already; it shows at a thousand frames a second.
+        if milliseconds != self._waits_ms:
+            self.plug.socket.rcvtimeo = self._waits_ms = milliseconds
+
+    def _parts(self, enough: float) -> list[zmq.Frame]:
+        """The parts of the next message. Raises Malformed after one of too many, zmq.Again where time is up."""
+        parts: list[zmq.Frame] = []
+        while not self._is_too_long:
+            part = self.plug.socket.recv(zmq.NOBLOCK if parts else 0, copy=False)
+            parts.append(part)
+            if not part.more:
+                return parts
+            self._is_too_long = len(parts) > MAX_ARRAYS
+        while self._is_too_long:
+            if time.monotonic() > enough:
+                raise zmq.Again
+            self._is_too_long = self.plug.socket.recv(zmq.NOBLOCK, copy=False).more
+        raise wire.Malformed(f"more than {1 + MAX_ARRAYS} parts")
 
     def _frame_of(self, parts: list[zmq.Frame]) -> Frame | None:
         """The frame that these parts are, None for the end. Raises ValueError if they are neither."""

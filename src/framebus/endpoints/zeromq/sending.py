@@ -14,11 +14,13 @@ the other side has taken all: ZeroMQ does not read on after a hang-up that comes
 done by a thread that is no daemon, so a program that ends waits for it, `linger` seconds at most. What a program leaves
 open is closed when it ends.
 
-Copies: ZeroMQ sends a large array from where it is, after send() has returned. A copy of every frame takes longer than
-all else that bare ZeroMQ does (benchmarks/zeromq.py). So Every hands the array itself over, and send() returns when
-ZeroMQ has let go of it. It is given a copy where that wait would do harm: with a timeout, since what was handed over
-can't be taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is
-interrupted in that wait gets the array back by the end of the connection.
+Copies: ZeroMQ sends a large array from where it is, after send() has returned. To copy every frame takes longer than to
+wait until it has left (benchmarks/zeromq.py), on two processors even though the copy is made while the frame before it
+is sent: all of them share the memory. So Every hands the array itself over, and send() returns when ZeroMQ has let go
+of every part. It is given a copy where that wait would do harm: with a timeout, since what was handed over can't be
+taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is interrupted in
+that wait gets the array back by the end of the connection. Copies go into memory that an earlier one has left, because
+fresh memory costs as much as the copy.
 
 Threads: send() and close() may be called from any; the socket is used under the outlet's lock.
 """
@@ -29,7 +31,7 @@ import atexit
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,9 +45,9 @@ from framebus.endpoints.zeromq.address import Address
 from framebus.endpoints.zeromq.plug import SLICE_MS, Plug, Settings
 from framebus.errors import EndpointError, Timeout
 
-Parts = list[Any]
 _JOIN_S = 0.5  # that close() waits, so that the address is free again in all but rare cases
-_COPIED_BY_ZMQ = 1 << 16  # smaller parts are copied by pyzmq when they are sent
+_SMALL = 1 << 16  # smaller parts are copied rather than lent
+_PAGE = 1 << 12
 _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
 
@@ -57,7 +59,8 @@ class Outlet:
         self.lock = threading.Lock()
         self._linger = linger
         self.is_finished = False
-        self._on_the_way: list[zmq.MessageTracker] = []
+        self._on_the_way: list[tuple[zmq.MessageTracker, NDArray[np.uint8] | None]] = []
+        self._spare: list[NDArray[np.uint8]] = []
         _open.add(self)
 
     def receivers(self) -> int:
@@ -65,15 +68,43 @@ class Outlet:
         self.plug.look()
         return self.plug.peers
 
-    def give(self, parts: Parts) -> zmq.MessageTracker | None:
-        """Sends one message, without waiting; None where there was no room."""
+    def give(self, pieces: Sequence[Any], memory: NDArray[np.uint8] | None = None) -> bool:
+        """Sends one message, without waiting; says whether there was room. `memory` is what memory() has returned."""
+        parts = [
+            piece if isinstance(piece, zmq.Frame) else zmq.Frame(piece, track=True, copy_threshold=_SMALL)
+            for piece in pieces
+        ]
         try:
-            tracker = self.plug.socket.send_multipart(parts, zmq.NOBLOCK, copy=False, track=True)
-        except zmq.Again:
-            return None
-        assert tracker is not None
-        self._on_the_way = [*(earlier for earlier in self._on_the_way if not earlier.done), tracker]
-        return tracker
+            for part in parts[:-1]:
+                self.plug.socket.send(part, zmq.SNDMORE | zmq.NOBLOCK, copy=False)
+            self.plug.socket.send(parts[-1], zmq.NOBLOCK, copy=False)
+        except zmq.Again:  # for the first part, or for none
+            return False
+        except BaseException:  # half a message may have gone, to which the next one would be added
+            self.abandon()
+            raise
+        self._settle()
+        # Of every part: send_multipart() would return the tracker of the last one alone.
+        trackers = [part.tracker for part in parts if not part.tracker.done]
+        self._on_the_way.append((trackers[0] if len(trackers) == 1 else zmq.MessageTracker(*trackers), memory))
+        return True
+
+    def memory(self, size: int) -> NDArray[np.uint8]:
+        """Memory of that size or a little more: that of a message that has left, or new one if none had that much."""
+        size = -(-size // _PAGE) * _PAGE
+        self._settle()
+        self._spare = [memory for memory in self._spare if len(memory) == size]
+        return self._spare.pop() if self._spare else np.empty(size, np.uint8)
+
+    def _settle(self) -> None:
+        """Takes back what has left."""
+        remaining = []
+        for tracker, memory in self._on_the_way:
+            if not tracker.done:
+                remaining.append((tracker, memory))
+            elif memory is not None:
+                self._spare.append(memory)
+        self._on_the_way = remaining
 
     def finish(self) -> None:
         """Says the end and closes the socket. May be repeated; does nothing in a forked child."""
@@ -87,7 +118,7 @@ class Outlet:
             try:
                 self.wait_until_all_left(lambda: deadline.is_over)
                 for _ in range(self.ends()):
-                    while self.give([_tracked(wire.end())]) is None and not deadline.is_over:
+                    while not self.give([_tracked(wire.end())]) and not deadline.is_over:
                         self.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
                 self.wait_until_all_left(lambda: deadline.is_over)
                 self.plug.wait_until_taken(deadline)
@@ -100,7 +131,7 @@ class Outlet:
 
     def wait_until_all_left(self, is_enough: Callable[[], bool]) -> None:
         """Waits until ZeroMQ needs the memory of no message any more, or that is enough."""
-        for tracker in self._on_the_way:
+        for tracker, _ in self._on_the_way:
             while not is_enough():
                 with contextlib.suppress(zmq.NotDone):
                     tracker.wait(SLICE_MS / 1000)
@@ -164,6 +195,7 @@ class Sink(BaseSink):
         if not outlet.lock.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"there was no room in {self.url!r}")
         try:
+            self._check_open()
             self._check_hopeful()
             self._wait_for_receivers(deadline)
             if isinstance(outlet, Latest):
@@ -171,6 +203,7 @@ class Sink(BaseSink):
             else:
                 self._send_every(outlet, frame, deadline)
         finally:
+            self._closed = self._closed or outlet.is_finished  # where it had to be abandoned
             outlet.lock.release()
 
     def _wait_for_receivers(self, deadline: Deadline) -> None:
@@ -189,34 +222,55 @@ class Sink(BaseSink):
 
     def _send_latest(self, outlet: Latest, frame: Outgoing) -> None:
         if outlet.receivers():
-            outlet.give([_tracked(_message(frame))])
+            head, arrays = wire.encode(frame)
+            pieces = [memoryview(head), *wire.pieces(arrays)]
+            size = sum(len(piece) for piece in pieces)
+            memory = outlet.memory(size)
+            _fill(memory, pieces)
+            outlet.give([_tracked(memory[:size])], memory)
 
     def _send_every(self, outlet: Every, frame: Outgoing, deadline: Deadline) -> None:
         while True:
-            self._check_open()
-            if not self._copy and deadline.timeout is None and outlet.receivers() == 1:
+            if not self._copy and deadline.timeout is None and outlet.plug.peers == 1:
                 is_sent = self._lend(outlet, frame)
-            else:  # the copies are made only when there is room for them
-                is_sent = outlet.has_room() and outlet.give(_parts(frame, copies=True)) is not None
+            else:
+                is_sent = outlet.has_room() and self._copied(outlet, frame)
             if is_sent:
                 return
             if deadline.is_over:
                 raise self._no_room(deadline, "no receiver had room at")
             outlet.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+            self._check_open()
             self._check_hopeful()
 
     def _lend(self, outlet: Every, frame: Outgoing) -> bool:
         """Gives the caller's arrays to ZeroMQ, and takes them back: when they have left, or by hanging up."""
         try:
-            if outlet.give(_parts(frame, copies=False)) is None:
+            head, arrays = wire.encode(frame)
+            if not outlet.give([head, *map(_bytes_of, arrays)]):
                 return False
             outlet.wait_until_all_left(lambda: self._closed)
             self._check_open()
         except BaseException:
-            self._closed = True
             outlet.abandon()
             raise
         return True
+
+    def _copied(self, outlet: Every, frame: Outgoing) -> bool:
+        """Gives ZeroMQ a copy of what the caller may change, where pyzmq does not make one."""
+        head, arrays = wire.encode(frame)
+        pieces = [_bytes_of(array) for array in arrays]
+        copied = [
+            index
+            for index, piece in enumerate(pieces)
+            if piece.nbytes >= _SMALL and _is_the_callers(arrays[index], frame.arrays)
+        ]
+        if not copied:
+            return outlet.give([head, *pieces])
+        memory = outlet.memory(sum(pieces[index].nbytes for index in copied))
+        for index, place in zip(copied, _fill(memory, [pieces[index] for index in copied]), strict=True):
+            pieces[index] = place
+        return outlet.give([head, *pieces], memory)
 
     def _check_hopeful(self) -> None:
         plug = self._outlet.plug
@@ -236,32 +290,23 @@ class Sink(BaseSink):
         thread.join(_JOIN_S)
 
 
-def _tracked(message: Any) -> zmq.Frame:
-    """A part that is not copied by pyzmq, however small, so that its tracker tells when it has left."""
-    return zmq.Frame(message, track=True, copy_threshold=0)
+def _tracked(piece: Any) -> zmq.Frame:
+    """A part that is not copied, however small, so that its tracker tells when it has left."""
+    return zmq.Frame(piece, track=True, copy_threshold=0)
 
 
-def _message(frame: Outgoing) -> NDArray[np.uint8]:
-    """A copy of the frame in one piece."""
-    head, arrays = wire.encode(frame)
-    pieces = [memoryview(head), *wire.pieces(arrays)]
-    message = np.empty(sum(len(piece) for piece in pieces), np.uint8)
-    end = 0
+def _fill(memory: NDArray[np.uint8], pieces: Sequence[memoryview | NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Copies pieces into memory, one after the other; returns the places where they are now."""
+    places, end = [], 0
     for piece in pieces:
         begin, end = end, end + len(piece)
-        message[begin:end] = np.frombuffer(piece, np.uint8)
-    return message
+        places.append(memory[begin:end])
+        places[-1][:] = np.frombuffer(piece, np.uint8)
+    return places
 
 
-def _parts(frame: Outgoing, copies: bool) -> Parts:
-    head, arrays = wire.encode(frame)
-    pieces = [array.reshape(-1).view(np.uint8) for array in arrays]
-    if copies:
-        pieces = [
-            piece.copy() if piece.nbytes >= _COPIED_BY_ZMQ and _is_the_callers(array, frame.arrays) else piece
-            for piece, array in zip(pieces, arrays, strict=True)
-        ]
-    return [head, *pieces]
+def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return array.reshape(-1).view(np.uint8)
 
 
 def _is_the_callers(array: Any, given: Arrays) -> bool:

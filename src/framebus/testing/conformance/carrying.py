@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from framebus.testing import specimen
-from framebus.testing.conformance.ends import Base, Ends, Facts, Sending, check_numbers
+from framebus.testing.conformance.ends import Base, Ends, Facts, Link, Sending, check_numbers
+from framebus.testing.peers import Receiver, Sender
 from framebus.testing.process import Refused
 
 SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
@@ -39,7 +40,7 @@ META = {
     "big": -(2**63),
     "text": "x" * 20_000,
 }
-FOUR_K = (2160, 3840, 3)
+FOUR_K = ((2160, 3840, 3), (2160, 3840))
 REFUSALS = {"EndpointError", "TypeError", "ValueError", "FrameTooLarge"}
 
 
@@ -52,13 +53,26 @@ class Carrying(Base):
         check_numbers(ends, report, sent)
 
     def test_big_and_small_frames_arrive_mixed(self, ends: Ends) -> None:
-        if not self.fits(ends, "|u1", FOUR_K):
-            answer = ends.exchange([Sending(specimen.FIRST, [("image", "|u1", FOUR_K, "C")])])[0]
+        big = next((shape for shape in FOUR_K if self.fits(ends, "|u1", shape)), None)
+        if big is None:
+            answer = ends.exchange([Sending(specimen.FIRST, [("image", "|u1", FOUR_K[0], "C")])])[0]
             assert is_refused(answer), "a frame that is too large, or of another shape, was not refused"
             return
-        shapes = [shape for shape in (FOUR_K, (48, 64, 3), (8,), (480, 640)) if self.carries("|u1", shape)]
+        shapes = [shape for shape in (big, (48, 64, 3), (8,), (480, 640)) if self.carries("|u1", shape)]
+        if ends.able.uniform:
+            self.check_another_kind_is_refused(ends, [Sending(1, [("image", "|u1", shape, "C")]) for shape in shapes])
+            return
         report, sent = run_through(ends, first=specimen.FIRST, count=12, dtype="|u1", shapes=shapes)
         check_numbers(ends, report, sent)
+
+    def check_another_kind_is_refused(self, ends: Ends, sendings: Sequence[Sending]) -> None:
+        """The first is sent, and again after all others have been refused; what was sent arrives."""
+        first, *others, again = ends.exchange([*sendings, sendings[0]])
+        assert others
+        assert all(is_refused(answer) for answer in others), f"another kind of frame was not refused: {others}"
+        for answer in (first, again):
+            assert not isinstance(answer, Refused), answer
+            assert answer["arrays"] == sendings[0].facts
 
     def test_every_dtype_in_both_byte_orders_arrives_or_is_refused(self, ends: Ends) -> None:
         self.check_images(ends, [(dtype, (6, 4), "C") for dtype in DTYPES])
@@ -74,7 +88,8 @@ class Carrying(Base):
         ]
         sendings.append(Sending(specimen.FIRST + len(images), self.standard(ends)))
         wrong = []
-        for sending, answer in zip(sendings, ends.exchange(sendings), strict=True):
+        answers = self.exchange_each(sendings) if ends.able.uniform else ends.exchange(sendings)
+        for sending, answer in zip(sendings, answers, strict=True):
             _, dtype, shape, layout = sending.arrays[0]
             where = f"{dtype} {list(shape)} {layout}"
             if not self.carries(dtype, shape):
@@ -86,6 +101,26 @@ class Carrying(Base):
             elif not answer["in_c_order"]:
                 wrong.append(f"{where}: received in another order than C")
         assert wrong == []
+
+    def exchange_each(self, sendings: Sequence[Sending]) -> list[Facts | Refused]:
+        """As Ends.exchange(), each on a link of its own, but with the same two programs; for what is stored."""
+        links = [self.link_in(f"each{i}") for i in range(len(sendings))]
+        answers: list[Facts | Refused] = []
+        with Sender(links[0].sink, env=links[0].env) as sink:
+            for i, (link, sending) in enumerate(zip(links, sendings, strict=True)):
+                if i:
+                    sink.reopen(link.sink)
+                try:
+                    answers.append({"seq": sink.send(sending.number, sending.arrays)})
+                except Refused as refused:
+                    answers.append(refused)
+            sink.close()
+        sent = [i for i, answer in enumerate(answers) if not isinstance(answer, Refused)]
+        with Receiver(links[sent[-1]].source, env=links[0].env) as source:
+            for i in sent:
+                source.reopen(links[i].source)
+                answers[i] = source.recv(0)
+        return answers
 
     def test_several_arrays_keep_their_names_and_order(self, ends: Ends) -> None:
         _, dtype, shape, layout = self.standard(ends)[0]
@@ -138,21 +173,26 @@ class Carrying(Base):
 
     def check_lossy(self, ends: Ends, sending: Sending, plain: Sending) -> None:
         """The same with ?lossy, on a fresh link."""
-        again = self.ends_of(self.link(self.folder / "lossy"))
+        again = self.ends_of(self.link_in("lossy"))
         try:
             (answer,) = again.exchange([sending], lossy=True)
         finally:
             again.close()
         assert not isinstance(answer, Refused), answer
         assert answer["arrays"] == plain.facts
-        assert ends.able.meta or answer["meta"] == {}
+        # A source may say something of its own, such as the name of a file.
+        assert ends.able.meta or not {*sending.given.get("meta", {})} & {*answer["meta"]}
 
     folder: Path
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path: Path) -> None:
         self.folder = tmp_path
-        (tmp_path / "lossy").mkdir()
+
+    def link_in(self, name: str) -> Link:
+        """Returns a further link, in a folder of that name."""
+        (self.folder / name).mkdir()
+        return self.link(self.folder / name)
 
     def test_both_timestamps_arrive(self, ends: Ends) -> None:
         given = {"timestamp_ns": 123_456_789_012_345, "wall_time_ns": 1_700_000_000_123_456_789}
@@ -185,7 +225,10 @@ class Carrying(Base):
             assert found == list(range(found[0], found[0] + len(found)))
 
     def test_two_receivers(self, ends: Ends) -> None:
-        if ends.link.source_fds or ends.link.stored:
+        if ends.able.stored and ends.able.receivers == "many":
+            self.check_two_read_what_is_stored(ends)
+            return
+        if ends.link.source_fds or ends.able.stored:
             assert ends.able.receivers == "one", "an inherited descriptor can't be opened a second time"
             return
         first = ends.start().source
@@ -196,7 +239,7 @@ class Carrying(Base):
             return
         ends.greet()
         for receiver in (first, second):
-            receiver.begin_collect(timeout=3.0)
+            receiver.begin_collect(timeout=ends.silence_s)
         _, dtype, shape, _ = self.standard(ends)[0]
         sent = ends.sink.flood(specimen.FIRST, 300, dtype=dtype, shapes=[shape], pause=0.001)["sent"]
         ends.sink.close()
@@ -209,15 +252,24 @@ class Carrying(Base):
             numbers = sorted(reports[0]["numbers"] + reports[1]["numbers"])
             assert numbers == sorted(set(numbers)), "where frames go to one receiver, two got the same one"
 
+    def check_two_read_what_is_stored(self, ends: Ends) -> None:
+        """Each of two receivers at the same time gets all of it."""
+        sent = ends.store(50, self.standard(ends))
+        receivers = [ends.start_source(), ends.start_source()]
+        for receiver in receivers:
+            receiver.begin_collect()
+        for receiver in receivers:
+            check_numbers(ends, receiver.answer(), sent)
+
 
 def run_through(ends: Ends, **flood: Any) -> tuple[Facts, list[int]]:
     """Sends images, closes the sink, and returns what was received until the end, and what was sent."""
-    if ends.link.stored:
+    if ends.able.stored:
         sent = ends.start_sink().flood(**flood)["sent"]
         ends.sink.close()
         ends.start_source().begin_collect()
     else:
-        ends.start().source.begin_collect(timeout=3.0)
+        ends.start().source.begin_collect(timeout=ends.silence_s)
         sent = ends.sink.flood(**flood, timeout=30.0)["sent"]
         ends.sink.close()
     assert len(sent) == flood["count"]

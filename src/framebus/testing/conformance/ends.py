@@ -41,7 +41,6 @@ class Link:
         env: environment variables for both programs.
         cleanup: called when both programs are gone.
         sink_first: the sending end must be there before the receiving one; else the other way round.
-        stored: what is sent is kept, and can be read once the sink has been closed.
         changes: abilities that options in these URLs change, by name: {"delivery": "every"}.
     """
 
@@ -52,7 +51,6 @@ class Link:
     env: Mapping[str, str] = field(default_factory=dict)
     cleanup: Callable[[], None] | None = None
     sink_first: bool = False
-    stored: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -85,6 +83,11 @@ class Ends:
         self.sink: Sender
 
     @property
+    def silence_s(self) -> float:
+        """How long to wait for more where something would be missing if that was too short; else it need not be."""
+        return 3.0 if self.every or self.able.notices_close else 1.0
+
+    @property
     def every(self) -> bool:
         """Whether no frame may be missing."""
         return self.able.delivery == "every"
@@ -109,11 +112,10 @@ class Ends:
 
     def start(self, **sink_options: object) -> Ends:
         """Starts both programs; returns when they have found each other."""
-        if self.link.sink_first:
-            self.start_sink(**sink_options)
-        self.start_source()
-        if not self.link.sink_first:
-            self.start_sink(**sink_options)
+        self.start_source(hold=True)
+        self.start_sink(hold=True, **sink_options)
+        for program in (self.sink, self.source) if self.link.sink_first else (self.source, self.sink):
+            program.begin()
         self.greet()
         return self
 
@@ -147,14 +149,24 @@ class Ends:
 
     def exchange(self, frames: Sequence[Sending], **options: object) -> list[Facts | Refused]:
         """Sends frames one by one; returns what arrived of each, or with what it was refused."""
-        if self.link.stored:
+        if self.able.stored:
             self.start_sink(**options)
             said = [self._send(frame) for frame in frames]
             self.sink.close()
+            if all(isinstance(answer, Refused) for answer in said):
+                return [answer for answer in said if isinstance(answer, Refused)]
             self.start_source()
             return [answer if isinstance(answer, Refused) else self.source.recv(WATCHDOG_S / 2) for answer in said]
         self.start(**options)
         return [self._exchange_one(frame) for frame in frames]
+
+    def store(self, count: int, arrays: Sequence[specimen.ArraySpec], **options: object) -> list[int]:
+        """Where frames are stored: has so many sent and the sink closed; returns their numbers."""
+        ((_, dtype, shape, _),) = arrays
+        sent: list[int] = self.start_sink(**options).flood(specimen.FIRST, count, dtype=dtype, shapes=[shape])["sent"]
+        assert len(sent) == count
+        self.sink.close()
+        return sent
 
     def _send(self, frame: Sending) -> Refused | int:
         try:
@@ -168,8 +180,9 @@ class Ends:
             self.source.tell("recv", timeout=WATCHDOG_S / 2 if self.every else 1.0)
             said = self._send(frame)
             if isinstance(said, Refused):
-                # The call over there still waits: it gets a frame that nobody looks at.
-                self.sink.send(1, self.greeting)
+                # The call over there still waits: it gets a frame that nobody looks at, and that is another each time.
+                self._greetings = self._greetings % (specimen.FIRST - 1) + 1
+                self.sink.send(self._greetings, self.greeting)
                 with suppress(Refused):
                     self.source.answer()
                 return said
@@ -191,7 +204,7 @@ class Ends:
     def close(self) -> None:
         """Ends both programs and undoes the link."""
         try:
-            self._programs.close()
+            self._programs.close()  # the sender first: it waits until what it has sent is taken
         finally:
             self._let_go(tuple(self._open_fds))
             if self.link.cleanup is not None:
