@@ -145,6 +145,16 @@ nb::object python_frame(Frame&& frame) {
   return object;
 }
 
+void warm_frames() {
+  static std::byte nothing[framebus::kLine];
+  framebus::ArrayInfo info{};
+  info.type = {'u', '|', 1};
+  info.ndim = 1;
+  info.shape[0] = 1;
+  const nb::object frame = nb::inst_alloc(frame_class), hold = nb::inst_alloc(nb::type<Hold>());
+  const nb::object array = array_over(info, nothing, hold, false);
+}
+
 void bind_frame(nb::module_& m) {
   nb::class_<Hold>(m, "Hold", "Holds a slot for the arrays made from it.");
   nb::class_<FrameBase>(m, "FrameBase", nb::type_slots(frame_slots), "The native half of framebus.Frame.")

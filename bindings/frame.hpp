@@ -13,4 +13,7 @@ namespace nb = nanobind;
 // A framebus.Frame that holds what was fetched.
 nb::object python_frame(framebus::Frame&& frame);
 
+// Makes a frame and an array of nothing and lets go of them.
+void warm_frames();
+
 }  // namespace framebus_python

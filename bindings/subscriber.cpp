@@ -17,6 +17,13 @@ namespace {
 using framebus::Frame;
 using framebus::Subscriber;
 
+// Between two slices of a wait. Makes what recv() will make, so that it is at hand when the frame comes.
+void look_and_warm() {
+  check_signals();
+  const nb::gil_scoped_acquire acquire;
+  warm_frames();
+}
+
 class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
@@ -42,7 +49,7 @@ class PySubscriber {
     auto frame = subscriber_->fetch_now();
     if (!frame) {
       const LongCall call;
-      frame = subscriber_->recv(framebus::Timeout::from_ns(limit), check_signals);
+      frame = subscriber_->recv(framebus::Timeout::from_ns(limit), look_and_warm);
     }
     return python_frame(std::move(*frame));
   }
@@ -52,7 +59,7 @@ class PySubscriber {
     auto frame = subscriber_->fetch_now();
     if (!frame) {
       const LongCall call;
-      frame = subscriber_->next(framebus::Timeout::from_ns(limit), check_signals);
+      frame = subscriber_->next(framebus::Timeout::from_ns(limit), look_and_warm);
     }
     return or_none(std::move(frame));
   }
