@@ -110,6 +110,7 @@ class PySubscriber {
   bool is_closed() const { return subscriber_->is_closed(); }
 
   nb::dict statistics() const { return to_dict(subscriber_->statistics()); }
+  Subscriber& core() const { return *subscriber_; }
 
  private:
   static framebus::Wait policy(const std::string& name) {
@@ -123,6 +124,8 @@ class PySubscriber {
 };
 
 }  // namespace
+
+Subscriber& subscriber_of(nb::handle object) { return nb::cast<PySubscriber&>(object).core(); }
 
 void bind_subscriber(nb::module_& m) {
   nb::class_<FrameView>(m, "FrameView", "A held frame; its arrays keep it.")

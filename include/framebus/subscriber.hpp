@@ -75,6 +75,7 @@ class Subscriber {
   [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
+  friend class WaitAny;
   [[nodiscard]] SubscriberCore& core() const {
     if (core_ == nullptr) fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
     return *core_;

@@ -104,6 +104,9 @@ class Subscriber:
     def statistics(self) -> dict[str, Any]:
         """Counts and figures, see framebus.Statistics."""
 
+def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
+    """The indices of those that have something new; waits for one."""
+
 def channel_names() -> list[str]:
     """The names of all channels that have a control block."""
 

@@ -79,6 +79,9 @@ def fetch(wait: Literal["park", "spin", "adaptive"]) -> None:
         for frame in subscriber:
             assert_type(frame, framebus.Frame)
     print(subscriber.try_recv().array)  # type: ignore[union-attr]
+    assert_type(framebus.wait([subscriber, subscriber], timeout=1.0), list[framebus.Subscriber])
+    assert_type(framebus.wait(iter((subscriber,))), list[framebus.Subscriber])
+    framebus.wait(subscriber)  # type: ignore[arg-type]
     framebus.Subscriber("camera0", wait="sleep")  # type: ignore[arg-type]
 
 

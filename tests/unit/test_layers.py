@@ -25,7 +25,7 @@ PYTHON_LAYERS = (
     {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
-    {"wire", "sealed", "registry", "paced", "video_capture"},
+    {"wire", "sealed", "registry", "paced", "video_capture", "several"},
     {"relay"},
     {"endpoints"},
     {"__init__"},
@@ -49,6 +49,7 @@ CPP_LAYERS = (
     {"fetcher", "notifier"},
     {"subscriber_core"},
     {"publisher", "subscriber", "inspect"},
+    {"wait_any"},
     {"framebus"},
     {"bindings"},
 )

@@ -5,6 +5,7 @@
 #if defined(__linux__)
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
+#include "linux/futex_many.hpp"
 #include "linux/lock.hpp"
 #include "linux/process.hpp"
 #else
