@@ -120,6 +120,7 @@ class SubscriberCore {
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
   void look_around();
+  [[nodiscard]] bool is_left_behind() const;
   bool come_again();
   [[nodiscard]] Statistics measure() const;
 

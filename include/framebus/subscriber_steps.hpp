@@ -49,9 +49,11 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
 
 inline std::optional<Frame> SubscriberCore::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
-  if (notifier_ != nullptr) notifier_->clear();
+  const bool told_removed = notifier_ != nullptr && notifier_->clear();
   auto frame = fetcher_->fetch();
-  if (!frame && fetcher_->is_lost() && options_.reconnect && come_again()) frame = fetcher_->fetch();
+  if (!frame && options_.reconnect && (fetcher_->is_lost() || (told_removed && is_left_behind())) && come_again()) {
+    frame = fetcher_->fetch();
+  }
   if (!frame) return frame;
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
@@ -149,8 +151,12 @@ inline void SubscriberCore::look_around() {
   const std::int64_t now = os::monotonic_ns();
   if (now - looked_around_ns_ < kSlice) return;
   looked_around_ns_ = now;
-  if (is_publisher_alive(session_->control()) && !fetcher_->is_lost()) return;
-  if (!is_current(session_->control())) come_again();
+  if (fetcher_->is_lost() || is_left_behind()) come_again();
+}
+
+// Will nothing come any more in the channel as we know it, its name being free for another?
+inline bool SubscriberCore::is_left_behind() const {
+  return !is_publisher_alive(session_->control()) && !is_current(session_->control());
 }
 
 // Somebody removed the files under us by hand: come in again through the door, if there is one. What was published
