@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus.wait for Python.
+// framebus.wait for Python, and what framebus.aio needs to wait in an event loop.
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
@@ -40,6 +40,21 @@ void bind_wait_any(nb::module_& m) {
   m.def("wait", &wait, nb::arg("subscribers"), nb::arg("timeout").none(),
         nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
         "The indices of those that have something new; waits for one.");
+  m.def(
+      "hush", [](nb::handle subscriber) { subscriber_of(subscriber).hush(); }, nb::arg("subscriber"),
+      nb::sig("def hush(subscriber: Subscriber) -> None"),
+      "Makes its descriptor unreadable, where somebody is going to look for a frame.");
+  m.def(
+      "ring", [](nb::handle subscriber) { subscriber_of(subscriber).ring(); }, nb::arg("subscriber"),
+      nb::sig("def ring(subscriber: Subscriber) -> None"), "Makes it readable, where nothing came of that.");
+  m.def(
+      "fail_timeout",
+      [](nb::handle subscriber, double timeout) {
+        subscriber_of(subscriber).fail_timeout(framebus::Timeout::from_ns(timeout_ns(timeout)));
+      },
+      nb::arg("subscriber"), nb::arg("timeout"),
+      nb::sig("def fail_timeout(subscriber: Subscriber, timeout: float) -> typing.NoReturn"),
+      "Raises what recv(timeout) does when its time is over.");
 }
 
 }  // namespace framebus_python

@@ -32,12 +32,12 @@ class Notifier {
     watcher_.move(bell_, std::move(session));
     bell_.ring();
   }
-  // Before looking for news, so that news that come later make it readable again. Says whether the files are gone.
-  bool clear() noexcept {
-    const Bell::Told told = bell_.hush();
-    if (told.was_dozing) watcher_.kick();
-    return told.files_removed;
+  // Before looking for news, so that news that come later make it readable again.
+  void clear() noexcept {
+    if (bell_.hush()) watcher_.kick();
   }
+  // Have the channel's files been removed? Says so once each time it has been found.
+  [[nodiscard]] bool take_removal() noexcept { return bell_.take_removal(); }
 
  private:
   Watcher& watcher_ = Watcher::instance();

@@ -79,6 +79,18 @@ class SubscriberCore {
     return notifier_->fd();
   }
 
+  void hush() noexcept {
+    if (mark_.is_inherited()) return;
+    const std::lock_guard lock(mutex_);
+    if (notifier_ != nullptr) notifier_->clear();
+  }
+  void ring() noexcept {
+    if (mark_.is_inherited()) return;
+    const std::lock_guard lock(mutex_);
+    if (notifier_ != nullptr) notifier_->signal();
+  }
+  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
+
   void close() noexcept {
     if (mark_.is_inherited()) {
       static_cast<void>(notifier_.release());  // its thread is the parent's
@@ -117,9 +129,9 @@ class SubscriberCore {
   void fail_if_ended(bool ask_kernel) const;
   [[nodiscard]] bool has_ended(bool ask_kernel) const;
   [[noreturn]] void fail_ended() const;
-  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
   void look_around();
+  [[nodiscard]] bool is_lost();
   [[nodiscard]] bool is_left_behind() const;
   bool come_again();
   [[nodiscard]] Statistics measure() const;

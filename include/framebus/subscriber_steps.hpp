@@ -49,11 +49,9 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
 
 inline std::optional<Frame> SubscriberCore::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
-  const bool told_removed = notifier_ != nullptr && notifier_->clear();
+  if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
-  if (!frame && options_.reconnect && (fetcher_->is_lost() || (told_removed && is_left_behind())) && come_again()) {
-    frame = fetcher_->fetch();
-  }
+  if (!frame && options_.reconnect && is_lost() && come_again()) frame = fetcher_->fetch();
   if (!frame) return frame;
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
@@ -152,6 +150,11 @@ inline void SubscriberCore::look_around() {
   if (now - looked_around_ns_ < kSlice) return;
   looked_around_ns_ = now;
   if (fetcher_->is_lost() || is_left_behind()) come_again();
+}
+
+// The same by what is known without asking the kernel.
+inline bool SubscriberCore::is_lost() {
+  return fetcher_->is_lost() || (notifier_ != nullptr && notifier_->take_removal() && is_left_behind());
 }
 
 // Will nothing come any more in the channel as we know it, its name being free for another?

@@ -65,18 +65,19 @@ class Bell {
     return dozing_;
   }
 
-  struct Told {
-    bool was_dozing = false;
-    bool files_removed = false;
-  };
-  // Before looking for news, so that news that come later ring again.
-  Told hush() noexcept {
+  // Before looking for news, so that news that come later ring again. Returns whether it was dozing: then the watcher
+  // is to be kicked.
+  bool hush() noexcept {
     const std::lock_guard lock(mutex_);
-    if (!ringing_) return {};
+    if (!ringing_) return false;
     std::uint64_t count = 0;
     static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
     ringing_ = false;
-    return {std::exchange(dozing_, false), std::exchange(removed_, false)};
+    return std::exchange(dozing_, false);
+  }
+  [[nodiscard]] bool take_removal() noexcept {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(removed_, false);
   }
 
  private:

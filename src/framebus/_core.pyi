@@ -1,6 +1,6 @@
 """The native core of framebus. Private: import framebus instead."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy.typing
 
@@ -106,6 +106,17 @@ class Subscriber:
 
 def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
     """The indices of those that have something new; waits for one."""
+
+def hush(subscriber: Subscriber) -> None:
+    """
+    Makes its descriptor unreadable, where somebody is going to look for a frame.
+    """
+
+def ring(subscriber: Subscriber) -> None:
+    """Makes it readable, where nothing came of that."""
+
+def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
+    """Raises what recv(timeout) does when its time is over."""
 
 def channel_names() -> list[str]:
     """The names of all channels that have a control block."""

@@ -108,6 +108,9 @@ def capture(image: npt.NDArray[np.uint8]) -> None:
 
 
 async def fetch_async(subscriber: framebus.Subscriber) -> None:
+    assert_type(await subscriber.recv_async(), framebus.Frame)
+    assert_type(await subscriber.recv_async(timeout=1.0), framebus.Frame)
+    print(subscriber.recv_async().array)  # type: ignore[attr-defined]
     async for frame in subscriber:
         assert_type(frame, framebus.Frame)
 

@@ -24,7 +24,7 @@ PYTHON_LAYERS = (
     {"_core"},
     {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
-    {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
+    {"publisher", "subscriber", "aio", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "sealed", "registry", "paced", "video_capture", "several"},
     {"relay"},
     {"endpoints"},
