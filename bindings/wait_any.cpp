@@ -41,13 +41,6 @@ void bind_wait_any(nb::module_& m) {
         nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
         "The indices of those that have something new; waits for one.");
   m.def(
-      "hush", [](nb::handle subscriber) { subscriber_of(subscriber).hush(); }, nb::arg("subscriber"),
-      nb::sig("def hush(subscriber: Subscriber) -> None"),
-      "Makes its descriptor unreadable, where somebody is going to look for a frame.");
-  m.def(
-      "ring", [](nb::handle subscriber) { subscriber_of(subscriber).ring(); }, nb::arg("subscriber"),
-      nb::sig("def ring(subscriber: Subscriber) -> None"), "Makes it readable, where nothing came of that.");
-  m.def(
       "fail_timeout",
       [](nb::handle subscriber, double timeout) {
         subscriber_of(subscriber).fail_timeout(framebus::Timeout::from_ns(timeout_ns(timeout)));

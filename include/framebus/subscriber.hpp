@@ -65,10 +65,6 @@ class Subscriber {
   [[nodiscard]] bool is_ended() const { return core().is_ended(); }
   // A descriptor that is readable when there may be something new; for select, poll, epoll.
   [[nodiscard]] int fileno() { return core().fileno(); }
-  // For event loops. hush() makes it unreadable again, where the caller, or somebody whom it tells, is going to look
-  // for a frame, as every call that receives does first. ring() makes it readable, where nothing came of that.
-  void hush() { core().hush(); }
-  void ring() { core().ring(); }
   // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
   [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
   // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.

@@ -79,16 +79,6 @@ class SubscriberCore {
     return notifier_->fd();
   }
 
-  void hush() noexcept {
-    if (mark_.is_inherited()) return;
-    const std::lock_guard lock(mutex_);
-    if (notifier_ != nullptr) notifier_->clear();
-  }
-  void ring() noexcept {
-    if (mark_.is_inherited()) return;
-    const std::lock_guard lock(mutex_);
-    if (notifier_ != nullptr) notifier_->signal();
-  }
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
 
   void close() noexcept {

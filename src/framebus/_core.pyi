@@ -107,14 +107,6 @@ class Subscriber:
 def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
     """The indices of those that have something new; waits for one."""
 
-def hush(subscriber: Subscriber) -> None:
-    """
-    Makes its descriptor unreadable, where somebody is going to look for a frame.
-    """
-
-def ring(subscriber: Subscriber) -> None:
-    """Makes it readable, where nothing came of that."""
-
 def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
     """Raises what recv(timeout) does when its time is over."""
 

@@ -6,19 +6,21 @@ from frame to frame. It goes when frames come that nobody awaits, when the last 
 time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber alive.
 
 What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait. So a task
-that is cancelled loses no frame. The word is taken off the descriptor when it is passed on, since the loop would
-report it once more before the task gets to run. From then on it is in the hands of those tasks: one that is cancelled
-before it has looked puts it back, for the other loops and threads that share the subscriber.
+that is cancelled loses no frame and keeps none from the others. The descriptor is readable until somebody looks.
+
+A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
+asked the system once more and found the descriptor still readable. So our tasks await a Wakeup, which has the part of a
+future that tasks use (what asyncio.isfuture() asks for, callbacks, result, cancel) and runs its task at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import os
 import sys
-import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from framebus import _core
@@ -34,7 +36,6 @@ class Tasks:
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._native = subscriber._native
-        self._subscriber = weakref.ref(subscriber)
         self._readers: dict[asyncio.AbstractEventLoop, Reader] = {}
 
     def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
@@ -83,12 +84,12 @@ class Tasks:
         reader = self._readers.get(loop) or self._reader_of(loop)
         end = None if timeout is None else loop.time() + timeout
         while True:
-            waiter = reader.enter()
-            timer = None if end is None else loop.call_at(end, _wake, waiter)
+            wakeup = reader.enter()
+            timer = None if end is None else loop.call_at(end, wakeup.wake)
             try:
-                await waiter
+                await wakeup
             except BaseException:
-                reader.leave(waiter)
+                reader.leave(wakeup)
                 raise
             finally:
                 if timer is not None:
@@ -97,7 +98,7 @@ class Tasks:
             if view is not None:
                 return view
             if end is not None and loop.time() >= end:
-                reader.leave(waiter)
+                reader.leave(wakeup)
                 return self._last_look(look, timeout)
 
     def _last_look(self, look: Look, timeout: float | None) -> View:
@@ -112,7 +113,7 @@ class Tasks:
             if other.is_closed():
                 self._readers.pop(other, None)
         fd = os.dup(self._native.fileno())
-        reader = self._readers[loop] = Reader(self._subscriber, loop, fd)
+        reader = self._readers[loop] = Reader(loop, fd)
         return reader
 
 
@@ -123,42 +124,40 @@ class Reader:
     the subscriber is closed, and stays so; then the tasks are told, and with nobody left the loop is told to let go.
     """
 
-    def __init__(self, subscriber: weakref.ref[Subscriber], loop: asyncio.AbstractEventLoop, fd: int) -> None:
-        self._subscriber = subscriber
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
         self._loop = loop
         self._fd = fd
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiting: list[Wakeup] = []
         self._registered = False
 
-    def enter(self) -> asyncio.Future[None]:
-        """Returns what to await."""
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.append(waiter)
+    def enter(self) -> Wakeup:
+        """Returns what to await, once."""
+        wakeup = Wakeup(self._loop)
+        self._waiting.append(wakeup)
         if not self._registered:
             self._loop.add_reader(self._fd, self._tell)
             self._registered = True
-        return waiter
+        return wakeup
 
-    def leave(self, waiter: asyncio.Future[None] | None = None) -> None:
-        """For a task that will not look after all; `waiter` is what it awaited."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-        elif waiter is not None and (subscriber := self._subscriber()) is not None:
-            _core.ring(subscriber._native)  # it may have been told, and nobody else
-        if not self._waiters:
+    def leave(self, wakeup: Wakeup | None = None) -> None:
+        """For a task that will not look after all; `wakeup` is what it awaited."""
+        if wakeup in self._waiting:
+            self._waiting.remove(wakeup)
+        if not self._waiting:
             self._unregister()
 
     def _tell(self) -> None:
         """The descriptor is readable."""
-        waiters = self._waiters
-        subscriber = self._subscriber()
-        if not waiters or subscriber is None:
+        waiting = self._waiting
+        if not waiting:
             self._unregister()
             return
-        _core.hush(subscriber._native)
-        self._waiters = []
-        for waiter in waiters:
-            _wake(waiter)
+        self._waiting = []
+        try:
+            while waiting:
+                waiting.pop().wake()
+        finally:  # what is none of the task's business, such as KeyboardInterrupt, has come out of it
+            self._waiting += waiting
 
     def _unregister(self) -> None:
         if self._registered:
@@ -176,6 +175,55 @@ def _is_trio() -> bool:
     return sniffio is not None and sniffio.current_async_library() == "trio"
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+class Wakeup:
+    """What one task awaits, once: a future of which only tasks know."""
+
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = False
+        self._loop = loop
+        self._callback: Callable[[Wakeup], object] | None = None
+        self._context: contextvars.Context | None = None
+        self._done = False
+        self._cancelled: tuple[object, ...] | None = None
+
+    def __await__(self) -> Generator[Wakeup, None, None]:
+        if not self._done:
+            self._asyncio_future_blocking = True
+            yield self
+        self.result()
+
+    def wake(self) -> None:
+        """Runs the task now; called by the loop, not by another task."""
+        if not self._done:
+            self._done = True
+            callback, self._callback = self._callback, None  # which refers to us by way of the task
+            if callback is not None and self._context is not None:
+                self._context.run(callback, self)
+
+    # What tasks call.
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task."""
+        return self._loop
+
+    def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: contextvars.Context) -> None:
+        """The task waits."""
+        self._callback, self._context = callback, context
+
+    def cancel(self, msg: object = None) -> bool:
+        """The task is to be cancelled; it runs in the next round of the loop, as with every future."""
+        if self._done:
+            return False
+        self._done = True
+        self._cancelled = () if msg is None else (msg,)
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        """Nothing, or asyncio.CancelledError."""
+        if self._cancelled is not None:
+            raise asyncio.CancelledError(*self._cancelled)
