@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import math
+import operator
 import os
 import sys
 from collections.abc import Callable, Coroutine, Generator
@@ -83,8 +85,9 @@ class Tasks:
         loop = asyncio.get_running_loop()
         reader = self._readers.get(loop) or self._reader_of(loop)
         end = None if timeout is None else loop.time() + timeout
+        turn = next(reader.turns)
         while True:
-            wakeup = reader.enter()
+            wakeup = reader.enter(turn)
             timer = None if end is None else loop.call_at(end, wakeup.wake)
             try:
                 await wakeup
@@ -129,10 +132,11 @@ class Reader:
         self._fd = fd
         self._waiting: list[Wakeup] = []
         self._registered = False
+        self.turns = itertools.count()
 
-    def enter(self) -> Wakeup:
-        """Returns what to await, once."""
-        wakeup = Wakeup(self._loop)
+    def enter(self, turn: int) -> Wakeup:
+        """Returns what to await, once. Those with a lower turn look first; who found nothing keeps his."""
+        wakeup = Wakeup(self._loop, turn)
         self._waiting.append(wakeup)
         if not self._registered:
             self._loop.add_reader(self._fd, self._tell)
@@ -153,6 +157,8 @@ class Reader:
             self._unregister()
             return
         self._waiting = []
+        if len(waiting) > 1:
+            waiting.sort(key=_TURN, reverse=True)
         try:
             while waiting:
                 waiting.pop().wake()
@@ -165,8 +171,8 @@ class Reader:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._fd)
 
-    def __del__(self) -> None:
-        os.close(self._fd)  # a loop in which this is registered keeps it
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at exit the module may be gone
+        close(self._fd)  # a loop in which this is registered keeps it
 
 
 def _is_trio() -> bool:
@@ -178,9 +184,10 @@ def _is_trio() -> bool:
 class Wakeup:
     """What one task awaits, once: a future of which only tasks know."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop", "turn")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: int) -> None:
+        self.turn = turn
         self._asyncio_future_blocking = False
         self._loop = loop
         self._callback: Callable[[Wakeup], object] | None = None
@@ -227,3 +234,6 @@ class Wakeup:
         """Nothing, or asyncio.CancelledError."""
         if self._cancelled is not None:
             raise asyncio.CancelledError(*self._cancelled)
+
+
+_TURN = operator.attrgetter("turn")

@@ -156,6 +156,29 @@ def test_several_tasks_share_the_frames_and_none_hangs(channel_name: str, run: C
     assert sorted(numbers) == list(range(1, 401))
 
 
+def test_tasks_that_share_a_subscriber_take_turns(channel_name: str) -> None:
+    got: list[int] = []
+
+    async def one_task(number: int) -> None:
+        while True:
+            (await subscriber.recv_async()).release()
+            got.append(number)
+
+    async def send_one_by_one() -> None:
+        tasks = [asyncio.create_task(one_task(number)) for number in range(3)]
+        for sent in range(1, 10):
+            await asyncio.sleep(0)
+            publisher.send(PICTURE)
+            while len(got) < sent:
+                await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+
+    with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name) as subscriber:
+        asyncio.run(send_one_by_one())
+    assert got == [0, 1, 2] * 3
+
+
 def test_tasks_cancelled_at_random_moments_lose_no_frame(channel_name: str) -> None:
     numbers: list[int] = []
     chance = random.Random(7)
