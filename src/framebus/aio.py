@@ -103,6 +103,7 @@ class Tasks:
             if end is not None and loop.time() >= end:
                 reader.leave(wakeup)
                 return self._last_look(look, timeout)
+            reader.forget(wakeup)  # a timer may come a little early
 
     def _last_look(self, look: Look, timeout: float | None) -> View:
         view = look()
@@ -145,10 +146,14 @@ class Reader:
 
     def leave(self, wakeup: Wakeup | None = None) -> None:
         """For a task that will not look after all; `wakeup` is what it awaited."""
-        if wakeup in self._waiting:
-            self._waiting.remove(wakeup)
+        self.forget(wakeup)
         if not self._waiting:
             self._unregister()
+
+    def forget(self, wakeup: Wakeup | None) -> None:
+        """Does not wake it any more."""
+        if wakeup in self._waiting:
+            self._waiting.remove(wakeup)
 
     def _tell(self) -> None:
         """The descriptor is readable."""
