@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <framebus/statistics.hpp>
+#include <framebus/subscriber.hpp>
 #include <string>
 #include <string_view>
 
@@ -89,11 +90,15 @@ inline nb::dict to_dict(const framebus::Statistics& s) {
   return d;
 }
 
+// What a framebus._core.Subscriber is inside; a TypeError for anything else.
+framebus::Subscriber& subscriber_of(nb::handle object);
+
 // Registers, each in its own file.
 void bind_errors(nb::module_& m);
 void bind_frame(nb::module_& m);
 void bind_publisher(nb::module_& m);
 void bind_subscriber(nb::module_& m);
+void bind_wait_any(nb::module_& m);
 void bind_inspect(nb::module_& m);
 void bind_doctor(nb::module_& m);
 

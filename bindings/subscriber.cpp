@@ -73,6 +73,7 @@ class PySubscriber {
   bool is_closed() const { return subscriber_->is_closed(); }
 
   nb::dict statistics() const { return to_dict(subscriber_->statistics()); }
+  Subscriber& core() const { return *subscriber_; }
 
  private:
   static nb::object or_none(std::optional<Frame>&& frame) {
@@ -89,6 +90,8 @@ class PySubscriber {
 };
 
 }  // namespace
+
+Subscriber& subscriber_of(nb::handle object) { return nb::cast<PySubscriber&>(object).core(); }
 
 void bind_subscriber(nb::module_& m) {
   nb::class_<PySubscriber>(m, "Subscriber", "The receiving end of a channel.")

@@ -67,6 +67,8 @@ class Subscriber {
   [[nodiscard]] bool is_ended() const { return core().is_ended(); }
   // A descriptor that is readable when there may be something new; for select, poll, epoll.
   [[nodiscard]] int fileno() { return core().fileno(); }
+  // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
+  [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
   // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.
   void close() noexcept {
     if (core_ != nullptr) core_->close();
@@ -77,6 +79,7 @@ class Subscriber {
   [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
+  friend class WaitAny;
   [[nodiscard]] SubscriberCore& core() const {
     if (core_ == nullptr) fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
     return *core_;

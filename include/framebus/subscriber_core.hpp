@@ -61,6 +61,13 @@ class SubscriberCore {
     return wait_for_frame(timeout_ns, interrupt, true);
   }
 
+  // For those who wait for several: would try_recv() give a frame or throw? Where not, `berth` is what to sleep on.
+  struct Berth {
+    std::shared_ptr<ReaderSession> session;
+    std::uint32_t ticket = 0;
+  };
+  bool is_ready(Berth& berth);
+
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {
     const auto lock = enter();
@@ -74,6 +81,8 @@ class SubscriberCore {
       notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
     return notifier_->fd();
   }
+
+  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
 
   void close() noexcept {
     if (mark_.is_inherited()) {
@@ -111,9 +120,12 @@ class SubscriberCore {
   std::optional<Frame> fetch();
   std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
   void fail_if_ended(bool ask_kernel) const;
+  [[nodiscard]] bool has_ended(bool ask_kernel) const;
   [[noreturn]] void fail_ended() const;
-  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
   void reattach_if_removed();
+  void look_around();
+  [[nodiscard]] bool is_lost();
+  [[nodiscard]] bool is_left_behind() const;
   bool come_again();
   [[nodiscard]] Statistics measure() const;
 
@@ -126,6 +138,7 @@ class SubscriberCore {
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<Notifier> notifier_;
   bool closed_ = false;
+  std::int64_t looked_around_ns_ = 0;
   Statistics last_;
   std::weak_ptr<ReaderSession> after_close_;
   FetchCounts before_;  // counts of earlier sessions

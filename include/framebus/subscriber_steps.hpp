@@ -54,7 +54,7 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
-  if (!frame && fetcher_->is_lost() && options_.reconnect && come_again()) frame = fetcher_->fetch();
+  if (!frame && options_.reconnect && is_lost() && come_again()) frame = fetcher_->fetch();
   if (!frame) return frame;
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
@@ -105,10 +105,13 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
 // For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
 inline void SubscriberCore::fail_if_ended(bool ask_kernel) const {
   const auto lock = enter();
-  if (fetcher_->has_news()) return;
+  if (!fetcher_->has_news() && has_ended(ask_kernel)) fail_ended();
+}
+
+inline bool SubscriberCore::has_ended(bool ask_kernel) const {
   const ControlBlock& block = session_->block();
-  if (block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch()) fail_ended();
-  if (ask_kernel && !is_publisher_alive(session_->control())) fail_ended();
+  return block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch() ||
+         (ask_kernel && !is_publisher_alive(session_->control()));
 }
 
 inline void SubscriberCore::fail_ended() const {
@@ -135,9 +138,36 @@ inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns) const {
                           ", died and no other came" + within);
 }
 
+inline bool SubscriberCore::is_ready(Berth& berth) {
+  if (mark_.is_inherited()) static_cast<void>(enter());  // throws
+  const std::lock_guard lock(mutex_);
+  if (closed_ || session_->control().is_broken()) return true;
+  if (options_.reconnect) look_around();
+  berth = {session_, session_->waiter().ticket()};  // before the look
+  return fetcher_->has_news() || (!options_.reconnect && has_ended(true));
+}
+
 inline void SubscriberCore::reattach_if_removed() {
   const std::lock_guard lock(mutex_);
   if (!closed_ && !is_current(session_->control())) come_again();
+}
+
+// The same for those who wait for several: as often as after each slice of a sleep, however short the sleeps are.
+inline void SubscriberCore::look_around() {
+  const std::int64_t now = os::monotonic_ns();
+  if (now - looked_around_ns_ < kSlice) return;
+  looked_around_ns_ = now;
+  if (fetcher_->is_lost() || is_left_behind()) come_again();
+}
+
+// The same by what is known without asking the kernel.
+inline bool SubscriberCore::is_lost() {
+  return fetcher_->is_lost() || (notifier_ != nullptr && notifier_->take_removal() && is_left_behind());
+}
+
+// Will nothing come any more in the channel as we know it, its name being free for another?
+inline bool SubscriberCore::is_left_behind() const {
+  return !is_publisher_alive(session_->control()) && !is_current(session_->control());
 }
 
 // Somebody removed the files under us by hand: come in again through the door, if there is one. What was published

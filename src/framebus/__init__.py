@@ -64,6 +64,7 @@ from framebus.registry import (
     source as source,
 )
 from framebus.relay import RelayReport as RelayReport, relay as relay
+from framebus.several import wait as wait
 from framebus.statistics import Statistics as Statistics
 from framebus.subscriber import Subscriber as Subscriber
 from framebus.video_capture import (

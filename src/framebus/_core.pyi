@@ -1,6 +1,6 @@
 """The native core of framebus. Private: import framebus instead."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy.typing
 
@@ -141,6 +141,12 @@ class Subscriber:
 
     def statistics(self) -> dict[str, Any]:
         """Counts and figures, see framebus.Statistics."""
+
+def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
+    """The indices of those that have something new; waits for one."""
+
+def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
+    """Raises what recv(timeout) does when its time is over."""
 
 def channel_names() -> list[str]:
     """The names of all channels that have a control block."""

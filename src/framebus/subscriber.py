@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import _core
+from framebus.deadline import Deadline
 from framebus.end import End, check_choice, check_range
+from framebus.errors import ChannelClosed
 from framebus.frame import Frame
 
 if TYPE_CHECKING:
-    import asyncio
+    from framebus.aio import Tasks
 
 Wait = Literal["adaptive", "park", "spin", "predictive"]
+_IN_A_ROW = 16  # frames that one task may take before others run
 _WAIT = ("adaptive", "park", "spin", "predictive")
 
 
@@ -79,6 +82,8 @@ class Subscriber(End[_core.Subscriber]):
         }
         native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
+        self._tasks: Tasks | None = None
+        self._in_a_row = 0  # frames that were there without waiting, in event loops
 
     def recv(self, timeout: float | None = None) -> Frame:
         """Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
@@ -98,6 +103,15 @@ class Subscriber(End[_core.Subscriber]):
         """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
         return self._native.try_recv()  # type: ignore[return-value]
 
+    async def recv_async(self, timeout: float | None = None) -> Frame:
+        """Does what recv() does in an event loop of asyncio or trio: other tasks run meanwhile. Raises as recv() does.
+
+        Cancelling it takes no frame. Of several tasks that wait, each frame goes to one.
+        """
+        if timeout is not None:
+            Deadline(timeout)  # refuses what is no timeout
+        return await self._receive(self._native.try_recv, timeout)
+
     def fileno(self) -> int:
         """A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
 
@@ -108,6 +122,8 @@ class Subscriber(End[_core.Subscriber]):
     def close(self) -> None:
         """Leaves the channel. Frames and arrays that are kept stay valid. May be repeated."""
         self._native.close()
+        if self._tasks is not None:
+            self._tasks.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the publisher closes the channel; waits for each."""
@@ -128,27 +144,32 @@ class Subscriber(End[_core.Subscriber]):
         return self
 
     async def __anext__(self) -> Frame:
-        import asyncio
+        return await self._receive(self._look, None)
 
-        while True:
-            ended = self._native.is_ended()
-            frame = self.try_recv()
-            if frame is not None:
-                return frame
-            if ended:
-                raise StopAsyncIteration
-            await _readable(asyncio.get_running_loop(), self._native.fileno())
+    def _look(self) -> _core.FrameBase | None:
+        """What try_recv() does, but raises StopAsyncIteration at the end of the channel, where _next() gives None."""
+        try:
+            frame = self._native.try_recv()
+        except ChannelClosed:
+            if self._native.is_ended():
+                raise StopAsyncIteration from None
+            raise
+        if frame is None and self._native.is_ended():
+            raise StopAsyncIteration
+        return frame
 
+    async def _receive(self, look: Callable[[], _core.FrameBase | None], timeout: float | None) -> Frame:
+        if self._tasks is None:
+            from framebus import aio
 
-async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
-    future: asyncio.Future[None] = loop.create_future()
-
-    def wake() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    loop.add_reader(fd, wake)
-    try:
-        await future
-    finally:
-        loop.remove_reader(fd)
+            self._tasks = aio.Tasks(self)
+        if self._in_a_row == _IN_A_ROW:
+            self._in_a_row = 0
+            await self._tasks.breathe()  # before the look: who is cancelled here has not taken a frame
+        frame = look()
+        if frame is None:
+            self._in_a_row = 0
+            frame = await self._tasks.receive(look, timeout)
+        else:
+            self._in_a_row += 1
+        return frame  # type: ignore[return-value]

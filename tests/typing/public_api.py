@@ -79,6 +79,9 @@ def fetch(wait: Literal["park", "spin", "adaptive"]) -> None:
         for frame in subscriber:
             assert_type(frame, framebus.Frame)
     print(subscriber.try_recv().array)  # type: ignore[union-attr]
+    assert_type(framebus.wait([subscriber, subscriber], timeout=1.0), list[framebus.Subscriber])
+    assert_type(framebus.wait(iter((subscriber,))), list[framebus.Subscriber])
+    framebus.wait(subscriber)  # type: ignore[arg-type]
     framebus.Subscriber("camera0", wait="sleep")  # type: ignore[arg-type]
 
 
@@ -105,6 +108,9 @@ def capture(image: npt.NDArray[np.uint8]) -> None:
 
 
 async def fetch_async(subscriber: framebus.Subscriber) -> None:
+    assert_type(await subscriber.recv_async(), framebus.Frame)
+    assert_type(await subscriber.recv_async(timeout=1.0), framebus.Frame)
+    print(subscriber.recv_async().array)  # type: ignore[attr-defined]
     async for frame in subscriber:
         assert_type(frame, framebus.Frame)
 

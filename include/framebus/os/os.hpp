@@ -6,6 +6,7 @@
 #include "linux/cores.hpp"
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
+#include "linux/futex_many.hpp"
 #include "linux/lock.hpp"
 #include "linux/process.hpp"
 #else

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import trio
 
 import framebus
 from framebus import baseimage
@@ -52,6 +53,25 @@ def iterate_async() -> None:
 
     with framebus.Publisher(NAME), framebus.Subscriber(NAME, wait=WAIT) as subscriber, TICKER.around():
         asyncio.run(watch(subscriber))
+
+
+def await_frame() -> None:
+    """Await a frame in an event loop."""
+    with framebus.Publisher(NAME), framebus.Subscriber(NAME, wait=WAIT) as subscriber, TICKER.around():
+        asyncio.run(subscriber.recv_async())
+
+
+def await_frame_in_trio() -> None:
+    """The same in the other event loop."""
+    with framebus.Publisher(NAME), framebus.Subscriber(NAME, wait=WAIT) as subscriber, TICKER.around():
+        trio.run(subscriber.recv_async)
+
+
+def wait_for_several() -> None:
+    """Wait for a frame in any of two channels."""
+    with framebus.Publisher(NAME), framebus.Publisher(f"{NAME}-2"):
+        with framebus.Subscriber(NAME, wait=WAIT) as one, framebus.Subscriber(f"{NAME}-2") as other, TICKER.around():
+            framebus.wait([one, other])
 
 
 def send() -> None:
@@ -125,6 +145,9 @@ CALLS: dict[str, Callable[[], None]] = {
     "recv_paced": receive_paced,
     "iterate": iterate,
     "iterate_async": iterate_async,
+    "await": await_frame,
+    "await_in_trio": await_frame_in_trio,
+    "wait": wait_for_several,
     "send": send,
     "loan": loan,
     "connect": connect,

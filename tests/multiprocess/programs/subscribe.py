@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
+import trio
 
 import framebus
 from talk import Ticker, options, say, serve
@@ -37,6 +39,23 @@ def recv(timeout: float | None = None, keep: bool = False) -> dict[str, object]:
     if keep:
         KEPT.append((frame.array, frame.array.tobytes()))
     return describe(frame)
+
+
+def recv_async(timeout: float | None = None, library: str = "asyncio") -> dict[str, object]:
+    """The same in an event loop."""
+    with TICKER.around():
+        if library == "trio":
+            return describe(trio.run(SUBSCRIBER.recv_async, timeout))
+        return describe(asyncio.run(SUBSCRIBER.recv_async(timeout)))
+
+
+def wait(timeout: float | None = None) -> dict[str, object] | None:
+    """The same by way of framebus.wait, beside a channel in which nothing happens; None when the time is over."""
+    quiet = f"{OPTIONS['name']}-quiet"
+    with framebus.Publisher(quiet), framebus.Subscriber(quiet) as other, TICKER.around():
+        ready = framebus.wait([other, SUBSCRIBER], timeout)
+    assert ready in ([], [SUBSCRIBER])
+    return try_recv() if ready else None
 
 
 def try_recv() -> dict[str, object] | None:
@@ -72,6 +91,8 @@ def kept_unchanged() -> list[bool]:
 say("attached")
 serve(
     recv=recv,
+    recv_async=recv_async,
+    wait=wait,
     try_recv=try_recv,
     drain=drain,
     iterate=iterate,

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sleeping on several 32-bit words of shared memory at once, by futex_waitv (Linux 5.16).
+//
+// Where the kernel has no such call (ENOSYS), a sandbox forbids it (EPERM), or there are more words than it takes, the
+// sleep is in slices of kLook, and all words are looked at after each. Slower to notice and not free of cost, but
+// right.
+//
+// The words may go away during the sleep, also by another thread's munmap: that ends it as a change does.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+
+#include "futex.hpp"
+#include "process.hpp"
+
+namespace framebus::os {
+
+inline constexpr std::size_t kMostWords = 128;     // FUTEX_WAITV_MAX
+inline constexpr std::int64_t kLook = 1'000'000;   // ns; the longest sleep where not all words can wake us
+inline constexpr long kFutexWaitv = 449;           // of every architecture; older headers do not have it
+inline constexpr std::uint32_t kSharedWord32 = 2;  // FUTEX2_SIZE_U32 without FUTEX2_PRIVATE
+
+struct ExpectedWord {
+  Atomic<std::uint32_t>* word = nullptr;
+  std::uint32_t expected = 0;
+};
+
+enum class ManyFutexes : std::uint8_t { together, one_by_one };  // one_by_one: as if the kernel had no futex_waitv
+
+// Sleeps on the first kMostWords of them. Nothing where the kernel can't.
+inline bool futex_waitv(std::span<const ExpectedWord> words, std::int64_t until_ns, Slept& slept) noexcept {
+  struct KernelWord {  // struct futex_waitv of <linux/futex.h>, which older headers do not have
+    std::uint64_t expected;
+    std::uint64_t address;
+    std::uint32_t flags;
+    std::uint32_t reserved;
+  };
+  std::array<KernelWord, kMostWords> list;
+  const std::size_t count = std::min(words.size(), kMostWords);
+  for (std::size_t i = 0; i < count; ++i) {
+    list[i] = {words[i].expected, reinterpret_cast<std::uint64_t>(words[i].word), kSharedWord32, 0};
+  }
+  struct timespec until{};  // an absolute time, unlike that of futex_wait
+  until.tv_sec = until_ns / 1'000'000'000;
+  until.tv_nsec = until_ns % 1'000'000'000;
+  const long rc = ::syscall(kFutexWaitv, list.data(), static_cast<unsigned>(count), 0U, &until, CLOCK_MONOTONIC);
+  if (rc < 0 && (errno == ENOSYS || errno == EPERM)) return false;
+  slept = rc >= 0 || errno == EAGAIN || errno == EFAULT ? Slept::woken
+          : errno == EINTR                              ? Slept::interrupted
+                                                        : Slept::timed_out;
+  return true;
+}
+
+// Sleeps while every word is as expected, until `until_ns` (CLOCK_MONOTONIC) at most. May return early for no reason.
+inline Slept futex_wait_any(std::span<const ExpectedWord> words, std::int64_t until_ns,
+                            ManyFutexes how = ManyFutexes::together) noexcept {
+  for (;;) {
+    for (const ExpectedWord& w : words) {
+      if (w.word->load() != w.expected) return Slept::woken;
+    }
+    const std::int64_t now = monotonic_ns();
+    if (now >= until_ns || words.empty()) return Slept::timed_out;
+    const bool all = words.size() <= (how == ManyFutexes::together ? kMostWords : 1);
+    const std::int64_t end = all ? until_ns : std::min(until_ns, now + kLook);
+    Slept slept{};
+    if (how == ManyFutexes::one_by_one) {
+      slept = futex_wait(*words[0].word, words[0].expected, end - now);
+    } else if (!futex_waitv(words, end, slept)) {
+      how = ManyFutexes::one_by_one;
+      continue;
+    }
+    if (slept != Slept::timed_out) return slept;
+  }
+}
+
+}  // namespace framebus::os

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting on several subscribers: until one of them has something new.
+//
+//   for (framebus::Subscriber* subscriber : framebus::wait_any({&left, &right}, 250ms)) {
+//     while (auto frame = subscriber->try_recv()) ...
+//   }
+//
+// Promise: those, in the order given, whose try_recv() gives a frame or throws, now; at least one, or none after the
+// timeout. One that has been closed is among them, and so is one without `reconnect` whose publisher has closed, died
+// or been replaced. Another thread may take the frame first. Other threads may receive from them and close them
+// meanwhile.
+//
+// Protocol: that of wait.hpp for each channel. Take every ticket, then look; say "wake me" in all channels, then look
+// at every ticket again (the kernel does so too), then sleep on all words at once. Always parks, whatever the policies
+// are.
+#pragma once
+
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "subscriber.hpp"
+
+namespace framebus {
+
+class WaitAny {
+ public:
+  WaitAny(std::span<Subscriber* const> subscribers, os::ManyFutexes how)
+      : subscribers_(subscribers), how_(how), berths_(subscribers.size()), words_(subscribers.size()) {
+    if (subscribers.empty()) fail(Errc::invalid_argument, "wait_any: no subscriber was given, so nothing can come");
+  }
+
+  std::vector<Subscriber*> wait(std::int64_t timeout_ns, Subscriber::Interrupt interrupt) {
+    const std::int64_t deadline = deadline_after(timeout_ns);
+    for (;;) {
+      std::vector<Subscriber*> ready = look();
+      const std::int64_t now = os::monotonic_ns();
+      if (!ready.empty() || now >= deadline) return ready;
+      sleep(std::min(deadline, now + kSlice));
+      if (interrupt != nullptr) interrupt();
+    }
+  }
+
+ private:
+  std::vector<Subscriber*> look() {
+    std::vector<Subscriber*> ready;
+    for (std::size_t i = 0; i < subscribers_.size(); ++i) {
+      if (subscribers_[i]->core().is_ready(berths_[i])) ready.push_back(subscribers_[i]);
+    }
+    return ready;
+  }
+
+  void sleep(std::int64_t until_ns) {
+    // Of the optional ones none is ever moved: their number is that of the berths.
+    std::vector<std::optional<Waiter::Asleep>> asleep(berths_.size());
+    for (std::size_t i = 0; i < berths_.size(); ++i) {
+      asleep[i].emplace(berths_[i].session->waiter());
+      words_[i] = {&berths_[i].session->block().wake, berths_[i].ticket};
+    }
+    os::futex_wait_any(words_, until_ns, how_);
+    FRAMEBUS_STEP("wait:woken");
+  }
+
+  std::span<Subscriber* const> subscribers_;
+  os::ManyFutexes how_;
+  std::vector<SubscriberCore::Berth> berths_;
+  std::vector<os::ExpectedWord> words_;
+};
+
+// `how` is for tests.
+inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscribers, Timeout timeout = {},
+                                         Subscriber::Interrupt interrupt = nullptr,
+                                         os::ManyFutexes how = os::ManyFutexes::together) {
+  return WaitAny(subscribers, how).wait(timeout.ns(), interrupt);
+}
+inline std::vector<Subscriber*> wait_any(std::initializer_list<Subscriber*> subscribers, Timeout timeout = {}) {
+  return wait_any(std::span<Subscriber* const>(subscribers.begin(), subscribers.size()), timeout);
+}
+// The same without exceptions; none and a code where it fails.
+inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscribers, Timeout timeout,
+                                         std::error_code& error) noexcept {
+  return without_throwing(error, [&] { return wait_any(subscribers, timeout); });
+}
+
+}  // namespace framebus

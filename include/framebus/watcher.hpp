@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one thread of a process that turns futex words into descriptors, for all subscribers whose fileno() is used.
+//
+// Promise: a bell that hangs here rings after every publication in its channel; without `reconnect` when the publisher
+// is gone, with it when the channel's files are gone. The thread is there while a bell is, and asleep otherwise: on the
+// words of all channels and on one of its own, by which it is told of changes. It never runs Python, gets no signals,
+// and no other thread waits for it longer than a look at all channels takes.
+//
+// A bell that nobody has hushed since it rang tells nothing by ringing again. So its channel is left alone from the
+// second publication on, which then costs nobody a system call, until hush() says that somebody looks again.
+//
+// Locks: `change_` (who comes and goes; held while the thread is started and ended) before `mutex_` (the list; held by
+// the thread but for its sleep) before that of a bell. The thread takes no other. A forked child has no thread and gets
+// a watcher of its own; what it inherited, whose locks may be taken for ever, is never touched.
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "reader_session.hpp"
+
+namespace framebus {
+
+// A descriptor that is readable from ring() to hush().
+class Bell {
+ public:
+  Bell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!fd_.is_open()) fail_errno("eventfd");
+    os::ForkGuard::instance().add(&fd_);
+  }
+  Bell(const Bell&) = delete;
+  Bell& operator=(const Bell&) = delete;
+  ~Bell() { os::ForkGuard::instance().remove(&fd_); }
+
+  [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
+
+  void ring() noexcept {
+    const std::lock_guard lock(mutex_);
+    static_cast<void>(try_ring());
+  }
+  // The watcher's: where nobody has looked since the last time, the channel need not be watched.
+  void ring_or_doze() noexcept {
+    const std::lock_guard lock(mutex_);
+    dozing_ = !try_ring();
+  }
+  void ring_for_removal() noexcept {
+    const std::lock_guard lock(mutex_);
+    removed_ = true;
+    static_cast<void>(try_ring());
+  }
+  [[nodiscard]] bool is_dozing() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return dozing_;
+  }
+
+  // Before looking for news, so that news that come later ring again. Returns whether it was dozing: then the watcher
+  // is to be kicked.
+  bool hush() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!ringing_) return false;
+    std::uint64_t count = 0;
+    static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
+    ringing_ = false;
+    return std::exchange(dozing_, false);
+  }
+  [[nodiscard]] bool take_removal() noexcept {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(removed_, false);
+  }
+
+ private:
+  // False where it rings already.
+  bool try_ring() noexcept {
+    if (ringing_) return false;
+    const std::uint64_t one = 1;
+    ringing_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
+    return true;
+  }
+
+  os::File fd_;
+  mutable std::mutex mutex_;
+  bool ringing_ = false, dozing_ = false, removed_ = false;
+};
+
+class Watcher {
+ public:
+  explicit Watcher(os::ManyFutexes how = os::ManyFutexes::together) : how_(how) {}
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  // This process's. Never destroyed: bells may outlive static objects.
+  static Watcher& instance() {
+    static std::atomic<Watcher*> current{nullptr};
+    Watcher* found = current.load();
+    while (found == nullptr || found->mark_.is_inherited()) {
+      auto fresh = std::make_unique<Watcher>();
+      if (current.compare_exchange_strong(found, fresh.get())) return *fresh.release();
+    }
+    return *found;
+  }
+
+  // The bell and the session are the caller's until remove().
+  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher) {
+    const std::lock_guard change(change_);
+    {
+      const std::lock_guard lock(mutex_);
+      entries_.emplace_back(bell, std::move(session), watch_publisher);
+    }
+    if (thread_.joinable()) {
+      kick();
+      return;
+    }
+    try {
+      start();
+    } catch (const std::system_error& error) {
+      const std::lock_guard lock(mutex_);
+      entries_.clear();
+      fail_errno("cannot start the thread behind fileno()", error.code().value());
+    }
+  }
+  // The subscriber has attached again; the bell stays the same.
+  void move(Bell& bell, std::shared_ptr<ReaderSession> session) {
+    std::list<Entry> old;  // ends after the lock
+    const std::lock_guard lock(mutex_);
+    const auto at = find(bell);
+    entries_.emplace_back(bell, std::move(session), at->watch_publisher);
+    old.splice(old.begin(), entries_, at);
+    kick();
+  }
+  // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
+  void remove(Bell& bell) {
+    std::list<Entry> old;
+    const std::lock_guard change(change_);
+    bool last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      old.splice(old.begin(), entries_, find(bell));
+      last = stop_ = entries_.empty();
+    }
+    kick();
+    if (last) thread_.join();
+  }
+  // What is watched has changed.
+  void kick() noexcept {
+    kicks_.fetch_add(1);
+    os::futex_wake_all(kicks_);
+  }
+
+ private:
+  struct Entry {
+    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch)
+        : bell(b), session(std::move(s)), watch_publisher(watch), ticket(session->waiter().ticket()) {}
+
+    Bell& bell;
+    std::shared_ptr<ReaderSession> session;
+    bool watch_publisher;
+    std::uint32_t ticket;
+    bool mourned = false;                  // the end of the channel has been told
+    std::optional<Waiter::Asleep> asleep;  // ends before the session
+  };
+
+  std::list<Entry>::iterator find(const Bell& bell) {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return &entry.bell == &bell; });
+  }
+
+  void start() {
+    stop_ = false;
+    sigset_t all, before;  // signals are for the program's own threads, but for those that a fault of this one causes
+    ::sigfillset(&all);
+    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, own);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before);
+    try {
+      thread_ = std::thread([this] { run(); });
+      ::pthread_setname_np(thread_.native_handle(), "framebus");
+    } catch (...) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void run() {
+    std::int64_t look_around_at = 0;
+    std::unique_lock lock(mutex_);
+    while (!stop_) {
+      words_.assign(1, {&kicks_, kicks_.load()});  // before the list is looked at, see kick()
+      const std::int64_t now = os::monotonic_ns();
+      const bool around = now >= look_around_at;
+      if (around) look_around_at = now + kSlice;
+      for (Entry& entry : entries_) look(entry, around);
+      lock.unlock();
+      os::futex_wait_any(words_, look_around_at, how_);  // of words that went away remove() has told by now
+      lock.lock();
+    }
+  }
+
+  void look(Entry& entry, bool around) noexcept {
+    if (entry.bell.is_dozing()) {
+      entry.asleep.reset();
+      return;
+    }
+    if (!entry.asleep) entry.asleep.emplace(entry.session->waiter());
+    const std::uint32_t ticket = entry.session->waiter().ticket();
+    if (ticket != entry.ticket) {
+      entry.ticket = ticket;
+      entry.mourned = false;
+      entry.bell.ring_or_doze();
+    } else if (around && !entry.mourned) {
+      look_around(entry);
+    }
+    if (!entry.session->control().is_broken()) words_.push_back({&entry.session->block().wake, entry.ticket});
+  }
+
+  // Is the channel still what it was?
+  static void look_around(Entry& entry) noexcept {
+    try {
+      const Control& control = entry.session->control();
+      if (control.is_broken() || (entry.watch_publisher && !is_publisher_alive(control))) {
+        entry.mourned = true;
+        entry.bell.ring();
+      } else if (!entry.watch_publisher && !is_current(control)) {
+        entry.bell.ring_for_removal();  // again and again, since another channel of the name may come at any time
+      }
+    } catch (const Error&) {
+      entry.bell.ring();  // who looks is told
+    }
+  }
+
+  os::ManyFutexes how_;
+  os::ForkMark mark_;
+  std::mutex change_, mutex_;
+  std::list<Entry> entries_;
+  std::thread thread_;
+  bool stop_ = false;
+  std::vector<os::ExpectedWord> words_;  // the thread's own
+  Atomic<std::uint32_t> kicks_{0};
+};
+
+}  // namespace framebus
