@@ -123,6 +123,7 @@ class FrameBase {
 };
 
 nb::object frame_class;  // framebus.Frame, for the life of the interpreter
+nb::object rehearse;     // what Python does with an array of a frame, likewise
 
 int traverse_frame(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
@@ -146,13 +147,14 @@ nb::object python_frame(Frame&& frame) {
 }
 
 void warm_frames() {
+  const nb::gil_scoped_acquire acquire;
   static std::byte nothing[framebus::kLine];
   framebus::ArrayInfo info{};
   info.type = {'u', '|', 1};
   info.ndim = 1;
   info.shape[0] = 1;
   const nb::object frame = nb::inst_alloc(frame_class), hold = nb::inst_alloc(nb::type<Hold>());
-  const nb::object array = array_over(info, nothing, hold, false);
+  rehearse(array_over(info, nothing, hold, false));
 }
 
 void bind_frame(nb::module_& m) {
@@ -185,9 +187,17 @@ void bind_frame(nb::module_& m) {
       .def("release", &FrameBase::release,
            "Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.");
   m.def(
-      "make_frames_of", [](nb::object type) { frame_class = std::move(type); }, nb::arg("type"),
-      nb::sig("def make_frames_of(type: type[FrameBase]) -> None"),
-      "The class that subscribers make their frames of; a subclass of FrameBase.");
+      "make_frames_of",
+      [](nb::object type, nb::object first_use) {
+        frame_class = std::move(type);
+        rehearse = std::move(first_use);
+      },
+      nb::arg("type"), nb::arg("first_use"),
+      nb::sig("def make_frames_of(type: type[FrameBase], first_use: "
+              "collections.abc.Callable[[numpy.typing.NDArray[typing.Any]], "
+              "None]) -> None"),
+      "The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of "
+      "nothing shortly before one is due.");
 }
 
 }  // namespace framebus_python

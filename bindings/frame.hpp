@@ -13,7 +13,7 @@ namespace nb = nanobind;
 // A framebus.Frame that holds what was fetched.
 nb::object python_frame(framebus::Frame&& frame);
 
-// Makes a frame and an array of nothing and lets go of them.
+// Does what is done with a frame, with one that nobody sent. In a LongCall.
 void warm_frames();
 
 }  // namespace framebus_python

@@ -17,13 +17,6 @@ namespace {
 using framebus::Frame;
 using framebus::Subscriber;
 
-// Between two slices of a wait. Makes what recv() will make, so that it is at hand when the frame comes.
-void look_and_warm() {
-  check_signals();
-  const nb::gil_scoped_acquire acquire;
-  warm_frames();
-}
-
 class PySubscriber {
  public:
   PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
@@ -36,6 +29,7 @@ class PySubscriber {
         policy(wait),
         framebus::Timeout::from_ns(seconds_to_ns(max_spin, "max_spin")),
         reconnect,
+        warm_frames,
         observer,
         keeper};
     const LongCall call;
@@ -49,7 +43,7 @@ class PySubscriber {
     auto frame = subscriber_->fetch_now();
     if (!frame) {
       const LongCall call;
-      frame = subscriber_->recv(framebus::Timeout::from_ns(limit), look_and_warm);
+      frame = subscriber_->recv(framebus::Timeout::from_ns(limit), check_signals);
     }
     return python_frame(std::move(*frame));
   }
@@ -59,7 +53,7 @@ class PySubscriber {
     auto frame = subscriber_->fetch_now();
     if (!frame) {
       const LongCall call;
-      frame = subscriber_->next(framebus::Timeout::from_ns(limit), look_and_warm);
+      frame = subscriber_->next(framebus::Timeout::from_ns(limit), check_signals);
     }
     return or_none(std::move(frame));
   }

@@ -73,20 +73,7 @@ class Fetcher {
     return std::nullopt;
   }
 
-  // Looks at what the next fetch will look at, so that it is at hand then. Nobody's to see.
-  void warm() const noexcept {
-    if (store_ == nullptr) return;
-    const SlotTable& table = store_->table();
-    for (std::uint32_t s = 0; s < std::min(table.slot_count, kWarmSlots); ++s) {
-      static_cast<void>(table.slots[s].word.load(std::memory_order_relaxed));  // relaxed: nothing is done with it
-      static_cast<void>(*static_cast<const volatile std::byte*>(store_->payload(s) + kPage - 1));
-    }
-    static_cast<void>(session_->line().holds[0].load(std::memory_order_relaxed));
-  }
-
  private:
-  static constexpr std::uint32_t kWarmSlots = 3;  // where the next frame most likely is
-
   // How many steps of one fetch may fail, all loops together: far more than a live publisher can spoil.
   static constexpr int kTries = 4000;
   static constexpr int kTriesForMarked = 500;  // of one search; then a mark is taken for that of a dead publisher

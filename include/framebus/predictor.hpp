@@ -77,10 +77,10 @@ class Predictor {
   static constexpr std::uint64_t kMostSteps = 16;
   static constexpr std::int64_t kLongest = 10'000'000'000;
   static constexpr std::int64_t kEndOfTime = INT64_MAX / 4;
-  static constexpr std::uint32_t kOffsets = 32;
+  static constexpr std::uint32_t kOffsets = 64;
   static constexpr std::int64_t kEarly = 50'000;    // ns; a sleeper wakes up before the window opens
   static constexpr std::uint32_t kMostLeftOut = 8;  // frames that may have come before the beginning of the window
-  static constexpr double kMissed = 4'000'000;      // ns of spinning that it is worth to catch one more frame
+  static constexpr double kMissed = 20'000'000;     // ns of spinning that it is worth to catch one more frame
   static constexpr int kJudged = 16;                // forecasts; the newest that say whether there is a rhythm
   static constexpr double kSettled = 24;            // frames over which the grid is averaged in the end
 

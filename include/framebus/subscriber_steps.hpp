@@ -92,10 +92,7 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
     if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
     const Waited waited = session->waiter().wait(ticket, deadline);
     if (interrupt != nullptr) interrupt();
-    if (waited == Waited::due) {
-      const auto lock = enter();
-      fetcher_->warm();
-    }
+    if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
     if (waited != Waited::slice) continue;
     if (!options_.reconnect) fail_if_ended(true);
     if (options_.reconnect && !is_publisher_alive(session->control())) reattach_if_removed();

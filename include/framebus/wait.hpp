@@ -19,6 +19,7 @@
 #include <mutex>
 #include <optional>
 
+#include "elbow_room.hpp"
 #include "layout.hpp"
 #include "os/os.hpp"
 #include "predictor.hpp"
@@ -138,9 +139,11 @@ class Waiter {
     }
     if (!window || now >= window->to || rise >= end) return std::nullopt;
     if (now >= rise) {
+      elbow_room_.begin_spin();
       if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == Waited::news) return Waited::news;
       return std::nullopt;
     }
+    elbow_room_.look_back();
     const os::ExactTimers exact;
     if (park(ticket, rise) == Waited::news) return Waited::news;
     const std::int64_t late = os::monotonic_ns() - rise;
@@ -174,7 +177,7 @@ class Waiter {
     if (--asleep_ == 0) control_.sleepers.fetch_and(~bit_);
   }
 
-  static constexpr std::int64_t kReady = 20'000;    // ns; to look once before the window opens
+  static constexpr std::int64_t kReady = 40'000;    // ns; to look once and get ready before the window opens
   static constexpr std::int64_t kLatest = 200'000;  // ns; the largest delay of a timer to be reckoned with
 
   ControlBlock& control_;
@@ -188,6 +191,7 @@ class Waiter {
   int asleep_ = 0;
   Predictor predictor_;
   std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
+  ElbowRoom elbow_room_;
 };
 
 // A moment on CLOCK_MONOTONIC; a negative timeout means never.

@@ -1,5 +1,6 @@
 """The native core of framebus. Private: import framebus instead."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy.typing
@@ -67,9 +68,9 @@ class FrameBase:
         Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.
         """
 
-def make_frames_of(type: type[FrameBase]) -> None:
+def make_frames_of(type: type[FrameBase], first_use: Callable[[numpy.typing.NDArray[Any]], None]) -> None:
     """
-    The class that subscribers make their frames of; a subclass of FrameBase.
+    The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of nothing shortly before one is due.
     """
 
 class Memory:

@@ -38,7 +38,7 @@ PYTHON_LAYERS = (
 # that may know Python.
 CPP_LAYERS = (
     {"copy_vector"},
-    {"crash", "atomic", "copy", "layout", "error", "error_code", "os", "predictor", "timeout"},
+    {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},
     {"descriptor", "name"},
     {"control", "store", "element"},
     {"image"},

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Has this machine a core to spare for a thread that spins?
+// Cores: is there one to spare for a thread that spins, and does it have its own to itself? And timers that are exact.
 #pragma once
 
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -44,6 +45,25 @@ inline bool has_idle_core(std::int64_t now_ns) noexcept {
     asked.store(now_ns, std::memory_order_relaxed);
   }
   return idle.load(std::memory_order_relaxed);
+}
+
+// How often this thread has been interrupted by another that wanted its core.
+inline long preemptions() noexcept {
+  struct rusage usage{};
+  ::getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nivcsw;
+}
+
+// Moves this thread to another core, if it may run on one. What it may run on is afterwards what it was.
+inline void change_core() noexcept {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  const int here = ::sched_getcpu();
+  if (here < 0 || ::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(static_cast<std::size_t>(here), &others);
+  if (CPU_COUNT(&others) == 0 || ::sched_setaffinity(0, sizeof others, &others) != 0) return;
+  ::sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 // The kernel delays the timers of a thread by 50 us, to take several at once, but not as long as this lives.
