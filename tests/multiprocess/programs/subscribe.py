@@ -43,10 +43,12 @@ def recv(timeout: float | None = None, keep: bool = False) -> dict[str, object]:
 
 def recv_async(timeout: float | None = None, library: str = "asyncio") -> dict[str, object]:
     """The same in an event loop."""
+
+    async def look() -> dict[str, object]:
+        return describe(await SUBSCRIBER.recv_async(timeout))  # a frame that comes out of trio.run() stays in its wake
+
     with TICKER.around():
-        if library == "trio":
-            return describe(trio.run(SUBSCRIBER.recv_async, timeout))
-        return describe(asyncio.run(SUBSCRIBER.recv_async(timeout)))
+        return trio.run(look) if library == "trio" else asyncio.run(look())
 
 
 def wait(timeout: float | None = None) -> dict[str, object] | None:
