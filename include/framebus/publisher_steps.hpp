@@ -113,6 +113,8 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
   now_.writer->publish(filling.slot, frame.seq);
   filling.store = nullptr;
   seq_ = frame.seq;
+  const int woken = announce(block);  // before all that readers need not wait for
+  wakeups_ += woken >= 0 ? 1 : 0;
   // Relaxed, all of these: figures for statistics and for `predictive` waiting, whose guess may be off.
   const std::int64_t gap = frame.published_ns - last_ns_;
   if (frames_ != 0) {
@@ -124,8 +126,6 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
   block.frames.store(++frames_, std::memory_order_relaxed);
   block.bytes.store(bytes_ += frame.payload_bytes, std::memory_order_relaxed);
   meter_.add(frame.published_ns, frame.published_ns - filling.since_ns);
-  const int woken = announce(block);
-  wakeups_ += woken >= 0 ? 1 : 0;
   vain_wakes_ = woken == 0 ? vain_wakes_ + 1 : 0;
   if (vain_wakes_ >= kVainWakes) {
     reap_readers(*control_, block.sleepers.load());

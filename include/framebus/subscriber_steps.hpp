@@ -76,8 +76,9 @@ inline std::optional<Frame> SubscriberCore::fetch() {
 
 inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
                                                            bool until_closed) {
+  constexpr std::uint32_t kFruitless = 16;
   const std::int64_t deadline = deadline_after(timeout_ns);
-  for (;;) {
+  for (std::uint32_t fruitless = 0;;) {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
     {
@@ -91,7 +92,8 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
     if (!options_.reconnect) fail_if_ended(false);
     if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
     const Waited waited = session->waiter().wait(ticket, deadline);
-    if (interrupt != nullptr) interrupt();
+    // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
+    if (interrupt != nullptr && (waited != Waited::news || ++fruitless % kFruitless == 0)) interrupt();
     if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
     if (waited != Waited::slice) continue;
     if (!options_.reconnect) fail_if_ended(true);

@@ -102,6 +102,7 @@ class VideoCapture:
         history: int = 0,
         connect_timeout: float = 0.0,
         wait: Wait = "adaptive",
+        max_spin: float = 0.0005,
         reconnect: bool = True,
     ) -> None:
         """Opens a channel, or with no argument nothing yet; isOpened() says whether that went well.
@@ -118,6 +119,7 @@ class VideoCapture:
             history: see Subscriber.
             connect_timeout: see Subscriber.
             wait: see Subscriber.
+            max_spin: see Subscriber.
             reconnect: see Subscriber; False: read() is (False, None) at once when the publisher has died.
         """
         if timeout is not None and not timeout >= 0:
@@ -128,6 +130,7 @@ class VideoCapture:
             "history": history,
             "connect_timeout": connect_timeout,
             "wait": wait,
+            "max_spin": max_spin,
             "reconnect": reconnect,
         }
         self._timeout_option = self._timeout = timeout

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publisher and Subscriber on real shared memory, within one process: growth, holds, delivery, taking over, cleaning
 // up.
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <framebus/framebus.hpp>
 #include <framebus/inspect.hpp>
@@ -299,6 +301,27 @@ void every_waiting_policy_gets_every_frame() {
   }
 }
 
+std::atomic<int> rehearsals{0};
+
+void predictive_waiting_gives_the_program_a_moment_to_get_ready() {
+  for (const Wait wait : {Wait::predictive, Wait::park}) {
+    rehearsals = 0;
+    const std::string name = fresh_name();
+    Publisher publisher(name, {.on_full = OnFull::block});
+    Subscriber subscriber(name, {.every = true, .wait = wait, .get_ready = [] { rehearsals.fetch_add(1); }});
+    std::thread sender([&] {
+      auto due = std::chrono::steady_clock::now();
+      for (int i = 0; i < 60; ++i) {
+        std::this_thread::sleep_until(due += std::chrono::milliseconds(5));
+        send(publisher, 64, i);
+      }
+    });
+    for (std::uint64_t i = 0; i < 60; ++i) CHECK(subscriber.recv().info().seq == i + 1);
+    sender.join();
+    CHECK(wait == Wait::park ? rehearsals == 0 : rehearsals > 0);
+  }
+}
+
 void an_inspector_is_not_counted() {
   const std::string name = fresh_name();
   Publisher publisher(name);
@@ -327,6 +350,7 @@ int main() {
   metadata_that_does_not_fit_moves_the_frame();
   threads_share_a_subscriber_without_loss_or_repetition();
   every_waiting_policy_gets_every_frame();
+  predictive_waiting_gives_the_program_a_moment_to_get_ready();
   an_inspector_is_not_counted();
   return check::finish();
 }

@@ -18,6 +18,7 @@ def open_source(
     history: Annotated[int, "begin that many frames back"] = 0,
     connect_timeout: Annotated[float, "seconds to wait for a program that publishes it"] = 0.0,
     wait: Annotated[Wait, "how to wait for a frame"] = "adaptive",
+    max_spin: Annotated[float, "seconds that one wait may spin, unless wait=spin"] = 0.0005,
     reconnect: Annotated[bool, "go on with the next publisher"] = True,
 ) -> Subscriber:
     """Joins the channel, as Subscriber does."""
@@ -28,6 +29,7 @@ def open_source(
         history=history,
         connect_timeout=connect_timeout,
         wait=wait,
+        max_spin=max_spin,
         reconnect=reconnect,
     )
 

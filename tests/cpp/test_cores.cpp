@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a spinning reader asks the system for: cores and exact timers. Nothing of it lasts.
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include <atomic>
+#include <cstring>
+#include <framebus/elbow_room.hpp>
+#include <framebus/os/os.hpp>
+#include <thread>
+#include <vector>
+
+#include "check.hpp"
+
+namespace {
+
+using namespace framebus;
+
+cpu_set_t allowed() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+  return set;
+}
+
+bool same(const cpu_set_t& a, const cpu_set_t& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+void changing_the_core_changes_no_permission() {
+  const cpu_set_t before = allowed();
+  for (int i = 0; i < 20; ++i) {
+    os::change_core();
+    CHECK(same(before, allowed()));
+  }
+}
+
+void where_only_one_core_is_allowed_the_thread_stays() {
+  std::thread([] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(sched_getcpu()), &one);
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    os::change_core();
+    CHECK(same(one, allowed()));
+    CHECK(os::usable_cores() == 1);
+  }).join();
+}
+
+void threads_that_want_to_run_are_counted() {
+  CHECK(os::usable_cores() >= 1);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> busy;
+  const int cores = os::usable_cores();
+  std::atomic<int> started{0};
+  for (int i = 0; i < cores; ++i) {
+    busy.emplace_back([&] {
+      started.fetch_add(1);
+      while (!stop.load()) cpu_relax();
+    });
+  }
+  while (started.load() < cores) std::this_thread::yield();
+  CHECK(os::running_threads() >= cores + 1);
+  CHECK(!os::has_idle_core(os::monotonic_ns() + 1'000'000'000));  // as of a second later: it has to ask again
+  stop.store(true);
+  for (std::thread& thread : busy) thread.join();
+}
+
+// A thread that is pushed aside by others is told so, and ElbowRoom, told twice, leaves what is allowed as it was.
+void who_is_pushed_aside_moves_and_may_run_where_it_might_before() {
+  const cpu_set_t before = allowed();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> busy;
+  for (int i = 0; i < 2 * os::usable_cores(); ++i) {
+    busy.emplace_back([&] {
+      while (!stop.load()) cpu_relax();
+    });
+  }
+  ElbowRoom room;
+  for (int i = 0; i < 4; ++i) {
+    room.begin_spin();
+    const long pushed = os::preemptions();
+    while (os::preemptions() == pushed) cpu_relax();  // they all want this core: it will come
+    room.look_back();
+    CHECK(same(before, allowed()));
+  }
+  stop.store(true);
+  for (std::thread& thread : busy) thread.join();
+}
+
+void exact_timers_end_with_their_scope() {
+  const int before = prctl(PR_GET_TIMERSLACK);
+  {
+    const os::ExactTimers exact;
+    CHECK(prctl(PR_GET_TIMERSLACK) == 1);
+  }
+  CHECK(prctl(PR_GET_TIMERSLACK) == before);
+}
+
+}  // namespace
+
+int main() {
+  changing_the_core_changes_no_permission();
+  where_only_one_core_is_allowed_the_thread_stays();
+  threads_that_want_to_run_are_counted();
+  who_is_pushed_aside_moves_and_may_run_where_it_might_before();
+  exact_timers_end_with_their_scope();
+  return check::finish();
+}
