@@ -33,6 +33,7 @@ inline std::int64_t timeout_ns(nb::handle timeout) {
   if (timeout.is_none()) return -1;
   const double seconds = PyFloat_AsDouble(timeout.ptr());
   if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) throw nb::python_error();
     PyErr_Clear();
     throw nb::type_error(
         (std::string("timeout must be seconds or None, got ") + nb::str(nb::repr(timeout)).c_str()).c_str());
@@ -46,6 +47,9 @@ inline std::int64_t moment_ns(nb::handle moment, const char* name) {
   const nb::object number = nb::steal(PyNumber_Index(moment.ptr()));
   const std::int64_t ns = number.is_valid() ? PyLong_AsLongLong(number.ptr()) : -1;
   if (ns == -1 && PyErr_Occurred() != nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_TypeError) == 0 && PyErr_ExceptionMatches(PyExc_OverflowError) == 0) {
+      throw nb::python_error();
+    }
     PyErr_Clear();
     throw nb::type_error((std::string(name) + " must be an int of nanoseconds, at most 64 bits, or None, got " +
                           nb::str(nb::repr(moment)).c_str())

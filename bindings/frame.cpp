@@ -82,10 +82,9 @@ class FrameBase {
 
   [[nodiscard]] bool is_released() const noexcept { return !frame_ && !hold_.is_valid() && !first_.is_valid(); }
   void release() {
-    frame_.reset();
-    hold_.reset();
-    first_.reset();
-    arrays_.reset();
+    // Nobody who is called while these go finds them here.
+    const auto frame = std::exchange(frame_, std::nullopt);
+    const nb::object hold = std::move(hold_), first = std::move(first_), arrays = std::move(arrays_);
   }
 
   // For the garbage collector: a user's own array may refer back to this frame.
@@ -122,15 +121,16 @@ class FrameBase {
   nb::object pixel_format_;
 };
 
-nb::object frame_class;  // framebus.Frame, for the life of the interpreter
-nb::object rehearse;     // what Python does with an array of a frame, likewise
+// Never given back: they are needed to the end of the interpreter, and static objects end after it.
+nb::handle frame_class;  // framebus.Frame
+nb::handle rehearse;     // what Python does with an array of a frame
 
 int traverse_frame(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   return nb::inst_ready(self) ? nb::inst_ptr<FrameBase>(self)->traverse(visit, arg) : 0;
 }
 int clear_frame(PyObject* self) {
-  nb::inst_ptr<FrameBase>(self)->release();
+  if (nb::inst_ready(self)) nb::inst_ptr<FrameBase>(self)->release();
   return 0;
 }
 PyType_Slot frame_slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse_frame)},
@@ -154,7 +154,12 @@ void warm_frames() {
   info.ndim = 1;
   info.shape[0] = 1;
   const nb::object frame = nb::inst_alloc(frame_class), hold = nb::inst_alloc(nb::type<Hold>());
-  rehearse(array_over(info, nothing, hold, false));
+  try {
+    rehearse(array_over(info, nothing, hold, false));
+  } catch (nb::python_error& error) {
+    if (!error.matches(PyExc_Exception)) throw;  // KeyboardInterrupt
+    error.discard_as_unraisable("framebus: getting ready for a frame");
+  }
 }
 
 void bind_frame(nb::module_& m) {
@@ -189,8 +194,8 @@ void bind_frame(nb::module_& m) {
   m.def(
       "make_frames_of",
       [](nb::object type, nb::object first_use) {
-        frame_class = std::move(type);
-        rehearse = std::move(first_use);
+        frame_class = type.release();
+        rehearse = first_use.release();
       },
       nb::arg("type"), nb::arg("first_use"),
       nb::sig("def make_frames_of(type: type[FrameBase], first_use: "

@@ -14,8 +14,7 @@ namespace framebus {
 
 class Notifier {
  public:
-  Notifier(std::shared_ptr<ReaderSession> session, bool watch_publisher, bool has_news) {
-    if (has_news) bell_.ring();
+  Notifier(std::shared_ptr<ReaderSession> session, bool watch_publisher) {
     watcher_.add(bell_, std::move(session), watch_publisher);
   }
   Notifier(const Notifier&) = delete;

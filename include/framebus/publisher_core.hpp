@@ -80,7 +80,7 @@ class PublisherCore {
     return seq_;
   }
 
-  // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, or waiting.
+  // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, pages, or waiting.
   std::optional<Filling> try_claim(std::uint64_t bytes) {
     check_not_forked();
     const std::unique_lock lock(mutex_, std::try_to_lock);
@@ -89,6 +89,10 @@ class PublisherCore {
     if (now_.store == nullptr || bytes > now_.store->slot_bytes()) return std::nullopt;
     const Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage != Shortage::none) return std::nullopt;
+    if (!now_.store->is_reserved(claimed.slot, bytes)) {  // pages take time
+      now_.writer->abandon(claimed.slot);
+      return std::nullopt;
+    }
     return filling(claimed, bytes);
   }
 
@@ -136,14 +140,14 @@ class PublisherCore {
     }
   }
 
-  // The same at once, or nothing where that would need a lock that is taken, or to move the frame.
+  // The same at once, or nothing where that would need a lock that is taken, pages, or to move the frame.
   std::optional<std::uint64_t> try_commit(Filling& filling, Descriptor& frame, std::string_view meta) {
     check_not_forked();
     if (!write_meta(filling, frame, meta)) return std::nullopt;
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open();
-    if (filling.store != now_.store) return std::nullopt;
+    if (filling.store != now_.store || now_.store->reservations() != prepared_) return std::nullopt;
     return publish(filling, frame);
   }
 

@@ -141,7 +141,9 @@ inline std::uint64_t PublisherCore::publish(Filling& filling, Descriptor& frame)
 inline void PublisherCore::prepare_next(const Descriptor& frame) noexcept {
   if (now_.store->reservations() == prepared_) return;
   const std::uint32_t slot = now_.writer->next_guess();
-  static_cast<void>(now_.store->try_reserve(slot, used_bytes(frame)));  // a failure is not repeated at every frame
+  if (slot < now_.store->slot_count()) {
+    static_cast<void>(now_.store->try_reserve(slot, used_bytes(frame)));  // a failure is not repeated at every frame
+  }
   prepared_ = now_.store->reservations();
 }
 

@@ -97,10 +97,10 @@ class SlotWriter {
     return {some_needed ? Shortage::needed : Shortage::held, 0, 0};
   }
 
-  // The slot that the next claim takes if nobody holds or needs what is in it: a guess.
+  // The slot that the next claim takes if nobody holds or needs what is in it: a guess, slot_count for none.
   [[nodiscard]] std::uint32_t next_guess() const {
     std::uint32_t s = 0;
-    while (s + 1 < table_.slot_count && (lent_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
+    while (s < table_.slot_count && (lent_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
     return s;
   }
 

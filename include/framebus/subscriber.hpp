@@ -24,7 +24,7 @@ namespace framebus {
 
 class Subscriber {
  public:
-  using Interrupt = void (*)();  // called between slices of a wait, without a lock; throws to end the wait
+  using Interrupt = void (*)();  // between slices of a wait that go by without news, without a lock; throws to end it
   class Iterator;
 
   explicit Subscriber(const std::string& name, const SubscriberOptions& options = {}, Interrupt interrupt = nullptr)

@@ -77,8 +77,11 @@ class SubscriberCore {
   // A descriptor that is readable when there may be something new; for select, poll, asyncio.
   int fileno() {
     const auto lock = enter();
-    if (notifier_ == nullptr)
-      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect, fetcher_->has_news());
+    if (notifier_ == nullptr) {
+      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect);
+      // After the notifier has taken its ticket: what comes from now on rings by itself.
+      if (fetcher_->has_news() || session_->block().state.load() == kStateClosed) notifier_->signal();
+    }
     return notifier_->fd();
   }
 

@@ -125,9 +125,11 @@ class Watcher {
     try {
       start();
     } catch (const std::system_error& error) {
-      const std::lock_guard lock(mutex_);
-      entries_.clear();
+      forget_all();
       fail_errno("cannot start the thread behind fileno()", error.code().value());
+    } catch (...) {
+      forget_all();
+      throw;
     }
   }
   // The subscriber has attached again; the bell stays the same.
@@ -175,6 +177,11 @@ class Watcher {
     return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return &entry.bell == &bell; });
   }
 
+  void forget_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    entries_.clear();
+  }
+
   void start() {
     stop_ = false;
     sigset_t all, before;  // signals are for the program's own threads, but for those that a fault of this one causes
@@ -201,9 +208,20 @@ class Watcher {
       if (around) look_around_at = now + kSlice;
       for (Entry& entry : entries_) look(entry, around);
       lock.unlock();
-      os::futex_wait_any(words_, look_around_at, how_);  // of words that went away remove() has told by now
+      sleep(look_around_at);
       lock.lock();
     }
+  }
+
+  // Without the lock, so that the words of others may be unmapped at any moment: only the kernel looks at them.
+  void sleep(std::int64_t until_ns) noexcept {
+    os::Slept slept{};
+    if (how_ == os::ManyFutexes::together && words_.size() <= os::kMostWords &&
+        os::futex_waitv(words_, until_ns, slept)) {
+      return;
+    }
+    const std::int64_t left = until_ns - os::monotonic_ns();
+    if (left > 0) os::futex_wait(kicks_, words_[0].expected, words_.size() == 1 ? left : std::min(left, os::kLook));
   }
 
   void look(Entry& entry, bool around) noexcept {
@@ -217,6 +235,10 @@ class Watcher {
       entry.ticket = ticket;
       entry.mourned = false;
       entry.bell.ring_or_doze();
+      if (entry.bell.is_dozing()) {
+        entry.asleep.reset();
+        return;
+      }
     } else if (around && !entry.mourned) {
       look_around(entry);
     }

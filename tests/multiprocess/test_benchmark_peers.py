@@ -6,7 +6,9 @@ Only peers that need no package of their own take part; nothing here is about ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,13 @@ FAST = Task("throughput", "640x480", 0.0, 5.0, frames=40, lossless=True)
 
 def left_over() -> set[Path]:
     return {path for path in Path("/dev/shm").iterdir() if "fbench" in path.name}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_helper_of_multiprocessing_stays() -> Iterator[None]:
+    """Other tests count the children of this process."""
+    yield
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

