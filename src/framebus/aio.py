@@ -5,8 +5,9 @@ Under asyncio each event loop in which a subscriber is awaited has one reader of
 from frame to frame. It goes when frames come that nobody awaits, when the last task that waits is cancelled or out of
 time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber alive.
 
-What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait in one loop. So a task
-that is cancelled loses no frame and keeps none from the others. The descriptor is readable until somebody looks.
+What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait in one loop.
+So a task that is cancelled loses no frame and keeps none from the others. The descriptor is readable until somebody
+looks.
 
 A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
 asked the system once more and found the descriptor still readable. So our tasks await a Wakeup, which has the part of a
