@@ -209,7 +209,7 @@ void more_channels_than_the_kernel_takes(os::ManyFutexes how) {
 }
 
 void the_same_one_twice_and_threads_that_share_it(os::ManyFutexes how) {
-  Link a({.every = true});
+  Link a({.every = true, .hold = 3});  // one for each thread
   const Ready twice = {&a.subscriber, &a.subscriber};
   constexpr int kFrames = 400;
   std::atomic<int> received{0};
