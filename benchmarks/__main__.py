@@ -17,7 +17,7 @@ SINGLE = ("send", "copies", "handover", "memory", "article", "pipe", "zeromq")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n\n")[2])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n\n")[2])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(SINGLE)}, compare, page")
     parser.add_argument("--quick", action="store_true", help="the comparison in one short round")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of the comparison, however long they take")

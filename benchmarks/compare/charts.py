@@ -36,7 +36,7 @@ class Colours:
 
         ours = list(dict.fromkeys(row.title for row in results.rows if row.ours))
         peers = list(dict.fromkeys(row.title for row in results.rows if not row.ours))
-        cycle = colormaps["tab20"].colors  # type: ignore[attr-defined]
+        cycle = colormaps["tab20"](range(20))
         cool = [colour for colour in cycle if colour[0] < 0.75]
         self._styles = {title: {"color": OURS_COLOURS[i % 5], "linewidth": 2.2} for i, title in enumerate(ours)}
         self._styles |= {title: {"color": cool[i % len(cool)], "linewidth": 1.1} for i, title in enumerate(peers)}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -54,6 +55,10 @@ def progress(number: int, rounds: int, place: int, some: Sequence[Cell]) -> None
         print(f"round {number + 1} of {rounds}: {task.kind} {task.size}{loan}{to}", file=sys.stderr, flush=True)
 
 
+def _tell(number: int, rounds: int, some: Sequence[Cell], place: int, _: Cell) -> None:
+    progress(number, rounds, place, some)
+
+
 def measure(some: Sequence[Cell], effort: Effort, limits: Limits | None) -> Results:
     """All rounds."""
     start, load_before = time.monotonic(), os.getloadavg()[0]
@@ -62,7 +67,7 @@ def measure(some: Sequence[Cell], effort: Effort, limits: Limits | None) -> Resu
         if done and (time.monotonic() - start) / done * (done + 1) > effort.minutes * 60:
             print(f"no time for another round within {effort.minutes:.0f} minutes", file=sys.stderr)
             break
-        play(some, lambda place, _, n=number: progress(n, effort.rounds, place, some))  # type: ignore[misc]
+        play(some, functools.partial(_tell, number, effort.rounds, some))
         if limits is not None:
             print(f"round {number + 1} of {effort.rounds}: limits", file=sys.stderr, flush=True)
             limits.round(some)

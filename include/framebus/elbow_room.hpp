@@ -25,20 +25,20 @@ class ElbowRoom {
     before_ = before;
   }
 
-  // After the spin, when there is time.
-  void look_back() {
+  // After the spin, when there is time. Returns whether the thread has changed to another core.
+  bool look_back() {
     {
       const std::lock_guard lock(mutex_);
-      if (thread_ != std::this_thread::get_id()) return;  // nobody has spun, or another thread
+      if (thread_ != std::this_thread::get_id()) return false;  // nobody has spun, or another thread
       thread_ = {};
       const bool pushed = os::preemptions() > before_;
       in_a_row_ = pushed ? in_a_row_ + 1 : 0;
       if (pause_ > 0) --pause_;
-      if (pause_ > 0 || in_a_row_ < kPushes) return;
+      if (pause_ > 0 || in_a_row_ < kPushes) return false;
       pause_ = kPause;
       in_a_row_ = 0;
     }
-    os::change_core();
+    return os::change_core();
   }
 
  private:

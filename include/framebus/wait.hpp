@@ -143,7 +143,7 @@ class Waiter {
       if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == Waited::news) return Waited::news;
       return std::nullopt;
     }
-    elbow_room_.look_back();
+    static_cast<void>(elbow_room_.look_back());
     const os::ExactTimers exact;
     if (park(ticket, rise) == Waited::news) return Waited::news;
     const std::int64_t late = os::monotonic_ns() - rise;

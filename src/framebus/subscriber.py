@@ -101,7 +101,7 @@ class Subscriber(End[_core.Subscriber]):
 
     def try_recv(self) -> Frame | None:
         """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
-        return self._native.try_recv()  # type: ignore[return-value]
+        return self._native.try_recv()  # type: ignore[return-value]  # as in recv()
 
     async def recv_async(self, timeout: float | None = None) -> Frame:
         """Does what recv() does in an event loop of asyncio or trio: other tasks run meanwhile. Raises as recv() does.
@@ -137,7 +137,7 @@ class Subscriber(End[_core.Subscriber]):
 
     def _next(self, timeout: float | None) -> Frame | None:
         """What recv() does, but None at the end of the channel, with reconnect=True too."""
-        return self._native.next(timeout)  # type: ignore[return-value]
+        return self._native.next(timeout)  # type: ignore[return-value]  # as in recv()
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         """Frames until the publisher closes the channel; other tasks run meanwhile."""
@@ -172,4 +172,4 @@ class Subscriber(End[_core.Subscriber]):
             frame = await self._tasks.receive(look, timeout)
         else:
             self._in_a_row += 1
-        return frame  # type: ignore[return-value]
+        return frame  # type: ignore[return-value]  # as in recv()

@@ -28,7 +28,7 @@ bool same(const cpu_set_t& a, const cpu_set_t& b) { return std::memcmp(&a, &b, s
 void changing_the_core_changes_no_permission() {
   const cpu_set_t before = allowed();
   for (int i = 0; i < 20; ++i) {
-    os::change_core();
+    CHECK(os::change_core() == (os::usable_cores() > 1));
     CHECK(same(before, allowed()));
   }
 }
@@ -39,7 +39,7 @@ void where_only_one_core_is_allowed_the_thread_stays() {
     CPU_ZERO(&one);
     CPU_SET(static_cast<std::size_t>(sched_getcpu()), &one);
     CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
-    os::change_core();
+    CHECK(!os::change_core());
     CHECK(same(one, allowed()));
     CHECK(os::usable_cores() == 1);
   }).join();
@@ -75,11 +75,13 @@ void who_is_pushed_aside_moves_and_may_run_where_it_might_before() {
     });
   }
   ElbowRoom room;
+  CHECK(!room.look_back());  // nothing was spun yet
   for (int i = 0; i < 4; ++i) {
     room.begin_spin();
     const long pushed = os::preemptions();
-    while (os::preemptions() == pushed) cpu_relax();  // they all want this core: it will come
-    room.look_back();
+    while (os::preemptions() == pushed) cpu_relax();                // they all want this core: it will come
+    CHECK(room.look_back() == (i == 1 && os::usable_cores() > 1));  // the second time in a row, and not again so soon
+    CHECK(!room.look_back());                                       // told once for each spin
     CHECK(same(before, allowed()));
   }
   stop.store(true);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "doomed.hpp"
 
 using namespace framebus;
 using namespace std::chrono_literals;
@@ -165,24 +166,12 @@ void the_end_of_the_channel_rings() {
   CHECK_FAILS(static_cast<void>(closed.subscriber.try_recv()), Errc::channel_closed);
 
   const std::string name = fresh_name();
-  int ready[2];
-  CHECK(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const Publisher publisher(name);
-    static_cast<void>(!::write(ready[1], "x", 1));
-    for (;;) ::pause();
-  }
-  char byte = 0;
-  CHECK(::read(ready[0], &byte, 1) == 1);
+  DoomedPublisher doomed(name);
   Subscriber subscriber(name, {.reconnect = false});
   CHECK(!readable(subscriber.fileno(), 0));
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
+  doomed.kill();
   CHECK(readable(subscriber.fileno(), kWatchdog));
   CHECK_FAILS(static_cast<void>(subscriber.try_recv()), Errc::publisher_died);
-  ::close(ready[0]);
-  ::close(ready[1]);
 }
 
 void closing_rings_for_copies_of_the_descriptor() {

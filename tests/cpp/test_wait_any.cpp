@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "doomed.hpp"
 
 using namespace framebus;
 using namespace std::chrono_literals;
@@ -110,21 +111,11 @@ void ends_of_publishers_are_news_without_reconnect(os::ManyFutexes how) {
 // The channel beside it never lets a wait last; the death is noticed all the same.
 void killed_publisher_is_noticed_beside_a_busy_channel(os::ManyFutexes how) {
   const std::string name = fresh_name();
-  int ready[2];
-  CHECK(::pipe(ready) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const Publisher publisher(name);
-    static_cast<void>(!::write(ready[1], "x", 1));
-    for (;;) ::pause();
-  }
-  char byte = 0;
-  CHECK(::read(ready[0], &byte, 1) == 1);
+  DoomedPublisher doomed(name);
   Subscriber subscriber(name, {.reconnect = false});
   Link busy;
   const Ready all = {&busy.subscriber, &subscriber};
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
+  doomed.kill();
   Ready got;
   while (got.empty() || got.back() != &subscriber) {
     send(busy.publisher, 1);
@@ -132,8 +123,6 @@ void killed_publisher_is_noticed_beside_a_busy_channel(os::ManyFutexes how) {
   }
   CHECK((got == Ready{&busy.subscriber, &subscriber}));
   CHECK_FAILS(static_cast<void>(subscriber.try_recv()), Errc::publisher_died);
-  ::close(ready[0]);
-  ::close(ready[1]);
 }
 
 void closing_a_subscriber_ends_the_wait(os::ManyFutexes how) {

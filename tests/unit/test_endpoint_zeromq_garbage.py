@@ -101,6 +101,7 @@ def test_a_frame_over_max_bytes_is_not_taken_and_the_next_one_is(url: str, mode:
             sink.send(image, timeout=LONG)
             wait_until(lambda refused=refused: source.try_recv() is None and source.statistics().refused == refused + 1)
             wait_until(lambda: sink.send(IMAGE[:10], timeout=LONG) and source.try_recv())
+        assert source.statistics().refused == 3
 
 
 def test_bytes_that_are_not_zeromq_at_all_are_counted_where_the_source_binds() -> None:

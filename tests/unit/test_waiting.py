@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 import framebus
+from framebus import _core
+from framebus.frame import _use_for_the_first_time
 
 PICTURE = np.zeros(64, np.uint8)
 PERIOD_S = 0.005
@@ -111,6 +115,33 @@ def test_predictive_spins_once_it_knows_the_rhythm_and_stops_when_the_source_doe
             learned = stopped
         assert stopped.spun_s == before.spun_s, "it spins although the source has stopped"
         assert stopped.sleeps > before.sleeps
+
+
+def test_python_rehearses_before_a_frame_is_due_and_a_fault_in_that_costs_no_frame(
+    channel_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray[Any, Any]] = []
+    told: list[object] = []
+
+    def rehearse(array: np.ndarray[Any, Any]) -> None:
+        seen.append(array)
+        raise ValueError("a rehearsal that fails")
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    _core.make_frames_of(framebus.Frame, rehearse)
+    try:
+        with (
+            framebus.Publisher(channel_name, on_full="block") as publisher,
+            framebus.Subscriber(channel_name, every=True, wait="predictive", max_spin=0.002) as subscriber,
+        ):
+            thread = send_in_rhythm(publisher, RHYTHM)
+            assert [subscriber.recv(30.0).seq for _ in range(RHYTHM)] == list(range(1, RHYTHM + 1))
+            thread.join()
+    finally:
+        _core.make_frames_of(framebus.Frame, _use_for_the_first_time)
+    assert seen
+    assert all(array.shape == (1,) for array in seen)
+    assert [str(error) for error in told] == ["a rehearsal that fails"] * len(seen)
 
 
 def test_predictive_with_nothing_to_spin_sleeps_and_gets_everything(channel_name: str) -> None:

@@ -54,17 +54,18 @@ inline long preemptions() noexcept {
   return usage.ru_nivcsw;
 }
 
-// Moves this thread to another core, if it may run on one. What it may run on is afterwards what it was, unless
-// somebody else has changed it in these microseconds.
-inline void change_core() noexcept {
+// Moves this thread to another core; false where it may run on no other. What it may run on is afterwards what it was,
+// unless somebody else has changed it in these microseconds.
+inline bool change_core() noexcept {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   const int here = ::sched_getcpu();
-  if (here < 0 || ::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  if (here < 0 || ::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
   cpu_set_t others = allowed;
   CPU_CLR(static_cast<std::size_t>(here), &others);
-  if (CPU_COUNT(&others) == 0 || ::sched_setaffinity(0, sizeof others, &others) != 0) return;
+  if (CPU_COUNT(&others) == 0 || ::sched_setaffinity(0, sizeof others, &others) != 0) return false;
   ::sched_setaffinity(0, sizeof allowed, &allowed);
+  return true;
 }
 
 // The kernel delays the timers of a thread by 50 us, to take several at once, but not as long as this lives.

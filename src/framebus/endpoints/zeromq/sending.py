@@ -31,6 +31,7 @@ import atexit
 import contextlib
 import threading
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ _PAGE = 1 << 12
 _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
 
-class Outlet:
+class Outlet(ABC):
     """A socket that frames are given to. The methods that are not `finish` want its lock held."""
 
     def __init__(self, kind: int, address: Address, settings: Settings, linger: float) -> None:
@@ -125,9 +126,9 @@ class Outlet:
             finally:
                 self.plug.destroy(deadline.left() or 0)
 
+    @abstractmethod
     def ends(self) -> int:
         """How many END messages it takes to reach everybody."""
-        raise NotImplementedError
 
     def wait_until_all_left(self, is_enough: Callable[[], bool]) -> None:
         """Waits until ZeroMQ needs the memory of no message any more, or that is enough."""

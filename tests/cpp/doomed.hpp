@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A publisher in a process of its own that does nothing but be killed.
+//
+// Promise: the channel is there when the constructor is done, and the process has died and been reaped after kill(), at
+// the latest with the object.
+#pragma once
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <framebus/framebus.hpp>
+#include <string>
+
+#include "check.hpp"
+
+class DoomedPublisher {
+ public:
+  explicit DoomedPublisher(const std::string& name) {
+    int ready[2];
+    CHECK(::pipe(ready) == 0);
+    child_ = ::fork();
+    if (child_ == 0) {
+      const framebus::Publisher publisher(name);
+      static_cast<void>(!::write(ready[1], "x", 1));
+      for (;;) ::pause();
+    }
+    char byte = 0;
+    CHECK(::read(ready[0], &byte, 1) == 1);
+    ::close(ready[0]);
+    ::close(ready[1]);
+  }
+  DoomedPublisher(const DoomedPublisher&) = delete;
+  DoomedPublisher& operator=(const DoomedPublisher&) = delete;
+  ~DoomedPublisher() { kill(); }
+
+  void kill() {
+    if (child_ <= 0) return;
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+    child_ = 0;
+  }
+
+ private:
+  pid_t child_ = 0;
+};
