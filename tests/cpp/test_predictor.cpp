@@ -78,18 +78,25 @@ void there_is_no_forecast_before_a_few_frames_and_after_nonsense() {
     predictor.learn(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
     CHECK(!predictor.next(kMost));
   }
-  for (std::uint64_t i = 6; i <= 12; ++i) predictor.learn(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
-  CHECK(predictor.next(kMost).has_value());
+  for (std::uint64_t i = 6; i <= 30; ++i) {  // with forecasts that come true, so that one miss alone spoils no trust
+    predictor.learn(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
+    CHECK(i < 7 || predictor.next(kMost).has_value());
+  }
   constexpr std::int64_t kNonsense[] = {INT64_MIN, -1, 0, kStart - 1, INT64_MAX, kStart + INT64_MAX / 2};
   for (const std::int64_t time : kNonsense) {
     Predictor spoiled = predictor;
-    spoiled.learn(13, time);
+    spoiled.learn(31, time);
     CHECK(!spoiled.next(kMost));
   }
-  for (const std::uint64_t seq : {std::uint64_t{0}, std::uint64_t{12}, std::uint64_t{5}, UINT64_MAX}) {
+  for (const std::uint64_t seq : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5}, UINT64_MAX}) {
     Predictor spoiled = predictor;
-    spoiled.learn(seq, kStart + 13 * kPeriod);
+    spoiled.learn(seq, kStart + 31 * kPeriod);
     CHECK(!spoiled.next(kMost));
+  }
+  Predictor at_the_end_of_time;
+  for (std::uint64_t i = 1; i <= 50; ++i) {
+    at_the_end_of_time.learn(i, INT64_MAX - (100 - static_cast<std::int64_t>(i)) * kPeriod);
+    CHECK(!at_the_end_of_time.next(kMost));
   }
 }
 
