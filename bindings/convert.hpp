@@ -103,6 +103,7 @@ void bind_frame(nb::module_& m);
 void bind_publisher(nb::module_& m);
 void bind_subscriber(nb::module_& m);
 void bind_wait_any(nb::module_& m);
+void bind_wakeup(nb::module_& m);
 void bind_inspect(nb::module_& m);
 void bind_doctor(nb::module_& m);
 

@@ -28,6 +28,7 @@ NB_MODULE(_core, m) {
   framebus_python::bind_publisher(m);
   framebus_python::bind_subscriber(m);
   framebus_python::bind_wait_any(m);
+  framebus_python::bind_wakeup(m);
   framebus_python::bind_inspect(m);
   framebus_python::bind_doctor(m);
 }

@@ -16,6 +16,7 @@
 #include "convert.hpp"
 #include "long_call.hpp"
 #include "numpy_api.hpp"
+#include "shortcut.hpp"
 
 namespace framebus_python {
 
@@ -190,6 +191,22 @@ class PyPublisher {
   Publisher publisher_;
 };
 
+PyTypeObject* publisher_type = nullptr;  // to the end of the interpreter
+
+// send(image), send(image, timeout=): an ndarray, and nothing else is given.
+PyObject* quick_send(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  PyObject* timeout = Py_None;
+  if (count != 1 || !PyArray_CheckExact(args[0]) || !Py_IS_TYPE(native, publisher_type)) return nullptr;
+  if (!only_timeout(args, count, names, timeout)) return nullptr;
+  try {
+    const nb::handle none = Py_None;
+    auto& publisher = *nb::inst_ptr<PyPublisher>(native);
+    return PyLong_FromUnsignedLongLong(publisher.send(args[0], none, none, timeout, none, none));
+  } catch (...) {
+    return raise_current();
+  }
+}
+
 }  // namespace
 
 void bind_publisher(nb::module_& m) {
@@ -220,6 +237,8 @@ void bind_publisher(nb::module_& m) {
       .def("is_closed", &PyPublisher::is_closed, "Whether close() was called.")
       .def("statistics", &PyPublisher::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
            "Counts and figures, see framebus.Statistics.");
+  publisher_type = reinterpret_cast<PyTypeObject*>(nb::type<PyPublisher>().inc_ref().ptr());
+  bind_shortcut(m, "quick_send", quick_send);
 }
 
 }  // namespace framebus_python

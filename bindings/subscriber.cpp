@@ -9,6 +9,7 @@
 #include "convert.hpp"
 #include "frame.hpp"
 #include "long_call.hpp"
+#include "shortcut.hpp"
 
 namespace framebus_python {
 
@@ -83,6 +84,43 @@ class PySubscriber {
   std::unique_ptr<Subscriber> subscriber_;
 };
 
+PyTypeObject* subscriber_type = nullptr;  // to the end of the interpreter
+
+// recv(), recv(1.0), recv(timeout=1.0)
+PyObject* quick_recv(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  PyObject* timeout = count == 1 ? args[0] : Py_None;
+  if (count > 1 || (count == 1 && names != nullptr) || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
+  if (!only_timeout(args, count, names, timeout)) return nullptr;
+  try {
+    return nb::inst_ptr<PySubscriber>(native)->recv(timeout).release().ptr();
+  } catch (...) {
+    return raise_current();
+  }
+}
+
+PyObject* quick_try_recv(PyObject* native, PyObject* const* /*args*/, Py_ssize_t count, PyObject* names) {
+  if (count != 0 || names != nullptr || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
+  try {
+    return nb::inst_ptr<PySubscriber>(native)->try_recv().release().ptr();
+  } catch (...) {
+    return raise_current();
+  }
+}
+
+// __next__()
+PyObject* quick_next(PyObject* native, PyObject* const* /*args*/, Py_ssize_t count, PyObject* names) {
+  if (count != 0 || names != nullptr || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
+  try {
+    PyObject* frame = nb::inst_ptr<PySubscriber>(native)->next(Py_None).release().ptr();
+    if (frame != Py_None) return frame;
+    Py_DECREF(frame);
+    PyErr_SetNone(PyExc_StopIteration);
+    return nullptr;
+  } catch (...) {
+    return raise_current();
+  }
+}
+
 }  // namespace
 
 Subscriber& subscriber_of(nb::handle object) { return nb::cast<PySubscriber&>(object).core(); }
@@ -106,6 +144,10 @@ void bind_subscriber(nb::module_& m) {
       .def("is_closed", &PySubscriber::is_closed, "Whether close() was called.")
       .def("statistics", &PySubscriber::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
            "Counts and figures, see framebus.Statistics.");
+  subscriber_type = reinterpret_cast<PyTypeObject*>(nb::type<PySubscriber>().inc_ref().ptr());
+  bind_shortcut(m, "quick_recv", quick_recv);
+  bind_shortcut(m, "quick_try_recv", quick_try_recv);
+  bind_shortcut(m, "quick_next", quick_next);
 }
 
 }  // namespace framebus_python

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <framebus/wait_any.hpp>
+#include <memory>
 #include <vector>
 
 #include "convert.hpp"
@@ -33,9 +34,29 @@ std::vector<std::size_t> wait(const nb::list& subscribers, nb::handle timeout) {
   return indices;
 }
 
+// The waits of one event loop for one subscriber, which it does not keep alive.
+class PyListener {
+ public:
+  explicit PyListener(nb::handle subscriber) : listener_(subscriber_of(subscriber).listen()) {}
+
+  int fileno() const { return listener_->fd(); }
+  void arm(double until) { listener_->arm(until < 9e9 ? static_cast<std::int64_t>(until * 1e9) : INT64_MAX); }
+  bool rest() { return listener_->rest(); }
+
+ private:
+  std::shared_ptr<framebus::Listener> listener_;
+};
+
 }  // namespace
 
 void bind_wait_any(nb::module_& m) {
+  nb::class_<PyListener>(m, "Listener", "A descriptor for one event loop that waits for a subscriber.")
+      .def(nb::init<nb::handle>(), nb::arg("subscriber"), nb::sig("def __init__(self, subscriber: Subscriber) -> None"))
+      .def("fileno", &PyListener::fileno,
+           "Readable when there may be news, and for good once the subscriber is closed.")
+      .def("arm", &PyListener::arm, nb::arg("until"),
+           "Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.")
+      .def("rest", &PyListener::rest, "Nobody waits: silences it until arm(). False where it goes on ringing.");
   m.def("wait", &wait, nb::arg("subscribers"), nb::arg("timeout").none(),
         nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
         "The indices of those that have something new; waits for one.");

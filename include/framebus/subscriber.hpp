@@ -67,6 +67,9 @@ class Subscriber {
   [[nodiscard]] bool is_ended() const { return core().is_ended(); }
   // A descriptor that is readable when there may be something new; for select, poll, epoll.
   [[nodiscard]] int fileno() { return core().fileno(); }
+  // For an event loop that shares the Subscriber with others, or wants to be woken without a thread between; use it in
+  // the loop's thread. See listener.hpp. `how` is for tests.
+  [[nodiscard]] std::shared_ptr<Listener> listen(Ringing how = Ringing::by_kernel) { return core().listen(how); }
   // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
   [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
   // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.

@@ -11,8 +11,10 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "fetcher.hpp"
+#include "listener.hpp"
 #include "listing.hpp"
 #include "meter.hpp"
 #include "notifier.hpp"
@@ -85,6 +87,15 @@ class SubscriberCore {
     return notifier_->fd();
   }
 
+  // A descriptor for one event loop alone. Ends with whichever ends first, but the descriptor stays open.
+  std::shared_ptr<Listener> listen(Ringing how) {
+    const auto lock = enter();
+    std::erase_if(listeners_, [](const auto& listener) { return listener.expired(); });
+    auto fresh = std::make_shared<Listener>(session_, !options_.reconnect, how);
+    listeners_.emplace_back(fresh);
+    return fresh;
+  }
+
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
 
   void close() noexcept {
@@ -97,6 +108,7 @@ class SubscriberCore {
     if (closed_) return;
     closed_ = true;
     notifier = std::move(notifier_);
+    for_each_listener([](Listener& listener) { listener.close(); });
     os::futex_wake_all(session_->block().wake);  // threads that wait in recv look and find it closed
     last_ = measure();
     after_close_ = session_;
@@ -131,6 +143,12 @@ class SubscriberCore {
   [[nodiscard]] bool is_left_behind() const;
   bool come_again();
   [[nodiscard]] Statistics measure() const;
+  template <class Function>
+  void for_each_listener(Function function) {
+    for (const auto& one : listeners_) {
+      if (const auto listener = one.lock()) function(*listener);
+    }
+  }
 
   std::string name_;
   SubscriberOptions options_;
@@ -140,6 +158,7 @@ class SubscriberCore {
   std::shared_ptr<ReaderSession> session_;
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<Notifier> notifier_;
+  std::vector<std::weak_ptr<Listener>> listeners_;
   bool closed_ = false;
   std::int64_t looked_around_ns_ = 0;
   Statistics last_;

@@ -56,6 +56,7 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   auto frame = fetcher_->fetch();
   if (!frame && options_.reconnect && is_lost() && come_again()) frame = fetcher_->fetch();
   if (!frame) return frame;
+  for_each_listener([](Listener& listener) { listener.rest_if_rung(); });
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
   const std::int64_t now = os::monotonic_ns();
@@ -161,7 +162,10 @@ inline void SubscriberCore::look_around() {
 
 // The same by what is known without asking the kernel.
 inline bool SubscriberCore::is_lost() {
-  return fetcher_->is_lost() || (notifier_ != nullptr && notifier_->take_removal() && is_left_behind());
+  if (fetcher_->is_lost()) return true;
+  bool removed = notifier_ != nullptr && notifier_->take_removal();
+  for_each_listener([&](Listener& listener) { removed |= listener.take_removal(); });
+  return removed && is_left_behind();
 }
 
 // Will nothing come any more in the channel as we know it, its name being free for another?
@@ -181,6 +185,7 @@ inline bool SubscriberCore::come_again() {
   before_.missed += counts.missed + (options_.every ? 0 : left);
   before_.dropped += counts.dropped + (options_.every ? left : 0);
   if (notifier_ != nullptr) notifier_->move_to(session_);
+  for_each_listener([&](Listener& listener) { listener.move_to(session_); });
   return true;
 }
 

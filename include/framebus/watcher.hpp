@@ -70,10 +70,13 @@ class Bell {
   bool hush() noexcept {
     const std::lock_guard lock(mutex_);
     if (!ringing_) return false;
-    std::uint64_t count = 0;
-    static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
-    ringing_ = false;
+    swallow();
     return std::exchange(dozing_, false);
+  }
+  // The same where the kernel may have rung it, too.
+  void hush_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    swallow();
   }
   [[nodiscard]] bool take_removal() noexcept {
     const std::lock_guard lock(mutex_);
@@ -87,6 +90,12 @@ class Bell {
     const std::uint64_t one = 1;
     ringing_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
     return true;
+  }
+
+  void swallow() noexcept {
+    std::uint64_t count = 0;
+    static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
+    ringing_ = false;
   }
 
   os::File fd_;
@@ -111,12 +120,12 @@ class Watcher {
     return *found;
   }
 
-  // The bell and the session are the caller's until remove().
-  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher) {
+  // The bell and the session are the caller's until remove(). With `end_only` something else rings when there is news.
+  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, bool end_only = false) {
     const std::lock_guard change(change_);
     {
       const std::lock_guard lock(mutex_);
-      entries_.emplace_back(bell, std::move(session), watch_publisher);
+      entries_.emplace_back(bell, std::move(session), watch_publisher, end_only);
     }
     if (thread_.joinable()) {
       kick();
@@ -137,8 +146,14 @@ class Watcher {
     std::list<Entry> old;  // ends after the lock
     const std::lock_guard lock(mutex_);
     const auto at = find(bell);
-    entries_.emplace_back(bell, std::move(session), at->watch_publisher);
+    entries_.emplace_back(bell, std::move(session), at->watch_publisher, at->end_only).ring_at = at->ring_at;
     old.splice(old.begin(), entries_, at);
+    kick();
+  }
+  // From now on the thread rings when there is news.
+  void watch_for_news(Bell& bell) {
+    const std::lock_guard lock(mutex_);
+    find(bell)->end_only = false;
     kick();
   }
   // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
@@ -154,6 +169,12 @@ class Watcher {
     kick();
     if (last) thread_.join();
   }
+  // Rings once at `when_ns` (CLOCK_MONOTONIC), whatever happens before; instead of the time that was set last.
+  void ring_at(Bell& bell, std::int64_t when_ns) {
+    const std::lock_guard lock(mutex_);
+    find(bell)->ring_at = when_ns;
+    if (when_ns < sleeps_until_) kick();
+  }
   // What is watched has changed.
   void kick() noexcept {
     kicks_.fetch_add(1);
@@ -162,12 +183,14 @@ class Watcher {
 
  private:
   struct Entry {
-    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch)
-        : bell(b), session(std::move(s)), watch_publisher(watch), ticket(session->waiter().ticket()) {}
+    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch, bool end)
+        : bell(b), session(std::move(s)), watch_publisher(watch), end_only(end), ticket(session->waiter().ticket()) {}
 
     Bell& bell;
     std::shared_ptr<ReaderSession> session;
     bool watch_publisher;
+    bool end_only;
+    std::int64_t ring_at = INT64_MAX;
     std::uint32_t ticket;
     bool mourned = false;                  // the end of the channel has been told
     std::optional<Waiter::Asleep> asleep;  // ends before the session
@@ -206,9 +229,18 @@ class Watcher {
       const std::int64_t now = os::monotonic_ns();
       const bool around = now >= look_around_at;
       if (around) look_around_at = now + kSlice;
-      for (Entry& entry : entries_) look(entry, around);
+      sleeps_until_ = look_around_at;
+      for (Entry& entry : entries_) {
+        if (entry.ring_at <= now) {
+          entry.ring_at = INT64_MAX;
+          entry.bell.ring();
+        }
+        sleeps_until_ = std::min(sleeps_until_, entry.ring_at);
+        look(entry, around);
+      }
+      const std::int64_t until = sleeps_until_;
       lock.unlock();
-      sleep(look_around_at);
+      sleep(until);
       lock.lock();
     }
   }
@@ -225,6 +257,10 @@ class Watcher {
   }
 
   void look(Entry& entry, bool around) noexcept {
+    if (entry.end_only) {
+      if (around) look_for_end(entry);
+      return;
+    }
     if (entry.bell.is_dozing()) {
       entry.asleep.reset();
       return;
@@ -243,6 +279,13 @@ class Watcher {
       look_around(entry);
     }
     if (!entry.session->control().is_broken()) words_.push_back({&entry.session->block().wake, entry.ticket});
+  }
+
+  // Tells an end once, and again where something has been published after it.
+  static void look_for_end(Entry& entry) noexcept {
+    const std::uint32_t ticket = entry.session->waiter().ticket();
+    if (std::exchange(entry.ticket, ticket) != ticket) entry.mourned = false;
+    if (!entry.mourned) look_around(entry);
   }
 
   // Is the channel still what it was?
@@ -264,6 +307,7 @@ class Watcher {
   os::ForkMark mark_;
   std::mutex change_, mutex_;
   std::list<Entry> entries_;
+  std::int64_t sleeps_until_ = 0;
   std::thread thread_;
   bool stop_ = false;
   std::vector<os::ExpectedWord> words_;  // the thread's own

@@ -1,6 +1,8 @@
 """The native core of framebus. Private: import framebus instead."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Generator
+import contextvars
 from typing import Any, NoReturn
 
 import numpy.typing
@@ -114,6 +116,9 @@ class Publisher:
     def statistics(self) -> dict[str, Any]:
         """Counts and figures, see framebus.Statistics."""
 
+def quick_send(method: object) -> object:
+    """A decorator; see bindings/shortcut.hpp."""
+
 class Subscriber:
     """The receiving end of a channel."""
 
@@ -143,11 +148,83 @@ class Subscriber:
     def statistics(self) -> dict[str, Any]:
         """Counts and figures, see framebus.Statistics."""
 
+def quick_recv(method: object) -> object:
+    """A decorator; see bindings/shortcut.hpp."""
+
+def quick_try_recv(method: object) -> object:
+    """A decorator; see bindings/shortcut.hpp."""
+
+def quick_next(method: object) -> object:
+    """A decorator; see bindings/shortcut.hpp."""
+
+class Listener:
+    """A descriptor for one event loop that waits for a subscriber."""
+
+    def __init__(self, subscriber: Subscriber) -> None: ...
+
+    def fileno(self) -> int:
+        """
+        Readable when there may be news, and for good once the subscriber is closed.
+        """
+
+    def arm(self, until: float) -> None:
+        """
+        Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.
+        """
+
+    def rest(self) -> bool:
+        """Nobody waits: silences it until arm(). False where it goes on ringing."""
+
 def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
     """The indices of those that have something new; waits for one."""
 
 def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
     """Raises what recv(timeout) does when its time is over."""
+
+class Wakeup:
+    """
+    What one task awaits, once: a future of which only tasks know.
+
+    After wake(), result() is None; after cancel(), it raises asyncio.CancelledError.
+    """
+
+    def __next__(self) -> Wakeup:
+        """Itself once; then the end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, turn: int, end: float) -> None: ...
+
+    def __await__(self) -> Generator[Wakeup, None, None]:
+        """What `await` does: the task gets this, and goes on when it is awake."""
+
+    @property
+    def turn(self) -> int:
+        """Among those who wait in one loop."""
+
+    @property
+    def end(self) -> float:
+        """When its time is over, by time.monotonic(); inf for never."""
+
+    def wake(self) -> None:
+        """Runs the task now; called by the loop, not by another task."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task."""
+
+    def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: contextvars.Context) -> None:
+        """The task waits."""
+
+    def cancel(self, msg: object = None) -> bool:
+        """
+        The task is to be cancelled; it runs in the next round of the loop, as with every future.
+        """
+
+    def result(self) -> None:
+        """None, or asyncio.CancelledError."""
+
+def wake_one(waiting: list[Wakeup], otherwise: Callable[[], object]) -> None:
+    """
+    Takes the one Wakeup out of the list and wakes it; where there are none or several, calls `otherwise`.
+    """
 
 def channel_names() -> list[str]:
     """The names of all channels that have a control block."""

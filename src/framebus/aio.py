@@ -10,20 +10,20 @@ So a task that is cancelled loses no frame and keeps none from the others. The d
 looks.
 
 A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
-asked the system once more and found the descriptor still readable. So our tasks await a Wakeup, which has the part of a
-future that tasks use (what asyncio.isfuture() asks for, callbacks, result, cancel) and runs its task at once.
+asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
+part of a future that tasks use and runs its task at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import itertools
 import math
 import operator
 import os
 import sys
-from collections.abc import Callable, Coroutine, Generator
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from framebus import _core
@@ -40,6 +40,13 @@ class Tasks:
     def __init__(self, subscriber: Subscriber) -> None:
         self._native = subscriber._native
         self._readers: dict[asyncio.AbstractEventLoop, Reader] = {}
+        self.in_a_row = 0  # frames that were there without waiting
+
+    def look_first(self, look: Look) -> View | None:
+        """Looks without waiting, and counts."""
+        view = look()
+        self.in_a_row = 0 if view is None else self.in_a_row + 1
+        return view
 
     def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
         """Waits until `look` gives something, and gives that.
@@ -50,6 +57,7 @@ class Tasks:
 
     async def breathe(self) -> None:
         """Lets other tasks run once; where frames come faster than they are handled, nothing else would."""
+        self.in_a_row = 0
         if _is_trio():
             import trio
 
@@ -85,26 +93,26 @@ class Tasks:
     async def _in_asyncio(self, look: Look, timeout: float | None) -> View:
         loop = asyncio.get_running_loop()
         reader = self._readers.get(loop) or self._reader_of(loop)
-        end = None if timeout is None else loop.time() + timeout
+        end = math.inf if timeout is None else time.monotonic() + timeout
         turn = next(reader.turns)
         while True:
-            wakeup = reader.enter(turn)
-            timer = None if end is None else loop.call_at(end, wakeup.wake)
+            wakeup = reader.enter(turn, end)
             try:
+                view = look()  # what was there before the reader listened does not wake us
+                if view is not None:
+                    reader.forget(wakeup)
+                    return view
                 await wakeup
             except BaseException:
                 reader.leave(wakeup)
                 raise
-            finally:
-                if timer is not None:
-                    timer.cancel()
             view = look()
             if view is not None:
                 return view
-            if end is not None and loop.time() >= end:
+            if time.monotonic() >= end:
                 reader.leave(wakeup)
                 return self._last_look(look, timeout)
-            reader.forget(wakeup)  # a timer may come a little early
+            reader.forget(wakeup)
 
     def _last_look(self, look: Look, timeout: float | None) -> View:
         view = look()
@@ -117,54 +125,54 @@ class Tasks:
         for other in list(self._readers):
             if other.is_closed():
                 self._readers.pop(other, None)
-        fd = os.dup(self._native.fileno())
-        reader = self._readers[loop] = Reader(loop, fd)
+        reader = self._readers[loop] = Reader(loop, _core.Listener(self._native))
         return reader
 
 
 class Reader:
-    """What one event loop has of a subscriber: a copy of its descriptor, and the tasks that wait for it.
+    """What one event loop has of a subscriber: a listener, and the tasks that wait for it.
 
-    The copy is the reader's own: its number is nobody else's until the loop has let go of it. It becomes readable when
-    the subscriber is closed, and stays so; then the tasks are told, and with nobody left the loop is told to let go.
+    The listener's descriptor is nobody else's until the loop has let go of it. It becomes readable when the subscriber
+    is closed, and stays so; then the tasks are told, and with nobody left the loop is told to let go.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: _core.Listener) -> None:
         self._loop = loop
-        self._fd = fd
-        self._waiting: list[Wakeup] = []
+        self._listener = listener
+        self._waiting: list[_core.Wakeup] = []  # the same list for good; the loop has it, too
         self._registered = False
         self.turns = itertools.count()
 
-    def enter(self, turn: int) -> Wakeup:
-        """Returns what to await, once. Those with a lower turn look first; who found nothing keeps his."""
-        wakeup = Wakeup(self._loop, turn)
+    def enter(self, turn: int, end: float) -> _core.Wakeup:
+        """Returns what to await, once, after another look; it wakes when time.monotonic() is `end`, or earlier.
+
+        Those with a lower turn are woken first.
+        """
+        wakeup = _core.Wakeup(self._loop, turn, end)
         self._waiting.append(wakeup)
         if not self._registered:
-            self._loop.add_reader(self._fd, self._tell)
+            self._loop.add_reader(self._listener.fileno(), _core.wake_one, self._waiting, self._tell)
             self._registered = True
+        self._listener.arm(end if len(self._waiting) == 1 else min(wakeup.end for wakeup in self._waiting))
         return wakeup
 
-    def leave(self, wakeup: Wakeup | None = None) -> None:
+    def leave(self, wakeup: _core.Wakeup | None = None) -> None:
         """For a task that will not look after all; `wakeup` is what it awaited."""
         self.forget(wakeup)
         if not self._waiting:
             self._unregister()
 
-    def forget(self, wakeup: Wakeup | None) -> None:
+    def forget(self, wakeup: _core.Wakeup | None) -> None:
         """Does not wake it any more."""
         if wakeup in self._waiting:
             self._waiting.remove(wakeup)
 
     def _tell(self) -> None:
-        """The descriptor is readable."""
-        waiting = self._waiting
-        if not waiting:
+        """The descriptor is readable, and none or several wait."""
+        waiting = sorted(self._waiting, key=_TURN, reverse=True)
+        self._waiting.clear()
+        if not waiting and not self._listener.rest():
             self._unregister()
-            return
-        self._waiting = []
-        if len(waiting) > 1:
-            waiting.sort(key=_TURN, reverse=True)
         try:
             while waiting:
                 waiting.pop().wake()
@@ -174,72 +182,15 @@ class Reader:
     def _unregister(self) -> None:
         if self._registered:
             self._registered = False
+            self._listener.rest()
             if not self._loop.is_closed():
-                self._loop.remove_reader(self._fd)
-
-    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at exit the module may be gone
-        close(self._fd)  # a loop in which this is registered keeps it
+                self._loop.remove_reader(self._listener.fileno())
 
 
 def _is_trio() -> bool:
     """Whether this task is one of trio; otherwise it is taken for one of asyncio."""
     sniffio = sys.modules.get("sniffio")  # trio imports it
     return sniffio is not None and sniffio.current_async_library() == "trio"
-
-
-class Wakeup:
-    """What one task awaits, once: a future of which only tasks know."""
-
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop", "turn")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, turn: int) -> None:
-        self.turn = turn
-        self._asyncio_future_blocking = False
-        self._loop = loop
-        self._callback: Callable[[Wakeup], object] | None = None
-        self._context: contextvars.Context | None = None
-        self._done = False
-        self._cancelled: tuple[object, ...] | None = None
-
-    def __await__(self) -> Generator[Wakeup, None, None]:
-        if not self._done:
-            self._asyncio_future_blocking = True
-            yield self
-        self.result()
-
-    def wake(self) -> None:
-        """Runs the task now; called by the loop, not by another task."""
-        if not self._done:
-            self._done = True
-            callback, self._callback = self._callback, None  # which refers to us by way of the task
-            if callback is not None and self._context is not None:
-                self._context.run(callback, self)
-
-    # What tasks call.
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop of the task."""
-        return self._loop
-
-    def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: contextvars.Context) -> None:
-        """The task waits."""
-        self._callback, self._context = callback, context
-
-    def cancel(self, msg: object = None) -> bool:
-        """The task is to be cancelled; it runs in the next round of the loop, as with every future."""
-        if self._done:
-            return False
-        self._done = True
-        self._cancelled = () if msg is None else (msg,)
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            self._loop.call_soon(callback, self, context=self._context)
-        return True
-
-    def result(self) -> None:
-        """Nothing, or asyncio.CancelledError."""
-        if self._cancelled is not None:
-            raise asyncio.CancelledError(*self._cancelled)
 
 
 _TURN = operator.attrgetter("turn")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -18,10 +19,13 @@ from framebus.statistics import Statistics
 
 Native = TypeVar("Native", bound=_core.Publisher | _core.Subscriber)
 Self = TypeVar("Self", bound="End[Any]")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class End(Generic[Native]):
     """Base of Publisher and Subscriber; not for users."""
+
+    __slots__ = ("_name", "_native", "_options")  # natively() finds _native in its slot
 
     def __init__(self, name: str, native: Native, options: dict[str, Any]) -> None:
         self._name = name
@@ -61,6 +65,14 @@ class End(Generic[Native]):
     def __reduce__(self) -> tuple[Any, ...]:
         """A name and options: the other process opens an end of its own."""
         return _reopen, (type(self), self._name, self._options)
+
+
+def natively(shortcut: Callable[[Any], Any]) -> Callable[[Method], Method]:
+    """A decorator for what is called at every frame: the most usual call is that of _native, without a Python frame.
+
+    The method says what it is, and does all the other calls; see bindings/shortcut.hpp.
+    """
+    return shortcut
 
 
 def check_range(name: str, value: int, least: int, most: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from framebus import _core, convert, metadata, pixel_format as formats
-from framebus.end import End, check_choice, check_range
+from framebus.end import End, check_choice, check_range, natively
 from framebus.errors import Error
 from framebus.launch import EndedByProgram, FirstFrame, Keeper, Launched, Launcher, LaunchOption
 from framebus.loan import Loan
@@ -88,6 +88,7 @@ class Publisher(End[_core.Publisher]):
         """What is known of the programs that launch= names: process id, starts, exit code, last lines."""
         return () if self._launcher is None else self._launcher.programs
 
+    @natively(_core.quick_send)
     def send(
         self,
         image: object,

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from framebus import _core
 from framebus.deadline import Deadline
-from framebus.end import End, check_choice, check_range
+from framebus.end import End, check_choice, check_range, natively
 from framebus.errors import ChannelClosed
 from framebus.frame import Frame
 
@@ -83,8 +83,8 @@ class Subscriber(End[_core.Subscriber]):
         native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
         self._tasks: Tasks | None = None
-        self._in_a_row = 0  # frames that were there without waiting, in event loops
 
+    @natively(_core.quick_recv)
     def recv(self, timeout: float | None = None) -> Frame:
         """Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
 
@@ -99,6 +99,7 @@ class Subscriber(End[_core.Subscriber]):
         """
         return self._native.recv(timeout)  # type: ignore[return-value]  # frame.py says which class they are
 
+    @natively(_core.quick_try_recv)
     def try_recv(self) -> Frame | None:
         """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
         return self._native.try_recv()  # type: ignore[return-value]  # as in recv()
@@ -110,7 +111,14 @@ class Subscriber(End[_core.Subscriber]):
         """
         if timeout is not None:
             Deadline(timeout)  # refuses what is no timeout
-        return await self._receive(self._native.try_recv, timeout)
+        tasks = self._tasks or self._make_tasks()
+        if tasks.in_a_row == _IN_A_ROW:
+            await tasks.breathe()  # before the look: who is cancelled here has not taken a frame
+        look = self._native.try_recv
+        frame = tasks.look_first(look)
+        if frame is None:
+            frame = await tasks.receive(look, timeout)
+        return frame  # type: ignore[return-value]  # as in recv()
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
@@ -129,6 +137,7 @@ class Subscriber(End[_core.Subscriber]):
         """Frames until the publisher closes the channel; waits for each."""
         return self
 
+    @natively(_core.quick_next)
     def __next__(self) -> Frame:
         frame = self._next(None)
         if frame is None:
@@ -144,7 +153,13 @@ class Subscriber(End[_core.Subscriber]):
         return self
 
     async def __anext__(self) -> Frame:
-        return await self._receive(self._look, None)
+        tasks = self._tasks or self._make_tasks()
+        if tasks.in_a_row == _IN_A_ROW:
+            await tasks.breathe()  # as in recv_async()
+        frame = tasks.look_first(self._look)
+        if frame is None:
+            frame = await tasks.receive(self._look, None)
+        return frame  # type: ignore[return-value]  # as in recv()
 
     def _look(self) -> _core.FrameBase | None:
         """What try_recv() does, but raises StopAsyncIteration at the end of the channel, where _next() gives None."""
@@ -158,18 +173,8 @@ class Subscriber(End[_core.Subscriber]):
             raise StopAsyncIteration
         return frame
 
-    async def _receive(self, look: Callable[[], _core.FrameBase | None], timeout: float | None) -> Frame:
-        if self._tasks is None:
-            from framebus import aio
+    def _make_tasks(self) -> Tasks:
+        from framebus import aio
 
-            self._tasks = aio.Tasks(self)
-        if self._in_a_row == _IN_A_ROW:
-            self._in_a_row = 0
-            await self._tasks.breathe()  # before the look: who is cancelled here has not taken a frame
-        frame = look()
-        if frame is None:
-            self._in_a_row = 0
-            frame = await self._tasks.receive(look, timeout)
-        else:
-            self._in_a_row += 1
-        return frame  # type: ignore[return-value]  # as in recv()
+        self._tasks = aio.Tasks(self)
+        return self._tasks

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // wait_any: who is ready, waking by any of them, ends, removed files, closing and sending threads; each with
 // futex_waitv and without it, at last in a process whose kernel really refuses it.
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -14,6 +11,7 @@
 
 #include "check.hpp"
 #include "doomed.hpp"
+#include "refusal.hpp"
 
 using namespace framebus;
 using namespace std::chrono_literals;
@@ -252,22 +250,10 @@ void all_of_it(os::ManyFutexes how) {
   the_same_one_twice_and_threads_that_share_it(how);
 }
 
-// From now on futex_waitv fails with `error` in this process.
-bool refuse_futex_waitv(unsigned error) {
-  struct sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // the number of the call
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, os::kFutexWaitv, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const struct sock_fprog program = {static_cast<unsigned short>(std::size(code)), code};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 void kernel_without_futex_waitv(unsigned error) {
   const pid_t child = ::fork();
   if (child == 0) {
-    CHECK(refuse_futex_waitv(error));
+    CHECK(refuse_call(os::kFutexWaitv, error));
     Atomic<std::uint32_t> word{5};
     const os::ExpectedWord words[] = {{&word, 5}};
     os::Slept slept{};

@@ -48,7 +48,7 @@ CPP_LAYERS = (
     {"reader_session", "publisher_core"},
     {"frame", "loan"},
     {"fetcher", "watcher"},
-    {"notifier"},
+    {"listener", "notifier"},
     {"subscriber_core"},
     {"publisher", "subscriber", "inspect"},
     {"wait_any"},

@@ -7,6 +7,7 @@
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
 #include "linux/futex_many.hpp"
+#include "linux/futex_ring.hpp"
 #include "linux/lock.hpp"
 #include "linux/process.hpp"
 #else

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// Listeners, rung by the kernel and by the thread: what rings them, what silences them, and that they don't mind each
+// other, other threads, a forked child, or a kernel that has no io_uring.
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <framebus/framebus.hpp>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "check.hpp"
+#include "doomed.hpp"
+#include "refusal.hpp"
+
+using namespace framebus;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string fresh_name() {
+  static int count = 0;
+  return "cpplisten." + std::to_string(::getpid()) + "." + std::to_string(++count);
+}
+
+std::uint64_t send(Publisher& publisher, int value) { return publisher.send(std::vector<int>{value}, {1}); }
+
+bool readable(int fd, int milliseconds) {
+  struct pollfd one = {fd, POLLIN, 0};
+  return ::poll(&one, 1, milliseconds) == 1;
+}
+bool readable(const Listener& listener, int milliseconds) { return readable(listener.fd(), milliseconds); }
+constexpr int kWatchdog = 60'000;
+
+struct Link {
+  explicit Link(const SubscriberOptions& options = {}) : publisher(name), subscriber(name, options) {}
+  std::string name = fresh_name();
+  Publisher publisher;
+  Subscriber subscriber;
+};
+
+// What the next frame says; waits as an event loop does.
+int recv(Subscriber& subscriber, Listener& listener) {
+  for (;;) {
+    if (const auto frame = subscriber.try_recv()) return frame->span<int>()[0];
+    listener.arm();
+    if (const auto frame = subscriber.try_recv()) return frame->span<int>()[0];
+    CHECK(readable(listener, kWatchdog));
+  }
+}
+
+// Who looks and who waits share nothing but this, so whatever is missed between two steps stands still for good.
+void every_frame_rings_however_fast_they_come(Ringing how) {
+  constexpr int kFrames = 2000;
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  std::atomic<int> received{0};
+  std::thread sending([&] {
+    for (int n = 1; n <= kFrames; ++n) {
+      while (received.load() < n - 1) std::this_thread::yield();
+      send(link.publisher, n);
+    }
+  });
+  for (int n = 1; n <= kFrames; ++n) {
+    CHECK(recv(link.subscriber, *listener) == n);
+    received.store(n);
+  }
+  sending.join();
+}
+
+void it_is_silent_from_arm_to_the_next_frame(Ringing how) {
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  for (int n = 0; n < 20; ++n) {
+    listener->arm();
+    CHECK(!link.subscriber.try_recv());
+    CHECK(!readable(*listener, n == 0 ? 120 : 0));  // longer than a slice of the thread
+    send(link.publisher, n);
+    CHECK(readable(*listener, kWatchdog));
+    if (n % 3 == 0) send(link.publisher, n);
+    CHECK(link.subscriber.try_recv().has_value());
+  }
+}
+
+void others_neither_ring_it_nor_silence_it(Ringing how) {
+  Link link;
+  const auto one = link.subscriber.listen(how), other = link.subscriber.listen(how);
+  const int fd = link.subscriber.fileno();
+  for (int n = 0; n < 50; ++n) {
+    one->arm();
+    other->arm();
+    while (link.subscriber.try_recv()) continue;
+    send(link.publisher, n);
+    CHECK(readable(*one, kWatchdog) && readable(*other, kWatchdog) && readable(fd, kWatchdog));
+    CHECK(link.subscriber.try_recv().has_value());
+    one->arm();
+    CHECK(!readable(*one, 0));
+    CHECK(readable(*other, 0));
+  }
+}
+
+// A frame, the end of the channel, a dead publisher.
+void the_end_rings_for_everybody(Ringing how) {
+  Link closed({.reconnect = false});
+  const auto one = closed.subscriber.listen(how), other = closed.subscriber.listen(how);
+  one->arm();
+  other->arm();
+  CHECK(!closed.subscriber.try_recv());
+  closed.publisher.close();
+  for (const auto& listener : {one, other}) {
+    CHECK(readable(*listener, kWatchdog));
+    CHECK_FAILS(static_cast<void>(closed.subscriber.try_recv()), Errc::channel_closed);
+  }
+
+  const std::string name = fresh_name();
+  DoomedPublisher doomed(name);
+  Subscriber subscriber(name, {.reconnect = false});
+  const auto left = subscriber.listen(how), right = subscriber.listen(how);
+  left->arm();
+  right->arm();
+  CHECK(!readable(*left, 0) && !readable(*right, 0));
+  doomed.kill();
+  CHECK(readable(*left, kWatchdog) && readable(*right, kWatchdog));
+  CHECK_FAILS(static_cast<void>(subscriber.try_recv()), Errc::publisher_died);
+}
+
+void closing_rings_for_good(Ringing how) {
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  listener->arm();
+  CHECK(!readable(*listener, 0));
+  link.subscriber.close();
+  CHECK(readable(*listener, 0));
+  listener->arm();
+  CHECK(!listener->rest());
+  CHECK(readable(*listener, 0));
+  CHECK_FAILS(static_cast<void>(link.subscriber.listen(how)), Errc::channel_closed);
+}
+
+void removed_files_ring_until_the_next_channel_is_there(Ringing how) {
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  listener->arm();
+  CHECK(!readable(*listener, 0));
+  remove_stores(link.name, 0);
+  os::unlink_quietly(control_path(link.name));
+  link.publisher.close();
+  Publisher next(link.name, {.slots = 4});
+  send(next, 7);
+  CHECK(recv(link.subscriber, *listener) == 7);
+  for (int n = 8; n < 20; ++n) {
+    listener->arm();
+    CHECK(!link.subscriber.try_recv());
+    send(next, n);
+    CHECK(recv(link.subscriber, *listener) == n);
+  }
+}
+
+// Never before its time; and a later one does not take back an earlier one, which costs one look in vain.
+void it_rings_at_the_time_given(Ringing how) {
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  for (const std::int64_t pause : {70'000'000, 10'000'000, 0, 1'000'000, 120'000'000}) {
+    const std::int64_t until = os::monotonic_ns() + pause;
+    listener->arm(until);
+    CHECK(readable(*listener, kWatchdog));
+    CHECK(os::monotonic_ns() >= until);
+  }
+  const std::int64_t early = os::monotonic_ns() + 20'000'000, late = early + 50'000'000;
+  for (const std::int64_t until : {late, early, late}) listener->arm(until);
+  CHECK(readable(*listener, kWatchdog) && os::monotonic_ns() >= early);
+  listener->arm(late);
+  CHECK(readable(*listener, kWatchdog) && os::monotonic_ns() >= late);
+  listener->arm();
+  CHECK(!readable(*listener, 120));
+}
+
+// A reader that rests, or has been rung and has not come back yet, costs its publisher no system call.
+void nobody_is_woken_in_vain() {
+  Link link;
+  const auto listener = link.subscriber.listen();
+  if (!listener->is_rung_by_kernel()) return;
+  const auto control = open_control(link.name);
+  const auto sleepers = [&] { return control->block().sleepers.load(); };
+  CHECK(sleepers() == 0);
+  listener->arm();
+  CHECK(sleepers() != 0);
+  CHECK(listener->rest());
+  CHECK(sleepers() == 0);
+  send(link.publisher, 1);
+  CHECK(!readable(*listener, 0));
+  CHECK(link.subscriber.try_recv().has_value());
+
+  const auto other = link.subscriber.listen();
+  listener->arm();
+  other->arm();
+  send(link.publisher, 2);
+  CHECK(readable(*listener, kWatchdog));
+  CHECK(sleepers() != 0);
+  CHECK(link.subscriber.try_recv().has_value());
+  CHECK(sleepers() == 0);
+
+  listener->arm();  // the wait of before is over for the kernel
+  other->arm();
+  CHECK(listener->rest());
+  send(link.publisher, 3);
+  CHECK(readable(*other, kWatchdog));
+  CHECK(link.subscriber.try_recv().has_value());
+  const std::uint64_t before = link.publisher.statistics().wakeups;
+  send(link.publisher, 4);
+  CHECK(link.publisher.statistics().wakeups == before);
+}
+
+// An event loop may be run by one thread after another, some of which have ended.
+void another_thread_may_go_on(Ringing how) {
+  Link link;
+  const auto listener = link.subscriber.listen(how);
+  for (int n = 0; n < 10; ++n) {
+    std::thread([&] {
+      listener->arm();
+      CHECK(!link.subscriber.try_recv());
+      if (n % 2 == 0) return;  // with its wait under way
+      send(link.publisher, n);
+      CHECK(recv(link.subscriber, *listener) == n);
+    }).join();
+    if (n % 3 != 0) continue;
+    listener->arm();
+    CHECK(!link.subscriber.try_recv());
+    send(link.publisher, n);
+    CHECK(recv(link.subscriber, *listener) == n);
+  }
+}
+
+void they_come_and_go_in_threads(Ringing how) {
+  Link link;
+  std::atomic<bool> stop{false};
+  std::thread sending([&] {
+    while (!stop.load()) send(link.publisher, 1);
+  });
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 60; ++i) {
+        Subscriber own(link.name);
+        const auto listener = own.listen(how);
+        for (int n = 0; n < i % 4; ++n) static_cast<void>(recv(own, *listener));
+        if (i % 2 == 0) own.close();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  stop.store(true);
+  sending.join();
+}
+
+// Not under ThreadSanitizer, which forbids threads in the child of a process that had some.
+void forked_child_leaves_it_alone(Ringing how) {
+#ifndef __SANITIZE_THREAD__
+  Link link;
+  auto listener = link.subscriber.listen(how);
+  listener->arm();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    listener->arm();
+    listener.reset();
+    Subscriber own(link.name);
+    const auto mine = own.listen(how);
+    static_cast<void>(recv(own, *mine));
+    ::_exit(check::failed.load() == 0 ? 0 : 1);
+  }
+  while (open_control(link.name)->block().readers.load() != 3) std::this_thread::yield();
+  CHECK(!readable(*listener, 0));
+  send(link.publisher, 1);
+  CHECK(readable(*listener, kWatchdog));
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+#endif
+}
+
+void all_of_it(Ringing how) {
+  every_frame_rings_however_fast_they_come(how);
+  it_is_silent_from_arm_to_the_next_frame(how);
+  others_neither_ring_it_nor_silence_it(how);
+  the_end_rings_for_everybody(how);
+  closing_rings_for_good(how);
+  removed_files_ring_until_the_next_channel_is_there(how);
+  it_rings_at_the_time_given(how);
+  another_thread_may_go_on(how);
+  they_come_and_go_in_threads(how);
+  forked_child_leaves_it_alone(how);
+}
+
+// As in most containers, and on kernels before 5.1.
+void kernel_without_io_uring(unsigned error) {
+#ifndef __SANITIZE_THREAD__
+  const pid_t child = ::fork();
+  if (child == 0) {
+    CHECK(refuse_call(os::FutexRing::kSetup, error));
+    Link link;
+    CHECK(!link.subscriber.listen()->is_rung_by_kernel());
+    all_of_it(Ringing::by_kernel);
+    ::_exit(check::failed.load() == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+#else
+  static_cast<void>(error);
+#endif
+}
+
+// It stops while somebody uses it, for instance when no more descriptors can be had.
+void kernel_that_refuses_later() {
+#ifndef __SANITIZE_THREAD__
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Link link;
+    const auto listener = link.subscriber.listen();
+    for (int n = 0; n < 6; ++n) {
+      listener->arm();
+      CHECK(!link.subscriber.try_recv());
+      if (n == 3) CHECK(refuse_call(426, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));  // io_uring_enter
+      send(link.publisher, n);
+      CHECK(recv(link.subscriber, *listener) == n);
+    }
+    listener->arm();
+    CHECK(!listener->is_rung_by_kernel());
+    ::_exit(check::failed.load() == 0 ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+#endif
+}
+
+}  // namespace
+
+int main() {
+  for (const Ringing how : {Ringing::by_kernel, Ringing::by_thread}) all_of_it(how);
+  nobody_is_woken_in_vain();
+  kernel_without_io_uring(ENOSYS);
+  kernel_without_io_uring(EPERM);
+  kernel_that_refuses_later();
+  return check::finish();
+}
