@@ -133,7 +133,8 @@ class PyPublisher {
   PyLoan loan(const nb::list& specs, nb::handle timeout) {
     Descriptor d;
     check_count(nb::len(specs));
-    for (const nb::handle spec : specs) {
+    for (const nb::handle each : specs) {
+      const auto spec = nb::borrow<nb::tuple>(each);
       const nb::object name = spec[0], shape = spec[1], dtype = spec[2];
       describe_spec(name, shape, dtype, d.arrays[d.array_count++]);
     }

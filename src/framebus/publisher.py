@@ -147,10 +147,10 @@ class Publisher(End[_core.Publisher]):
         function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
         Raises what send() raises.
         """
-        if isinstance(shape, Mapping):
-            specs: list[tuple[str, Any, Any]] = [(name, *spec) for name, spec in shape.items()]
+        if isinstance(shape, (tuple, int, list)) or not isinstance(shape, Mapping):  # what is quick to tell first
+            specs: list[tuple[str, Any, Any]] = [("image", shape, dtype)]
         else:
-            specs = [("image", shape, dtype)]
+            specs = [(name, *spec) for name, spec in shape.items()]
         return Loan(self._native.loan(specs, timeout), meta, pixel_format)
 
     def close(self) -> None:
