@@ -9,6 +9,10 @@
 // A bell that nobody has hushed since it rang tells nothing by ringing again. So its channel is left alone from the
 // second publication on, which then costs nobody a system call, until hush() says that somebody looks again.
 //
+// Where the kernel itself rings a bell at every publication (listener.hpp), only the end of its channel is left to the
+// thread: it looks around there, and does not wait for the channel's word. It also rings bells at given times, so that
+// an event loop can wait for a frame without a timer: with one, the system sets an alarm around each sleep of the loop.
+//
 // Locks: `change_` (who comes and goes; held while the thread is started and ended) before `mutex_` (the list; held by
 // the thread but for its sleep) before that of a bell. The thread takes no other. A forked child has no thread and gets
 // a watcher of its own; what it inherited, whose locks may be taken for ever, is never touched.
@@ -16,7 +20,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -29,79 +32,10 @@
 #include <utility>
 #include <vector>
 
+#include "bell.hpp"
 #include "reader_session.hpp"
 
 namespace framebus {
-
-// A descriptor that is readable from ring() to hush().
-class Bell {
- public:
-  Bell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-    if (!fd_.is_open()) fail_errno("eventfd");
-    os::ForkGuard::instance().add(&fd_);
-  }
-  Bell(const Bell&) = delete;
-  Bell& operator=(const Bell&) = delete;
-  ~Bell() { os::ForkGuard::instance().remove(&fd_); }
-
-  [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
-
-  void ring() noexcept {
-    const std::lock_guard lock(mutex_);
-    static_cast<void>(try_ring());
-  }
-  // The watcher's: where nobody has looked since the last time, the channel need not be watched.
-  void ring_or_doze() noexcept {
-    const std::lock_guard lock(mutex_);
-    dozing_ = !try_ring();
-  }
-  void ring_for_removal() noexcept {
-    const std::lock_guard lock(mutex_);
-    removed_ = true;
-    static_cast<void>(try_ring());
-  }
-  [[nodiscard]] bool is_dozing() const noexcept {
-    const std::lock_guard lock(mutex_);
-    return dozing_;
-  }
-
-  // Before looking for news, so that news that come later ring again. Returns whether it was dozing: then the watcher
-  // is to be kicked.
-  bool hush() noexcept {
-    const std::lock_guard lock(mutex_);
-    if (!ringing_) return false;
-    swallow();
-    return std::exchange(dozing_, false);
-  }
-  // The same where the kernel may have rung it, too.
-  void hush_all() noexcept {
-    const std::lock_guard lock(mutex_);
-    swallow();
-  }
-  [[nodiscard]] bool take_removal() noexcept {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(removed_, false);
-  }
-
- private:
-  // False where it rings already.
-  bool try_ring() noexcept {
-    if (ringing_) return false;
-    const std::uint64_t one = 1;
-    ringing_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
-    return true;
-  }
-
-  void swallow() noexcept {
-    std::uint64_t count = 0;
-    static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
-    ringing_ = false;
-  }
-
-  os::File fd_;
-  mutable std::mutex mutex_;
-  bool ringing_ = false, dozing_ = false, removed_ = false;
-};
 
 class Watcher {
  public:

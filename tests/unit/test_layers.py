@@ -39,7 +39,7 @@ PYTHON_LAYERS = (
 CPP_LAYERS = (
     {"copy_vector"},
     {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},
-    {"descriptor", "name"},
+    {"bell", "descriptor", "name"},
     {"control", "store", "element"},
     {"image"},
     {"array"},
