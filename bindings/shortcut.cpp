@@ -47,6 +47,7 @@ PyObject* set_name(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     PyErr_SetString(PyExc_TypeError, "a shortcut is for a method of a class");
     return nullptr;
   }
+  if (as_shortcut(self)->owner != nullptr) Py_RETURN_NONE;  // another class has it, too, by whatever name
   const nb::object slot = nb::steal(PyObject_GetAttrString(args[0], "_native"));
   if (!slot.is_valid()) return nullptr;
   if (!Py_IS_TYPE(slot.ptr(), &PyMemberDescr_Type)) {
@@ -54,8 +55,12 @@ PyObject* set_name(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     return nullptr;
   }
   as_shortcut(self)->slot = reinterpret_cast<PyMemberDescrObject*>(slot.ptr())->d_member->offset;
-  Py_XSETREF(as_shortcut(self)->owner, reinterpret_cast<PyTypeObject*>(Py_NewRef(args[0])));
+  as_shortcut(self)->owner = reinterpret_cast<PyTypeObject*>(Py_NewRef(args[0]));
   Py_RETURN_NONE;
+}
+
+PyObject* reduce(PyObject* self, PyObject* /*unused*/) {
+  return PyObject_GetAttrString(as_shortcut(self)->method, "__qualname__");
 }
 
 PyObject* of_method(PyObject* self, void* name) {
@@ -69,29 +74,32 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   return 0;
 }
 int clear(PyObject* self) {
-  Py_CLEAR(as_shortcut(self)->method);
-  Py_CLEAR(as_shortcut(self)->owner);
+  Py_CLEAR(as_shortcut(self)->owner);  // that breaks every circle, and the method can be called to the end
   return 0;
 }
 void dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   PyObject_GC_UnTrack(self);
   clear(self);
+  Py_CLEAR(as_shortcut(self)->method);
   type->tp_free(self);
   Py_DECREF(type);
 }
 
 PyMethodDef methods[] = {{"__set_name__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(set_name)),
                           METH_FASTCALL, "Called when the class has been made."},
+                         {"__reduce__", reduce, METH_NOARGS, "By name, as functions; so it is copied, too."},
                          {nullptr, nullptr, 0, nullptr}};
 PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(Shortcut, call), READONLY, nullptr},
                          {"__wrapped__", T_OBJECT_EX, offsetof(Shortcut, method), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
-char doc[] = "__doc__", name[] = "__name__", qualname[] = "__qualname__", module[] = "__module__";
+char doc[] = "__doc__", name[] = "__name__", qualname[] = "__qualname__", module[] = "__module__",
+     annotations[] = "__annotations__";
 PyGetSetDef getset[] = {{"__doc__", of_method, nullptr, nullptr, doc},
                         {"__name__", of_method, nullptr, nullptr, name},
                         {"__qualname__", of_method, nullptr, nullptr, qualname},
                         {"__module__", of_method, nullptr, nullptr, module},
+                        {"__annotations__", of_method, nullptr, nullptr, annotations},
                         {nullptr, nullptr, nullptr, nullptr, nullptr}};
 PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                        {Py_tp_descr_get, reinterpret_cast<void*>(get)},
@@ -103,7 +111,8 @@ PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
                        {Py_tp_getset, getset},
                        {0, nullptr}};
 PyType_Spec spec = {"framebus._core.Shortcut", sizeof(Shortcut), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
+                        Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                     slots};
 
 nb::object shortcut_for(nb::handle method, Quick quick) {
@@ -120,18 +129,19 @@ nb::object shortcut_for(nb::handle method, Quick quick) {
 }
 
 thread_local std::exception_ptr current;
+PyObject* raise = nullptr;  // to the end of the interpreter; a bound function is where nanobind tells Python of them
 
 }  // namespace
 
-// A bound function is where nanobind knows how to tell Python of an exception.
 PyObject* raise_current() noexcept {
-  static PyObject* const kRaise =
-      nb::cpp_function([] { std::rethrow_exception(std::exchange(current, nullptr)); }).release().ptr();
   current = std::current_exception();
-  return PyObject_CallNoArgs(kRaise);
+  return PyObject_CallNoArgs(raise);
 }
 
 void bind_shortcut(nb::module_& m, const char* name_of_it, Quick quick) {
+  if (raise == nullptr) {
+    raise = nb::cpp_function([] { std::rethrow_exception(std::exchange(current, nullptr)); }).release().ptr();
+  }
   m.def(
       name_of_it, [quick](nb::handle method) { return shortcut_for(method, quick); }, nb::arg("method"),
       "A decorator; see bindings/shortcut.hpp.");

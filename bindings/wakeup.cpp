@@ -21,7 +21,7 @@ class Wakeup {
       : turn(its_turn), end(its_end), loop_(std::move(loop)) {}
 
   // Runs the task now; called by the loop, not by another task.
-  static void wake(nb::handle self) {
+  static void wake(nb::handle_t<Wakeup> self) {
     Wakeup& wakeup = *nb::inst_ptr<Wakeup>(self);
     if (std::exchange(wakeup.done_, true)) return;
     const nb::object callback = std::move(wakeup.callback_), context = std::move(wakeup.context_);
@@ -37,7 +37,7 @@ class Wakeup {
     context_ = std::move(context);
   }
   // The task runs in the next round of the loop, as with every future.
-  static bool cancel(nb::handle self, nb::object message) {
+  static bool cancel(nb::handle_t<Wakeup> self, nb::object message) {
     Wakeup& wakeup = *nb::inst_ptr<Wakeup>(self);
     if (std::exchange(wakeup.done_, true)) return false;
     wakeup.cancelled_ = true;
@@ -104,7 +104,7 @@ void wake_one(const nb::list& waiting, const nb::callable& otherwise) {
   const nb::object wakeup = waiting[0];
   if (PyList_SetSlice(waiting.ptr(), 0, 1, nullptr) != 0)
     throw nb::python_error();  // before the task runs, which may wait again
-  Wakeup::wake(wakeup);
+  Wakeup::wake(nb::handle_t<Wakeup>(wakeup));
 }
 
 PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse_wakeup)},

@@ -55,10 +55,11 @@ class Bell {
     swallow();
     return std::exchange(dozing_, false);
   }
-  // The same where the kernel may have rung it, too.
-  void hush_all() noexcept {
+  // The same where the kernel may have rung it, too, or may do so late.
+  bool hush_all() noexcept {
     const std::lock_guard lock(mutex_);
     swallow();
+    return std::exchange(dozing_, false);
   }
   [[nodiscard]] bool take_removal() noexcept {
     const std::lock_guard lock(mutex_);

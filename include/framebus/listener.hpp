@@ -30,7 +30,8 @@ class Listener {
   Listener(std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringing how = Ringing::by_kernel)
       : state_(std::make_unique<State>(session)) {
     if (how == Ringing::by_kernel) state_->ring = os::FutexRing::open(fd());
-    Watcher::instance().add(state_->bell, std::move(session), watch_publisher, state_->ring != nullptr);
+    Ringer* ringer = state_->ring != nullptr ? state_.get() : nullptr;
+    Watcher::instance().add(state_->bell, std::move(session), watch_publisher, ringer);
   }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -56,7 +57,7 @@ class Listener {
     if (state_->session == nullptr) return;  // closed, and rings for good
     if (state_->ring != nullptr) {
       arm_ring();
-    } else if (state_->bell.hush()) {
+    } else if (state_->bell.hush_all()) {
       Watcher::instance().kick();
     }
     if (until_ns != INT64_MAX) set_alarm(until_ns);
@@ -72,11 +73,8 @@ class Listener {
     state_->bell.hush_all();
     return true;
   }
-  // The same, but only where it rings, so that somebody is going to look and to arm() it again.
-  void rest_if_rung() noexcept {
-    const std::lock_guard lock(state_->mutex);
-    if (state_->asleep && state_->ring->has_rung()) state_->asleep.reset();
-  }
+  // The publisher need not wake anybody where it rings: somebody is going to look and to arm() it again.
+  void doze_if_rung() noexcept { state_->doze_if_rung(); }
 
   [[nodiscard]] bool take_removal() noexcept { return state_->bell.take_removal(); }
 
@@ -103,8 +101,12 @@ class Listener {
   }
 
  private:
-  struct State {
+  struct State final : Ringer {
     explicit State(std::shared_ptr<ReaderSession> s) : session(std::move(s)) {}
+    void doze_if_rung() noexcept override {
+      const std::unique_lock lock(mutex, std::try_to_lock);
+      if (lock && asleep && ring->has_rung()) asleep.reset();
+    }
 
     Bell bell;
     mutable std::mutex mutex;  // everything below
@@ -122,12 +124,9 @@ class Listener {
     if (state_->waits_elsewhere) state_->ring = os::FutexRing::open(fd());
     state_->waits_elsewhere = false;
     const Atomic<std::uint32_t>& word = state_->session->block().wake;
-    if (state_->ring == nullptr || !state_->ring->wait(word, ticket)) {
-      state_->ring = os::FutexRing::open(fd());  // the loop may run in another thread now
-      if (state_->ring == nullptr || !state_->ring->wait(word, ticket)) {
-        leave_it_to_the_thread();
-        return;
-      }
+    if (!begin_wait(word, ticket)) {
+      leave_it_to_the_thread();
+      return;
     }
     // After wait(), which may ring for what is over. What has rung meanwhile has been silenced with it: there is news,
     // or a wait that seemed to be under way was just coming to its end.
@@ -141,6 +140,15 @@ class Listener {
     if (until_ns >= state_->alarm_ns && state_->alarm_ns > os::monotonic_ns()) return;
     state_->alarm_ns = until_ns;
     Watcher::instance().ring_at(state_->bell, until_ns);
+  }
+
+  bool begin_wait(const Atomic<std::uint32_t>& word, std::uint32_t ticket) {
+    if (state_->ring != nullptr) {
+      if (state_->ring->wait(word, ticket)) return true;
+      if (state_->ring->has_failed()) return false;
+    }
+    state_->ring = os::FutexRing::open(fd());  // the loop may run in another thread now
+    return state_->ring != nullptr && state_->ring->wait(word, ticket);
   }
 
   void leave_it_to_the_thread() {

@@ -56,7 +56,7 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   auto frame = fetcher_->fetch();
   if (!frame && options_.reconnect && is_lost() && come_again()) frame = fetcher_->fetch();
   if (!frame) return frame;
-  for_each_listener([](Listener& listener) { listener.rest_if_rung(); });
+  for_each_listener([](Listener& listener) { listener.doze_if_rung(); });
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
   const Descriptor& info = frame->info();
   const std::int64_t now = os::monotonic_ns();

@@ -37,6 +37,19 @@
 
 namespace framebus {
 
+// Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
+class Ringer {
+ public:
+  Ringer() = default;
+  Ringer(const Ringer&) = delete;
+  Ringer& operator=(const Ringer&) = delete;
+  // Never waits for a lock: the watcher calls it, with the list locked.
+  virtual void doze_if_rung() noexcept = 0;
+
+ protected:
+  ~Ringer() = default;
+};
+
 class Watcher {
  public:
   explicit Watcher(os::ManyFutexes how = os::ManyFutexes::together) : how_(how) {}
@@ -54,12 +67,12 @@ class Watcher {
     return *found;
   }
 
-  // The bell and the session are the caller's until remove(). With `end_only` something else rings when there is news.
-  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, bool end_only = false) {
+  // The bell and the session are the caller's until remove(), and so is `ringer`, which rings when there is news.
+  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringer* ringer = nullptr) {
     const std::lock_guard change(change_);
     {
       const std::lock_guard lock(mutex_);
-      entries_.emplace_back(bell, std::move(session), watch_publisher, end_only);
+      entries_.emplace_back(bell, std::move(session), watch_publisher, ringer);
     }
     if (thread_.joinable()) {
       kick();
@@ -80,14 +93,14 @@ class Watcher {
     std::list<Entry> old;  // ends after the lock
     const std::lock_guard lock(mutex_);
     const auto at = find(bell);
-    entries_.emplace_back(bell, std::move(session), at->watch_publisher, at->end_only).ring_at = at->ring_at;
+    entries_.emplace_back(bell, std::move(session), at->watch_publisher, at->ringer).ring_at = at->ring_at;
     old.splice(old.begin(), entries_, at);
     kick();
   }
   // From now on the thread rings when there is news.
   void watch_for_news(Bell& bell) {
     const std::lock_guard lock(mutex_);
-    find(bell)->end_only = false;
+    find(bell)->ringer = nullptr;
     kick();
   }
   // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
@@ -117,13 +130,13 @@ class Watcher {
 
  private:
   struct Entry {
-    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch, bool end)
-        : bell(b), session(std::move(s)), watch_publisher(watch), end_only(end), ticket(session->waiter().ticket()) {}
+    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch, Ringer* r)
+        : bell(b), session(std::move(s)), watch_publisher(watch), ringer(r), ticket(session->waiter().ticket()) {}
 
     Bell& bell;
     std::shared_ptr<ReaderSession> session;
     bool watch_publisher;
-    bool end_only;
+    Ringer* ringer;
     std::int64_t ring_at = INT64_MAX;
     std::uint32_t ticket;
     bool mourned = false;                  // the end of the channel has been told
@@ -191,7 +204,8 @@ class Watcher {
   }
 
   void look(Entry& entry, bool around) noexcept {
-    if (entry.end_only) {
+    if (entry.ringer != nullptr) {
+      if (around) entry.ringer->doze_if_rung();
       if (around) look_for_end(entry);
       return;
     }

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in an event loop: the waits behind `await sub.recv_async()` and `async for frame in sub`.
 
-Under asyncio each event loop in which a subscriber is awaited has one reader of its descriptor, which stays registered
-from frame to frame. It goes when frames come that nobody awaits, when the last task that waits is cancelled or out of
-time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber alive.
+Under asyncio each event loop in which a subscriber is awaited has one reader of a descriptor of its own, which stays
+registered from frame to frame. It goes when it is called again and again though nobody waits, when the last task that
+waits is cancelled or out of time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber
+alive.
 
 What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait in one loop.
-So a task that is cancelled loses no frame and keeps none from the others. The descriptor is readable until somebody
-looks.
+So a task that is cancelled loses no frame and keeps none from the others. The descriptor is readable until the next
+task that found nothing is about to wait; if that one finds something after all, it tells the others.
 
 A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
 asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
@@ -100,7 +101,7 @@ class Tasks:
             try:
                 view = look()  # what was there before the reader listened does not wake us
                 if view is not None:
-                    reader.forget(wakeup)
+                    reader.leave(wakeup, stays=True)
                     return view
                 await wakeup
             except BaseException:
@@ -112,7 +113,6 @@ class Tasks:
             if time.monotonic() >= end:
                 reader.leave(wakeup)
                 return self._last_look(look, timeout)
-            reader.forget(wakeup)
 
     def _last_look(self, look: Look, timeout: float | None) -> View:
         view = look()
@@ -141,6 +141,7 @@ class Reader:
         self._listener = listener
         self._waiting: list[_core.Wakeup] = []  # the same list for good; the loop has it, too
         self._registered = False
+        self._idle = False  # it has been told when nobody waited
         self.turns = itertools.count()
 
     def enter(self, turn: int, end: float) -> _core.Wakeup:
@@ -149,42 +150,53 @@ class Reader:
         Those with a lower turn are woken first.
         """
         wakeup = _core.Wakeup(self._loop, turn, end)
-        self._waiting.append(wakeup)
         if not self._registered:
             self._loop.add_reader(self._listener.fileno(), _core.wake_one, self._waiting, self._tell)
             self._registered = True
+        self._waiting.append(wakeup)
+        self._idle = False
         self._listener.arm(end if len(self._waiting) == 1 else min(wakeup.end for wakeup in self._waiting))
         return wakeup
 
-    def leave(self, wakeup: _core.Wakeup | None = None) -> None:
-        """For a task that will not look after all; `wakeup` is what it awaited."""
-        self.forget(wakeup)
-        if not self._waiting:
-            self._unregister()
+    def leave(self, wakeup: _core.Wakeup | None = None, *, stays: bool = False) -> None:
+        """For a task that does not wait after all; `wakeup` is what it awaits. `stays`: it is likely to come again.
 
-    def forget(self, wakeup: _core.Wakeup | None) -> None:
-        """Does not wake it any more."""
+        To enter it has silenced the descriptor for all, so the others are told to look.
+        """
         if wakeup in self._waiting:
             self._waiting.remove(wakeup)
+        if self._waiting:
+            self._tell_soon()
+        elif not stays:
+            self._unregister()
 
     def _tell(self) -> None:
         """The descriptor is readable, and none or several wait."""
         waiting = sorted(self._waiting, key=_TURN, reverse=True)
         self._waiting.clear()
-        if not waiting and not self._listener.rest():
-            self._unregister()
+        if not waiting:
+            if self._idle or not self._listener.rest():
+                self._unregister()
+            self._idle = True
         try:
             while waiting:
                 waiting.pop().wake()
         finally:  # what is none of the task's business, such as KeyboardInterrupt, has come out of it
-            self._waiting += waiting
+            if waiting:
+                self._waiting += waiting
+                self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon(self._tell)
 
     def _unregister(self) -> None:
         if self._registered:
             self._registered = False
             self._listener.rest()
-            if not self._loop.is_closed():
-                self._loop.remove_reader(self._listener.fileno())
+            fd = self._listener.fileno()
+            if fd >= 0 and not self._loop.is_closed():  # in a forked child there is none
+                self._loop.remove_reader(fd)
 
 
 def _is_trio() -> bool:

@@ -112,7 +112,7 @@ class Subscriber(End[_core.Subscriber]):
         if timeout is not None:
             Deadline(timeout)  # refuses what is no timeout
         tasks = self._tasks or self._make_tasks()
-        if tasks.in_a_row == _IN_A_ROW:
+        if tasks.in_a_row >= _IN_A_ROW:
             await tasks.breathe()  # before the look: who is cancelled here has not taken a frame
         look = self._native.try_recv
         frame = tasks.look_first(look)
@@ -154,7 +154,7 @@ class Subscriber(End[_core.Subscriber]):
 
     async def __anext__(self) -> Frame:
         tasks = self._tasks or self._make_tasks()
-        if tasks.in_a_row == _IN_A_ROW:
+        if tasks.in_a_row >= _IN_A_ROW:
             await tasks.breathe()  # as in recv_async()
         frame = tasks.look_first(self._look)
         if frame is None:

@@ -32,6 +32,7 @@ bool readable(int fd, int milliseconds) {
 }
 bool readable(const Listener& listener, int milliseconds) { return readable(listener.fd(), milliseconds); }
 constexpr int kWatchdog = 60'000;
+constexpr long kEnter = 426;  // io_uring_enter
 
 struct Link {
   explicit Link(const SubscriberOptions& options = {}) : publisher(name), subscriber(name, options) {}
@@ -176,7 +177,8 @@ void it_rings_at_the_time_given(Ringing how) {
   CHECK(!readable(*listener, 120));
 }
 
-// A reader that rests, or has been rung and has not come back yet, costs its publisher no system call.
+// A reader that rests costs its publisher no system call, and neither does one that has been rung and has not come back
+// yet, from the next look of somebody else, or of the watcher, on.
 void nobody_is_woken_in_vain() {
   Link link;
   const auto listener = link.subscriber.listen();
@@ -210,6 +212,11 @@ void nobody_is_woken_in_vain() {
   const std::uint64_t before = link.publisher.statistics().wakeups;
   send(link.publisher, 4);
   CHECK(link.publisher.statistics().wakeups == before);
+
+  CHECK(link.subscriber.try_recv().has_value());
+  listener->arm();
+  for (int n = 5; sleepers() != 0; ++n) send(link.publisher, n);
+  CHECK(readable(*listener, kWatchdog));
 }
 
 // An event loop may be run by one thread after another, some of which have ended.
@@ -311,8 +318,9 @@ void kernel_without_io_uring(unsigned error) {
 #endif
 }
 
-// It stops while somebody uses it, for instance when no more descriptors can be had.
-void kernel_that_refuses_later() {
+// It stops while somebody uses it, for instance when no more descriptors can be had; what is left of the ring may ring
+// late. Once with a wait that is over by then, once with one that is under way.
+void kernel_that_refuses_later(bool over) {
 #ifndef __SANITIZE_THREAD__
   const pid_t child = ::fork();
   if (child == 0) {
@@ -321,9 +329,19 @@ void kernel_that_refuses_later() {
     for (int n = 0; n < 6; ++n) {
       listener->arm();
       CHECK(!link.subscriber.try_recv());
-      if (n == 3) CHECK(refuse_call(426, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));  // io_uring_enter
+      if (n == 3 && !over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
       send(link.publisher, n);
+      CHECK(readable(*listener, kWatchdog));
+      std::this_thread::sleep_for(n == 3 ? 120ms : 0ms);  // the watcher has seen it, too
+      if (n == 3 && over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
       CHECK(recv(link.subscriber, *listener) == n);
+      if (n < 3) continue;
+      for (int i = 0; i < 2; ++i) {  // what is left over rings once at most
+        listener->arm();
+        CHECK(!link.subscriber.try_recv());
+        if (i == 0) static_cast<void>(readable(*listener, 120));
+      }
+      CHECK(!readable(*listener, 120));
     }
     listener->arm();
     CHECK(!listener->is_rung_by_kernel());
@@ -342,6 +360,6 @@ int main() {
   nobody_is_woken_in_vain();
   kernel_without_io_uring(ENOSYS);
   kernel_without_io_uring(EPERM);
-  kernel_that_refuses_later();
+  for (const bool over : {true, false}) kernel_that_refuses_later(over);
   return check::finish();
 }

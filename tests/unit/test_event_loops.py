@@ -9,12 +9,14 @@ import gc
 import selectors
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from loops import PICTURE, eventfds, readers_of, sending
 
 import framebus
+from framebus import _core, aio
 
 
 def test_the_reader_stays_from_frame_to_frame_and_goes_when_nobody_is_to_come(channel_name: str) -> None:
@@ -137,6 +139,60 @@ def test_loops_and_threads_that_share_a_subscriber_are_all_told_of_the_end(chann
             for thread in threads:
                 thread.join()
         assert sorted(told) == ["loop"] * 3 + ["thread"] * 2
+
+
+@pytest.mark.parametrize("what", ["frames", "end"])
+def test_a_task_that_need_not_wait_after_all_lets_no_other_sleep(
+    channel_name: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the wait of one task come two frames, or the end: it takes the word of them from another."""
+    told: list[int | str] = []
+
+    async def receive() -> None:
+        async for frame in subscriber:
+            told.append(frame.seq)
+            frame.release()
+            return
+        told.append("end")
+
+    async def two_tasks() -> None:
+        first = asyncio.create_task(receive())
+        await asyncio.sleep(0)
+        enter = aio.Reader.enter
+
+        def late(reader: aio.Reader, turn: int, end: float) -> _core.Wakeup:
+            monkeypatch.undo()
+            for _ in range(2 if what == "frames" else 0):
+                publisher.send(PICTURE)
+            if what == "end":
+                publisher.close()
+            return enter(reader, turn, end)
+
+        monkeypatch.setattr(aio.Reader, "enter", late)
+        await asyncio.gather(first, receive())
+
+    publisher = framebus.Publisher(channel_name)
+    with framebus.Subscriber(channel_name, every=True) as subscriber:
+        asyncio.run(two_tasks())
+    publisher.close()
+    assert sorted(map(str, told)) == (["1", "2"] if what == "frames" else ["end", "end"])
+
+
+def test_a_loop_in_which_nobody_waits_is_left_alone_when_the_files_are_gone(channel_name: str) -> None:
+    async def receive() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.01, publisher.send, PICTURE)
+        (await subscriber.recv_async()).release()
+        assert readers_of(loop) == 1
+        for path in Path("/dev/shm").glob(f"framebus.{channel_name}*"):
+            path.unlink()
+        publisher.close()
+        while readers_of(loop):
+            await asyncio.sleep(0.01)
+
+    publisher = framebus.Publisher(channel_name)
+    with framebus.Subscriber(channel_name) as subscriber:
+        asyncio.run(receive())
 
 
 def test_what_a_task_awaits_is_cancelled_once(channel_name: str) -> None:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
@@ -153,6 +155,36 @@ def test_a_subclass_has_its_own_say(channel_name: str) -> None:
         assert framebus.Publisher.send(publisher, PICTURE) == 2
         assert [subscriber.recv().seq, next(subscriber).seq] == [1, 2]
         assert subscriber.try_recv() is None
+
+
+def test_other_classes_may_have_them_by_other_names(ends: Ends) -> None:
+    class Grabber:
+        grab = framebus.Subscriber.recv
+
+    class Mine(framebus.Subscriber):
+        get = framebus.Subscriber.try_recv
+
+        def try_recv(self) -> framebus.Frame | None:
+            raise AssertionError("not asked for")
+
+    publisher, subscriber = ends
+    with Mine(subscriber.name, every=True) as mine:
+        publisher.send(PICTURE)
+        assert (frame := mine.get()) is not None
+        frame.release()
+    assert python_calls(lambda: subscriber.try_recv()) == []
+    Grabber.grab(subscriber).release()
+    with pytest.raises(AttributeError, match="_native"):
+        Grabber().grab()  # type: ignore[misc]
+
+
+def test_they_travel_and_explain_themselves_as_functions_do() -> None:
+    for method in QUICK:
+        assert pickle.loads(pickle.dumps(method)) is method
+        assert copy.deepcopy(method) is method
+        assert method.__annotations__ == inspect.unwrap(method).__annotations__
+        with pytest.raises(TypeError, match="cannot create"):
+            type(method)()
 
 
 def test_bound_methods_can_be_kept_and_passed_on(ends: Ends) -> None:

@@ -5,9 +5,10 @@
 // expected. There is at most one such wait at a time, has_rung() says without a system call whether it is over, and
 // wait() does nothing where it is not. The eventfd may ring once more when the next wait() begins.
 //
-// Only the thread that made the ring may begin a wait; in others wait() returns false. In exchange the kernel touches
-// nothing but the eventfd when it rings: what else there is to do is done in the next wait() (DEFER_TASKRUN). Without
-// that it would have to interrupt the thread, which then comes back from epoll_wait twice.
+// Only the thread that made the ring may begin a wait; in others wait() returns false, if none is under way. In
+// exchange the kernel touches nothing but the eventfd when it rings: what else there is to do is done in the next
+// wait() (DEFER_TASKRUN). Without that it would have to interrupt the thread, which then comes back from epoll_wait
+// twice.
 //
 // open() gives nothing where the kernel has no such thing, a sandbox or an administrator forbids it, or there are no
 // descriptors left; then a thread does the same, see watcher.hpp. The structures of the kernel's interface are written
@@ -21,10 +22,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 
 #include "../../atomic.hpp"
 #include "file.hpp"
@@ -38,9 +39,9 @@ class FutexRing {
   static constexpr long kSetup = 425;  // the number of io_uring_setup, as those below of every architecture
 
   // Nothing where it can't be had.
-  static std::unique_ptr<FutexRing> open(int eventfd) noexcept {
-    std::unique_ptr<FutexRing> ring(new (std::nothrow) FutexRing);
-    return ring != nullptr && ring->set_up(eventfd) ? std::move(ring) : nullptr;
+  static std::unique_ptr<FutexRing> open(int eventfd) {
+    std::unique_ptr<FutexRing> ring(new FutexRing);
+    return ring->set_up(eventfd) ? std::move(ring) : nullptr;
   }
   FutexRing(const FutexRing&) = delete;
   FutexRing& operator=(const FutexRing&) = delete;
@@ -53,6 +54,7 @@ class FutexRing {
   // False: this thread may not, or the kernel no longer can.
   bool wait(const Atomic<std::uint32_t>& word, std::uint32_t expected) noexcept {
     if (!has_rung()) return true;
+    if (failed_) return false;
     const std::uint32_t tail = *submitted_;  // only this side writes it
     Entry& entry = static_cast<Entry*>(entries_)[tail % kEntries];
     entry = {};
@@ -76,9 +78,17 @@ class FutexRing {
   [[nodiscard]] bool has_rung() noexcept {
     // What the kernel has finished and what it has put off until the next wait(); acquire: pairs with its release.
     const std::uint32_t finished = at(completed_).load(std::memory_order_acquire);
+    for (std::uint32_t taken = *taken_; taken != finished; ++taken) {  // only this side writes it
+      const std::int32_t result = completions_[taken % completion_count_].result;
+      failed_ |=
+          result != 0 && result != -EAGAIN && result != -ECANCELED;  // woken; changed before; its thread has ended
+    }
     at(taken_).store(finished, std::memory_order_release);
     return finished == begun_ || (at(state_).load(std::memory_order_acquire) & kPutOff) != 0;
   }
+
+  // Has the kernel taken a wait and could not do it?
+  [[nodiscard]] bool has_failed() const noexcept { return failed_; }
 
  private:
   struct SubmissionOffsets {
@@ -106,6 +116,11 @@ class FutexRing {
     std::uint64_t bits;
     std::uint64_t reserved;
   };
+  struct Completion {  // struct io_uring_cqe
+    std::uint64_t tag;
+    std::int32_t result;
+    std::uint32_t flags;
+  };
   struct Operation {
     std::uint8_t opcode, reserved;
     std::uint16_t flags;
@@ -117,7 +132,8 @@ class FutexRing {
     std::uint32_t more[3];
     std::array<Operation, 64> operations;
   };
-  static_assert(sizeof(Parameters) == 120 && sizeof(Entry) == 64 && sizeof(Probe) == 16 + 64 * 8);
+  static_assert(sizeof(Parameters) == 120 && sizeof(Entry) == 64 && sizeof(Probe) == 16 + 64 * 8 &&
+                sizeof(Completion) == 16);
 
   static constexpr long kEnter = 426, kRegister = 427;
   static constexpr std::uint32_t kEntries = 2;
@@ -133,7 +149,7 @@ class FutexRing {
 
   FutexRing() = default;
 
-  bool set_up(int eventfd) noexcept {
+  bool set_up(int eventfd) {
     Parameters p{};
     p.flags = kFlags;
     fd_ = File(static_cast<int>(::syscall(kSetup, kEntries, &p)));  // closed by exec, as all of these are
@@ -142,7 +158,7 @@ class FutexRing {
     if ((p.features & kOneMapping) == 0 || !has_futex_wait()) return false;
     if (::syscall(kRegister, fd_.fd(), kRegisterEventfd, &eventfd, 1U) != 0) return false;
     rings_bytes_ = std::max<std::size_t>(p.submission.order + kEntries * sizeof(std::uint32_t),
-                                         p.completion.completions + p.completions * 16U);
+                                         p.completion.completions + p.completions * sizeof(Completion));
     rings_ = map(rings_bytes_, kRings);
     entries_ = map(kEntriesBytes, kSubmissionEntries);
     if (rings_ == MAP_FAILED || entries_ == MAP_FAILED) return false;
@@ -151,6 +167,8 @@ class FutexRing {
     order_ = word_at(p.submission.order);
     taken_ = word_at(p.completion.head);
     completed_ = word_at(p.completion.tail);
+    completions_ = reinterpret_cast<const Completion*>(static_cast<std::byte*>(rings_) + p.completion.completions);
+    completion_count_ = p.completions;
     return true;
   }
   [[nodiscard]] bool has_futex_wait() const noexcept {
@@ -177,7 +195,10 @@ class FutexRing {
   // In the rings: how many we have submitted, the kernel's state, which entry is which, how many completions we have
   // taken and the kernel has written.
   std::uint32_t *submitted_ = nullptr, *state_ = nullptr, *order_ = nullptr, *taken_ = nullptr, *completed_ = nullptr;
+  const Completion* completions_ = nullptr;
+  std::uint32_t completion_count_ = 0;
   std::uint32_t begun_ = 0;
+  bool failed_ = false;
 };
 
 }  // namespace framebus::os
