@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listeners, rung by the kernel and by the thread: what rings them, what silences them, and that they don't mind each
 // other, other threads, a forked child, or a kernel that has no io_uring.
-#include <poll.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -12,6 +11,7 @@
 
 #include "check.hpp"
 #include "doomed.hpp"
+#include "link.hpp"
 #include "refusal.hpp"
 
 using namespace framebus;
@@ -19,27 +19,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::string fresh_name() {
-  static int count = 0;
-  return "cpplisten." + std::to_string(::getpid()) + "." + std::to_string(++count);
-}
-
-std::uint64_t send(Publisher& publisher, int value) { return publisher.send(std::vector<int>{value}, {1}); }
-
-bool readable(int fd, int milliseconds) {
-  struct pollfd one = {fd, POLLIN, 0};
-  return ::poll(&one, 1, milliseconds) == 1;
-}
-bool readable(const Listener& listener, int milliseconds) { return readable(listener.fd(), milliseconds); }
-constexpr int kWatchdog = 60'000;
 constexpr long kEnter = 426;  // io_uring_enter
-
-struct Link {
-  explicit Link(const SubscriberOptions& options = {}) : publisher(name), subscriber(name, options) {}
-  std::string name = fresh_name();
-  Publisher publisher;
-  Subscriber subscriber;
-};
 
 // What the next frame says; waits as an event loop does.
 int recv(Subscriber& subscriber, Listener& listener) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Descriptors of many subscribers and the one thread behind them: what rings them, when the thread is there, that they
 // come and go in any order, in a forked child too; with futex_waitv and without it.
-#include <poll.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -14,18 +13,12 @@
 
 #include "check.hpp"
 #include "doomed.hpp"
+#include "link.hpp"
 
 using namespace framebus;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::string fresh_name() {
-  static int count = 0;
-  return "cppbell." + std::to_string(::getpid()) + "." + std::to_string(++count);
-}
-
-std::uint64_t send(Publisher& publisher, int value) { return publisher.send(std::vector<int>{value}, {1}); }
 
 // Threads of ours in this process; a sanitizer has others.
 int threads() {
@@ -41,19 +34,6 @@ int threads() {
 void wait_until_no_thread() {
   while (threads() != 0) std::this_thread::yield();
 }
-
-bool readable(int fd, int milliseconds) {
-  struct pollfd one = {fd, POLLIN, 0};
-  return ::poll(&one, 1, milliseconds) == 1;
-}
-constexpr int kWatchdog = 60'000;
-
-struct Link {
-  explicit Link(const SubscriberOptions& options = {}) : publisher(name), subscriber(name, options) {}
-  std::string name = fresh_name();
-  Publisher publisher;
-  Subscriber subscriber;
-};
 
 void one_thread_serves_all_and_ends_with_the_last() {
   CHECK(threads() == 0);

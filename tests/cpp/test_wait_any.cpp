@@ -11,6 +11,7 @@
 
 #include "check.hpp"
 #include "doomed.hpp"
+#include "link.hpp"
 #include "refusal.hpp"
 
 using namespace framebus;
@@ -20,21 +21,6 @@ namespace {
 
 constexpr os::ManyFutexes kBoth[] = {os::ManyFutexes::together, os::ManyFutexes::one_by_one};
 using Ready = std::vector<Subscriber*>;
-
-std::string fresh_name() {
-  static int count = 0;
-  return "cppwait." + std::to_string(::getpid()) + "." + std::to_string(++count);
-}
-
-std::uint64_t send(Publisher& publisher, int value) { return publisher.send(std::vector<int>{value}, {1}); }
-
-// A channel with both ends.
-struct Link {
-  explicit Link(const SubscriberOptions& options = {}) : publisher(name), subscriber(name, options) {}
-  std::string name = fresh_name();
-  Publisher publisher;
-  Subscriber subscriber;
-};
 
 void those_with_news_are_given_in_order(os::ManyFutexes how) {
   Link a, b, c;
