@@ -242,7 +242,7 @@ void they_come_and_go_in_threads(Ringing how) {
 }
 
 // Not under ThreadSanitizer, which forbids threads in the child of a process that had some.
-void forked_child_leaves_it_alone(Ringing how) {
+void forked_child_leaves_it_alone([[maybe_unused]] Ringing how) {
 #ifndef __SANITIZE_THREAD__
   Link link;
   auto listener = link.subscriber.listen(how);
@@ -280,7 +280,7 @@ void all_of_it(Ringing how) {
 }
 
 // As in most containers, and on kernels before 5.1.
-void kernel_without_io_uring(unsigned error) {
+void kernel_without_io_uring([[maybe_unused]] unsigned error) {
 #ifndef __SANITIZE_THREAD__
   const pid_t child = ::fork();
   if (child == 0) {
@@ -293,14 +293,12 @@ void kernel_without_io_uring(unsigned error) {
   int status = -1;
   ::waitpid(child, &status, 0);
   CHECK(status == 0);
-#else
-  static_cast<void>(error);
 #endif
 }
 
 // It stops while somebody uses it, for instance when no more descriptors can be had; what is left of the ring may ring
 // late. Once with a wait that is over by then, once with one that is under way.
-void kernel_that_refuses_later(bool over) {
+void kernel_that_refuses_later([[maybe_unused]] bool over) {
 #ifndef __SANITIZE_THREAD__
   const pid_t child = ::fork();
   if (child == 0) {
