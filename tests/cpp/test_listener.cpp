@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Listeners, rung by the kernel and by the thread: what rings them, what silences them, and that they don't mind each
 // other, other threads, a forked child, or a kernel that has no io_uring.
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -134,6 +135,7 @@ void removed_files_ring_until_the_next_channel_is_there(Ringing how) {
     listener->arm();
     CHECK(!link.subscriber.try_recv());
     send(next, n);
+    CHECK(readable(*listener, kWatchdog));
     CHECK(recv(link.subscriber, *listener) == n);
   }
 }
@@ -209,12 +211,14 @@ void another_thread_may_go_on(Ringing how) {
       CHECK(!link.subscriber.try_recv());
       if (n % 2 == 0) return;  // with its wait under way
       send(link.publisher, n);
+      CHECK(readable(*listener, kWatchdog));
       CHECK(recv(link.subscriber, *listener) == n);
     }).join();
     if (n % 3 != 0) continue;
     listener->arm();
     CHECK(!link.subscriber.try_recv());
     send(link.publisher, n);
+    CHECK(readable(*listener, kWatchdog));
     CHECK(recv(link.subscriber, *listener) == n);
   }
 }
@@ -331,11 +335,26 @@ void kernel_that_refuses_later([[maybe_unused]] bool over) {
 #endif
 }
 
+// It takes the wait and says later that it can't: then nobody waits in vain, or looks again and again.
+void a_wait_that_fails_is_noticed() {
+  const Bell bell;
+  const auto ring = os::FutexRing::open(bell.fd());
+  if (ring == nullptr) return;
+  void* nothing = ::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(ring->wait(*static_cast<Atomic<std::uint32_t>*>(nothing), 0));
+  CHECK(readable(bell.fd(), kWatchdog));
+  CHECK(ring->has_rung() && ring->has_failed());
+  const Atomic<std::uint32_t> word{0};
+  CHECK(!ring->wait(word, 0));
+  ::munmap(nothing, 4096);
+}
+
 }  // namespace
 
 int main() {
   for (const Ringing how : {Ringing::by_kernel, Ringing::by_thread}) all_of_it(how);
   nobody_is_woken_in_vain();
+  a_wait_that_fails_is_noticed();
   kernel_without_io_uring(ENOSYS);
   kernel_without_io_uring(EPERM);
   for (const bool over : {true, false}) kernel_that_refuses_later(over);
