@@ -51,10 +51,12 @@ inline std::optional<NamedFile> parse_file_name(std::string_view file) {
 // May this process unlink files of that user in a directory with the sticky bit?
 inline bool may_remove(std::uint32_t owner) noexcept { return ::geteuid() == owner || ::geteuid() == 0; }
 
-// Is it a frame store by its first bytes, of whatever layout version?
+// Is what has the name of a frame store one by its first bytes, of whatever layout version? Or a control block that was
+// on its way to its own name when its publisher was killed (succession.hpp).
 inline bool is_store(const os::File& file) noexcept {
   std::uint64_t magic = 0;
-  return ::pread(file.fd(), &magic, sizeof magic, 0) == static_cast<ssize_t>(sizeof magic) && magic == kStoreMagic;
+  if (::pread(file.fd(), &magic, sizeof magic, 0) != static_cast<ssize_t>(sizeof magic)) return false;
+  return magic == kStoreMagic || magic == kControlMagic;
 }
 
 struct StoreFile {

@@ -50,6 +50,9 @@ class Control {
     if (is_broken()) fail_truncated(path());
   }
 
+  // Publisher only: the control block that this one has replaced, as long as readers may be left in it.
+  std::shared_ptr<Control> predecessor;
+
  private:
   std::string name_;
   os::File file_;  // for the locks only

@@ -55,6 +55,18 @@ class Fetcher {
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
+  // How far it has come, for the next fetcher of the same subscriber and channel.
+  struct Progress {
+    std::uint64_t cursor, backlog_until, kept;
+  };
+  [[nodiscard]] Progress progress() const noexcept { return {cursor_, backlog_until_, kept_}; }
+  void resume(const Progress& from) noexcept {
+    cursor_ = from.cursor;
+    backlog_until_ = from.backlog_until;
+    kept_ = from.kept;
+    session_->line().cursor.store(cursor_);
+  }
+
   std::optional<Frame> fetch() {
     check_intact();
     const auto hold = session_->take_hold();
@@ -157,7 +169,14 @@ class Fetcher {
   [[nodiscard]] bool map_current() {
     for (;; try_again()) {
       const std::uint32_t generation = block().generation.load();
-      if (auto store = open_named_store(generation)) {
+      auto store = open_named_store(generation);
+      // Where another control block has the name, a store of that name is looked after there: our holds protect
+      // nothing.
+      if (store != nullptr && !is_current(session_->control()) && os::exists(session_->control().path())) {
+        lost_ = true;
+        return false;
+      }
+      if (store != nullptr) {
         store_ = std::move(store);
         return true;
       }

@@ -11,8 +11,8 @@
 #include <memory>
 #include <string>
 
-#include "membership.hpp"
 #include "slots.hpp"
+#include "succession.hpp"
 
 namespace framebus {
 
@@ -60,20 +60,8 @@ struct GrowthPlan {
   std::uint64_t slot_bytes = 0;
   std::uint64_t frame_bytes = 0;  // of the frame that is about to be sent
   std::uint32_t mode = 0600;
+  std::uint64_t head = 0;  // the newest frame's word where the control block does not say it yet; 0: as it says
 };
-
-// The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
-inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
-  constexpr std::uint32_t kTries = 100;
-  for (std::uint32_t i = 1; i <= kTries; ++i) {
-    const std::uint32_t number = last + i;
-    if (number == 0) continue;                     // means that there is none
-    os::unlink_quietly(store_path(name, number));  // a dead publisher's leftover
-    if (!os::exists(store_path(name, number))) return number;
-  }
-  fail(Errc::corrupt_channel, store_path(name, last + 1) + " and " + std::to_string(kTries - 1) +
-                                  " names after it are taken by what is no frame store of ours; remove them by hand");
-}
 
 // A channel whose control block somebody has removed by hand has no name any more: the next publisher has taken it, and
 // the stores of that name are its own.
@@ -90,7 +78,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   ControlBlock& block = control.block();
   // Relaxed, both: only publishers write them.
   const std::uint32_t last = old == nullptr ? block.generation.load(std::memory_order_relaxed) : old->generation();
-  const std::uint64_t head = block.head.load(std::memory_order_relaxed);
+  const std::uint64_t head = plan.head != 0 ? plan.head : block.head.load(std::memory_order_relaxed);
   const std::uint32_t number = next_generation(control.name(), last);
   const std::uint32_t slots = std::max(plan.slots, old == nullptr ? 0 : old->slot_count());
   const std::uint64_t slot_bytes = std::max(plan.slot_bytes, old == nullptr ? 0 : old->slot_bytes());
@@ -100,7 +88,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   }
   Generation next;
   next.store = make_store(control, number, slots, slot_bytes, plan.mode);
-  next.writer = std::make_unique<SlotWriter>(block, next.store->table());
+  next.writer = std::make_unique<SlotWriter>(block, next.store->table(), head);
   if (old != nullptr) copy_frames(*old, next, frame_seq(head));
   FRAMEBUS_STEP("grow:made");
   reserve_first(next, plan.frame_bytes);
@@ -111,12 +99,14 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   }
   FRAMEBUS_STEP("grow:named");
   const std::uint32_t slot = frame_slot(head);
-  if (head != 0 && (slot >= next.store->slot_count() || next.store->table().slots[slot].word.load(
-                                                            std::memory_order_relaxed) != slot_word(frame_seq(head)))) {
+  const bool lost = slot >= next.store->slot_count() ||
+                    next.store->table().slots[slot].word.load(std::memory_order_relaxed) != slot_word(frame_seq(head));
+  if (head != 0 && lost) {
     block.head.store(frame_word(frame_seq(head), kNoSlot));  // the newest frame is lost, its number is not used again
   }
   block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file
   FRAMEBUS_STEP("grow:switched");
+  if (plan.head != 0 && !lost) block.head.store(head);  // not before: who sees it looks for it in that store
   if (last != 0 && is_current(control)) os::unlink_quietly(store_path(control.name(), last));
   return next;
 }

@@ -19,7 +19,7 @@
 
 namespace framebus {
 
-inline constexpr std::uint32_t kLayoutVersion = 2;                       // moves with every change of this file
+inline constexpr std::uint32_t kLayoutVersion = 3;                       // moves with every change of this file
 inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFRAMBUS" in memory, little-endian
 inline constexpr std::uint64_t kStoreMagic = 0x5355424d41524653;         // "SFRAMBUS"
 inline constexpr std::size_t kLine = 64;                                 // a cache line, whatever the machine says
@@ -74,7 +74,7 @@ struct ControlBlock {
   Atomic<std::uint64_t> sleepers;         // a bit for each reader line that sleeps on `wake`; readers, fetch_or/and
   Atomic<std::uint32_t> wake;             // futex word, changes with every publication; publisher
   Atomic<std::uint32_t> generation;       // the current store, 0 for none; publisher
-  Atomic<std::uint32_t> state;            // 0 new, 1 open, 2 closed; publisher
+  Atomic<std::uint32_t> state;            // 0 new, 1 open, 2 closed, 3 moved; publisher
   Atomic<std::uint32_t> publisher_epoch;  // counts publishers; publisher
   Atomic<std::uint32_t> closed_epoch;     // the last epoch that ended with close(); publisher
   std::uint32_t pad1[7];
@@ -155,6 +155,7 @@ constexpr bool slot_being_written(std::uint64_t word) noexcept { return (word & 
 
 // kReaderKeeper: the frame in the first hold is kept for a program that is being started.
 enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2, kReaderKeeper = 4 };
-enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2 };
+// kStateMoved: the channel goes on in another control block, which has the name now.
+enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2, kStateMoved = 3 };
 
 }  // namespace framebus

@@ -64,6 +64,12 @@ inline int reap_readers(Control& control, std::uint64_t mask) {
 // Does the control block still have its name? If not, whoever came through that name must come again.
 inline bool is_current(const Control& control) { return os::is_named(control.file(), control.path()); }
 
+// Has the channel been closed, by the publisher that this control block knows? Also where it had moved before.
+inline bool is_over(const ControlBlock& block) noexcept {
+  const std::uint32_t state = block.state.load();
+  return state == kStateClosed || (state == kStateMoved && block.closed_epoch.load() == block.publisher_epoch.load());
+}
+
 // Is somebody removing the files right now?
 inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
 
@@ -129,85 +135,6 @@ class Patience {
   const std::string& name_;
   int rounds_ = 0;
 };
-
-// Sequence numbers have 48 bits, which no channel uses up: 44 years at 100,000 frames a second.
-inline constexpr std::uint64_t kMaxSeq = std::uint64_t{1} << 47;
-
-// Opens a control block that a publisher could take over.
-inline std::shared_ptr<Control> open_for_takeover(const std::string& name) {
-  auto control = open_control(name);
-  if (control != nullptr && frame_seq(control->block().head.load()) >= kMaxSeq) {
-    fail(Errc::corrupt_channel, control->path() +
-                                    ": claims an impossible number of frames; stop the programs that use it, then run "
-                                    "`framebus doctor --clean` or remove it");
-  }
-  return control;
-}
-
-// Removes a control block that can't be used, and its stores, if it is an ordinary file of ours that nobody has locked.
-inline bool remove_if_abandoned(const std::string& name) {
-  const os::File file = os::open_existing(control_path(name), true);
-  if (!file.is_open()) return true;
-  // The whole file, however long: another layout may lock other bytes.
-  if (os::facts(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
-  if (!os::is_named(file, control_path(name))) return true;  // there is another one now
-  remove_stores(name, 0);
-  os::unlink_quietly(control_path(name));
-  return true;
-}
-
-// Says that the channel has a publisher, and who. A channel gets its name after this, or is being taken over, which its
-// state tells: no subscriber comes in between and takes the old publisher's epoch for the new one's.
-inline void open_channel(ControlBlock& block) {
-  os::write_identity(block.publisher);
-  block.space_wanted.store(0);  // a predecessor may have died waiting
-  block.publisher_epoch.store(block.publisher_epoch.load() + 1);
-  FRAMEBUS_STEP("open:epoch_moved");
-  block.state.store(kStateOpen);
-  FRAMEBUS_STEP("open:state");
-}
-
-// Becomes the publisher of a name: makes the control block or takes it over. Fails with channel_in_use. One that is
-// broken, or of another layout, is replaced where nobody is left in it.
-inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
-  for (Patience patience(name);; patience.pause()) {
-    std::shared_ptr<Control> control;
-    try {
-      control = open_for_takeover(name);
-    } catch (const Error& error) {
-      const bool useless = error.code() == Errc::corrupt_channel || error.code() == Errc::layout_mismatch;
-      if (!useless || !remove_if_abandoned(name)) throw;
-      continue;
-    }
-    if (control == nullptr) {
-      control = make_control(name, mode);
-      os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
-      open_channel(control->block());
-      FRAMEBUS_STEP("publisher:made");
-      if (os::link_name(control->file(), control->path())) return control;
-      continue;  // somebody was faster
-    }
-    const std::uint32_t owner = os::facts(control->file()).owner;
-    if (owner != ::geteuid()) {
-      fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
-                                        std::to_string(::geteuid()) +
-                                        "; a channel can only be published by its owner, choose another name");
-    }
-    if (os::try_lock(control->file(), kPublisherByte)) {
-      if (!is_current(*control)) continue;
-      control->block().state.store(kStateNew);
-      FRAMEBUS_STEP("publisher:took_over");
-      remove_stores(name, control->block().generation.load());
-      open_channel(control->block());
-      return control;
-    }
-    if (is_being_removed(*control) || !is_current(*control)) continue;
-    if (!is_publisher_alive(*control)) continue;  // it left in between
-    const Identity& other = control->block().publisher;
-    fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) +
-                                   " (" + command_of(other) + "); end it, or choose another name");
-  }
-}
 
 struct ReaderSeat {
   std::shared_ptr<Control> control;

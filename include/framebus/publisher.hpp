@@ -156,6 +156,11 @@ class Publisher {
     if ((options.mode & ~0666U) != 0 || (options.mode & 0600) != 0600) {
       fail(Errc::invalid_argument, "mode must be between 0o600 and 0o666 and include 0o600");
     }
+    if ((options.mode & 0022 & ~(options.mode >> 1)) != 0) {
+      fail(Errc::invalid_argument,
+           "mode must give no right to write without the right to read: a subscriber needs both for the control block; "
+           "pass 0o660 to share with the group, 0o666 with everybody");
+    }
     return options;
   }
 

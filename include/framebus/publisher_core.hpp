@@ -3,7 +3,8 @@
 //
 // Promises: any thread may claim, fill and commit at any time; filling holds no lock; what is not committed is never
 // seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a
-// lock.
+// lock; a channel whose files were removed is made again under its name, with its sequence and its subscribers, before
+// the next frame goes out that is sent a millisecond later or 16 frames later, or sending fails (publisher_files.hpp).
 #pragma once
 
 #include <algorithm>
@@ -14,11 +15,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "growth.hpp"
-#include "membership.hpp"
 #include "meter.hpp"
 #include "statistics.hpp"
+#include "takeover.hpp"
 #include "wait.hpp"
 
 namespace framebus {
@@ -45,17 +47,17 @@ struct Filling {
 class PublisherCore {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
-      : options_(options), control_(join_as_publisher(name, options.mode)) {
+      : name_(name), options_(options), control_(join_as_publisher(name, options.mode)) {
     announce(control_->block());
   }
   PublisherCore(const PublisherCore&) = delete;
   PublisherCore& operator=(const PublisherCore&) = delete;
   ~PublisherCore() { close(); }
 
-  [[nodiscard]] const std::string& name() const noexcept { return control_->name(); }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   void close() noexcept {
-    if (control_->is_forked()) return;
+    if (mark_.is_inherited()) return;
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     closed_ = true;
@@ -65,11 +67,13 @@ class PublisherCore {
     block.state.store(kStateClosed);
     FRAMEBUS_STEP("close:state");
     announce(block);
+    tell_predecessors_of_end();
     leave(*control_, kPublisherByte);
     control_->file().close();
+    control_->predecessor.reset();
   }
   [[nodiscard]] bool is_closed() const {
-    if (control_->is_forked()) return true;
+    if (mark_.is_inherited()) return true;
     const std::lock_guard lock(mutex_);
     return closed_;
   }
@@ -86,14 +90,17 @@ class PublisherCore {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open();
-    if (now_.store == nullptr || bytes > now_.store->slot_bytes()) return std::nullopt;
+    if (now_.store == nullptr || bytes > now_.store->slot_bytes() || !awaited_.empty()) return std::nullopt;
     const Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage != Shortage::none) return std::nullopt;
     if (!now_.store->is_reserved(claimed.slot, bytes)) {  // pages take time
       now_.writer->abandon(claimed.slot);
       return std::nullopt;
     }
-    return filling(claimed, bytes);
+    auto got = filling(claimed, bytes);
+    if (!has_lost_files(got->since_ns, false)) return got;
+    now_.writer->abandon(claimed.slot);
+    return std::nullopt;
   }
 
   // A slot for `bytes`; grows, gives up frames, waits or fails as on_full says.
@@ -103,20 +110,30 @@ class PublisherCore {
     SpaceWanted wanted(*this);
     for (;;) {
       std::uint32_t ticket = 0;
+      std::int64_t left = 0;
+      std::shared_ptr<Control> control;  // where we wait, even if the channel moves to another one meanwhile
       {
         const std::lock_guard lock(mutex_);
         check_open();
         ticket = control_->block().space.load();
-        if (auto got = claim_or_grow(bytes)) return std::move(*got);
+        auto got = claim_or_grow(bytes);
+        const std::int64_t now = got ? got->since_ns : os::monotonic_ns();
+        if (has_lost_files(now, !got)) {
+          if (got) now_.writer->abandon(got->slot);
+          make_files_again();
+          continue;
+        }
+        if (got) return std::move(*got);
         if (options_.on_full == OnFull::raise) fail_full("is full", 0);
         if (!wanted.is_set()) {
           wanted.set();  // and look once more, since a reader may have moved before it could see this
           continue;
         }
+        left = deadline - now;
+        if (left <= 0) fail_full("had no room within the timeout of", timeout_ns);
+        control = control_;
       }
-      const std::int64_t left = deadline - os::monotonic_ns();
-      if (left <= 0) fail_full("had no room within the timeout of", timeout_ns);
-      os::futex_wait(control_->block().space, ticket, std::min(left, kSpaceSlice));
+      os::futex_wait(control->block().space, ticket, std::min(left, kSpaceSlice));
       if (interrupt != nullptr) interrupt();
     }
   }
@@ -158,7 +175,7 @@ class PublisherCore {
   }
 
   void abandon(const Filling& filling) noexcept {
-    if (control_->is_forked()) return;
+    if (mark_.is_inherited()) return;
     const std::lock_guard lock(mutex_);
     if (filling.store != nullptr && filling.store == now_.store) now_.writer->abandon(filling.slot);
   }
@@ -169,9 +186,9 @@ class PublisherCore {
 
   // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
   void check_not_forked() const {
-    if (control_->is_forked()) {
+    if (mark_.is_inherited()) {
       fail(Errc::error,
-           "this Publisher of '" + name() + "' belongs to process " + std::to_string(control_->block().publisher.pid) +
+           "this Publisher of '" + name() + "' belongs to process " + std::to_string(pid_) +
                ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }
   }
@@ -217,6 +234,12 @@ class PublisherCore {
   [[nodiscard]] ClaimRules rules(std::uint64_t bytes, bool may_drop) const;
   std::optional<Filling> claim_or_grow(std::uint64_t bytes);
   void grow(std::uint64_t bytes, std::uint32_t slots);
+  bool has_lost_files(std::int64_t now, bool at_once);
+  [[nodiscard]] bool files_are_named() const;
+  void make_files_again();
+  void make_control_again();
+  void keep_for_awaited();
+  void tell_predecessors_of_end() noexcept;
   [[nodiscard]] std::uint32_t slots_required() const;
   std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);
   std::uint64_t publish(Filling& filling, Descriptor& frame);
@@ -226,14 +249,22 @@ class PublisherCore {
   bool has_room(const Filling& filling, std::uint64_t bytes);
   static bool write_meta(const Filling& filling, Descriptor& frame, std::string_view meta);
 
+  std::string name_;
   PublisherOptions options_;
-  std::shared_ptr<Control> control_;
+  os::ForkMark mark_;
+  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
   mutable std::mutex mutex_;  // everything below; never held while waiting or while frames are copied in
+  std::shared_ptr<Control> control_;
   Generation now_;
   std::uint64_t prepared_ = 0;  // the store's reservations when a slot was last prepared
   bool closed_ = false;
   int space_waiters_ = 0;
   int vain_wakes_ = 0;
+  std::uint32_t claims_ = 0;                       // since the last look at the files
+  std::int64_t looked_ns_ = 0;                     // when that was
+  std::int64_t named_ns_ = 0;                      // when the names were looked at
+  std::vector<std::shared_ptr<Control>> awaited_;  // replaced by ours, with `every` readers that have not come along
+  bool files_lost_ = false;                        // found, and not made again yet
   std::uint64_t seq_ = frame_seq(control_->block().head.load());
   std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0, wakeups_ = 0;
   std::int64_t last_ns_ = 0, period_ns_ = 0;
@@ -243,3 +274,5 @@ class PublisherCore {
 }  // namespace framebus
 
 #include "publisher_steps.hpp"
+// After the steps.
+#include "publisher_files.hpp"

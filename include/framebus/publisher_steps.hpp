@@ -25,6 +25,7 @@ inline std::uint32_t PublisherCore::slots_required() const {
 }
 
 inline void PublisherCore::grow(std::uint64_t bytes, std::uint32_t slots) {
+  if (!is_current(*control_)) make_files_again();
   std::shared_ptr<Store> old = now_.store;
   GrowthPlan plan{std::max(slots, options_.slots), bytes + kPage, bytes, options_.mode};
   if (old == nullptr) {
@@ -55,6 +56,7 @@ inline std::optional<Filling> PublisherCore::filling(const Claimed& claimed, std
 
 inline std::optional<Filling> PublisherCore::claim_or_grow(std::uint64_t bytes) {
   if (now_.store == nullptr || bytes > now_.store->slot_bytes()) grow(bytes, 0);
+  keep_for_awaited();
   for (std::uint32_t reaps = 0, vain = 0;;) {
     Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage == Shortage::none) return filling(claimed, bytes);

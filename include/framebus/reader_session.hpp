@@ -5,6 +5,7 @@
 // whichever order; and a forked child that inherited them changes nothing.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -35,6 +36,8 @@ struct SubscriberOptions {
   bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
 };
 
+using ChannelId = std::array<std::uint64_t, 2>;
+
 class ReaderSession {
  public:
   ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
@@ -55,6 +58,7 @@ class ReaderSession {
     block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
     FRAMEBUS_STEP("attach:bit_set");
     epoch_ = block().publisher_epoch.load();
+    channel_ = {block().channel_id[0], block().channel_id[1]};
   }
   ReaderSession(const ReaderSession&) = delete;
   ReaderSession& operator=(const ReaderSession&) = delete;
@@ -72,6 +76,10 @@ class ReaderSession {
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
   [[nodiscard]] bool is_forked() const noexcept { return seat_.control->is_forked(); }
   [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
+  // For a subscriber that has come along from another control block, whose publisher it wants and no other.
+  void keep_epoch(std::uint32_t epoch) noexcept { epoch_ = epoch; }
+  // Which channel it was when we came. Another control block of the same id goes on with it.
+  [[nodiscard]] const ChannelId& channel() const noexcept { return channel_; }
   [[nodiscard]] Descriptor& frame(std::uint32_t hold) noexcept { return frames_[hold]; }
   [[nodiscard]] std::uint32_t held() const noexcept {
     return static_cast<std::uint32_t>(frames_.size()) -
@@ -124,6 +132,7 @@ class ReaderSession {
   std::vector<Descriptor> frames_;
   std::atomic<std::uint64_t> free_;
   std::uint32_t epoch_ = 0;
+  ChannelId channel_{};
 };
 
 }  // namespace framebus

@@ -69,16 +69,14 @@ struct Claimed {
 // The publisher's half: one for each store, used under the publisher's mutex.
 class SlotWriter {
  public:
-  SlotWriter(ControlBlock& control, const SlotTable& table)
-      : control_(control),
-        table_(table),
-        head_(control.head.load()),
-        sequences_(table.slot_count, 0),
-        lent_(table.slot_count, 0) {}
+  SlotWriter(ControlBlock& control, const SlotTable& table) : SlotWriter(control, table, control.head.load()) {}
+  // `head`: the newest frame's word, where the control block does not say it yet.
+  SlotWriter(ControlBlock& control, const SlotTable& table, std::uint64_t head)
+      : control_(control), table_(table), head_(head), sequences_(table.slot_count, 0), lent_(table.slot_count, 0) {}
 
   // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
-    needed_ = needed_after();
+    needed_ = std::min(needed_after(), needed_elsewhere_);
     const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
     bool some_needed = false;
     for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
@@ -134,6 +132,10 @@ class SlotWriter {
     sequences_[slot] = seq;
     lent_[slot] = 0;
   }
+
+  [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
+  // Frames after `cursor` are needed by a reader that is not in this control block yet.
+  void keep_after(std::uint64_t cursor) noexcept { needed_elsewhere_ = cursor; }
 
   [[nodiscard]] std::uint32_t lent_count() const {
     return static_cast<std::uint32_t>(std::count_if(lent_.begin(), lent_.end(), [](auto lent) { return lent != 0; }));
@@ -211,6 +213,7 @@ class SlotWriter {
   std::vector<std::uint64_t> sequences_;  // what each slot holds
   std::vector<std::uint8_t> lent_;        // slots being filled right now
   std::uint64_t needed_ = 0;              // as of the latest claim
+  std::uint64_t needed_elsewhere_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t losers_ = 0;
 };
 

@@ -73,7 +73,7 @@ class SubscriberCore {
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {
     const auto lock = enter();
-    return session_->block().state.load() == kStateClosed && !fetcher_->has_news();
+    return is_over(session_->block()) && !fetcher_->has_news();
   }
 
   // A descriptor that is readable when there may be something new; for select, poll, asyncio.
@@ -82,7 +82,7 @@ class SubscriberCore {
     if (notifier_ == nullptr) {
       notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect);
       // After the notifier has taken its ticket: what comes from now on rings by itself.
-      if (fetcher_->has_news() || session_->block().state.load() == kStateClosed) notifier_->signal();
+      if (fetcher_->has_news() || is_over(session_->block())) notifier_->signal();
     }
     return notifier_->fd();
   }
@@ -140,7 +140,9 @@ class SubscriberCore {
   void reattach_if_removed();
   void look_around();
   [[nodiscard]] bool is_lost();
+  [[nodiscard]] bool has_moved() const;
   [[nodiscard]] bool is_left_behind() const;
+  [[nodiscard]] bool has_successor() const;
   bool come_again();
   [[nodiscard]] Statistics measure() const;
   template <class Function>

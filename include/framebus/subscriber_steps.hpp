@@ -6,6 +6,8 @@
 
 namespace framebus {
 
+inline constexpr std::uint32_t kNoEpoch = 0xffffffff;  // of no publisher
+
 inline void SubscriberCore::check_options() const {
   check_name(name_);
   if (options_.hold < 1 || options_.hold > kMaxHolds) {
@@ -23,6 +25,11 @@ inline void SubscriberCore::check_options() const {
 // Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
 inline bool SubscriberCore::attach() {
   auto seat = join_as_reader(name_);
+  // One that moved while we came: the name leads to another.
+  while (seat && seat->control->block().state.load() == kStateMoved && !is_current(*seat->control)) {
+    leave(*seat->control, reader_byte(seat->index));
+    seat = join_as_reader(name_);
+  }
   if (!seat) return false;
   const ControlBlock& block = seat->control->block();
   const std::uint32_t state = block.state.load();
@@ -54,7 +61,10 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
-  if (!frame && options_.reconnect && is_lost() && come_again()) frame = fetcher_->fetch();
+  if (!frame && (options_.reconnect ? is_lost() : has_moved()) && come_again()) {
+    if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
+    frame = fetcher_->fetch();
+  }
   if (!frame) return frame;
   for_each_listener([](Listener& listener) { listener.doze_if_rung(); });
   if (notifier_ != nullptr && fetcher_->has_news()) notifier_->signal();
@@ -86,8 +96,9 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
       const auto lock = enter();
       session = session_;
       ticket = session->waiter().ticket();
-      const bool closed = session->block().state.load() == kStateClosed;  // before the last look at the frames
+      const bool closed = is_over(session->block());  // before the last look at the frames
       if (auto frame = fetch()) return frame;
+      if (session != session_) continue;  // came along: the ticket is the old control block's
       if (closed && until_closed) return std::nullopt;
     }
     if (!options_.reconnect) fail_if_ended(false);
@@ -98,7 +109,7 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
     if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
     if (waited != Waited::slice) continue;
     if (!options_.reconnect) fail_if_ended(true);
-    if (options_.reconnect && !is_publisher_alive(session->control())) reattach_if_removed();
+    if (options_.reconnect) reattach_if_removed();
   }
 }
 
@@ -111,7 +122,7 @@ inline void SubscriberCore::fail_if_ended(bool ask_kernel) const {
 inline bool SubscriberCore::has_ended(bool ask_kernel) const {
   const ControlBlock& block = session_->block();
   return block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch() ||
-         (ask_kernel && !is_publisher_alive(session_->control()));
+         (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
 }
 
 inline void SubscriberCore::fail_ended() const {
@@ -131,7 +142,7 @@ inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns) const {
                             std::to_string(block.publisher.pid) + ", is alive and has sent " +
                             std::to_string(frame_seq(block.head.load())));
   }
-  if (block.state.load() == kStateClosed) {
+  if (is_over(block)) {
     fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel and no other came" + within);
   }
   fail(Errc::timeout, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
@@ -142,14 +153,22 @@ inline bool SubscriberCore::is_ready(Berth& berth) {
   if (mark_.is_inherited()) static_cast<void>(enter());  // throws
   const std::lock_guard lock(mutex_);
   if (closed_ || session_->control().is_broken()) return true;
-  if (options_.reconnect) look_around();
+  if (has_moved()) {
+    try {
+      come_again();
+    } catch (const Error&) {
+      return true;  // try_recv() throws the same
+    }
+  } else if (options_.reconnect) {
+    look_around();
+  }
   berth = {session_, session_->waiter().ticket()};  // before the look
   return fetcher_->has_news() || (!options_.reconnect && has_ended(true));
 }
 
 inline void SubscriberCore::reattach_if_removed() {
   const std::lock_guard lock(mutex_);
-  if (!closed_ && !is_current(session_->control())) come_again();
+  if (!closed_ && is_left_behind()) come_again();
 }
 
 // The same for those who wait for several: as often as after each slice of a sleep, however short the sleeps are.
@@ -162,28 +181,47 @@ inline void SubscriberCore::look_around() {
 
 // The same by what is known without asking the kernel.
 inline bool SubscriberCore::is_lost() {
-  if (fetcher_->is_lost()) return true;
+  if (fetcher_->is_lost() || has_moved()) return true;
   bool removed = notifier_ != nullptr && notifier_->take_removal();
   for_each_listener([&](Listener& listener) { removed |= listener.take_removal(); });
   return removed && is_left_behind();
 }
 
-// Will nothing come any more in the channel as we know it, its name being free for another?
-inline bool SubscriberCore::is_left_behind() const {
-  return !is_publisher_alive(session_->control()) && !is_current(session_->control());
+// Does the channel go on in another control block? Pairs with the store in leave_behind(). What still has the name is
+// where we are to be, whatever its state says.
+inline bool SubscriberCore::has_moved() const {
+  return session_->block().state.load() == kStateMoved && !is_current(session_->control());
 }
 
-// Somebody removed the files under us by hand: come in again through the door, if there is one. What was published
-// behind the old one and never fetched is gone. Under the mutex.
+// Will nothing come any more in the channel as we know it? Its name is free for another, or it goes on in another
+// control block, whatever a program that is left in ours has written there.
+inline bool SubscriberCore::is_left_behind() const {
+  const Control& control = session_->control();
+  return !is_current(control) && (!is_publisher_alive(control) || has_moved() || has_successor());
+}
+
+inline bool SubscriberCore::has_successor() const {
+  const auto control = open_control(name_);
+  return control != nullptr &&
+         session_->channel() == ChannelId{control->block().channel_id[0], control->block().channel_id[1]};
+}
+
+// The name leads to another control block now: come in again by the name, if it leads anywhere. Where that is the same
+// channel we go on where we were. Where it is another, what was published in the old one and never fetched is gone, and
+// counted. Under the mutex.
 inline bool SubscriberCore::come_again() {
   const FetchCounts counts = fetcher_->counts();
+  const Fetcher::Progress progress = fetcher_->progress();
   const std::uint64_t left = fetcher_->pending();
   const auto session = session_;
   if (!attach()) return false;
   before_sleeps_ += session->waiter().sleeps();
   before_spun_ns_ += session->waiter().spun_ns();
-  before_.missed += counts.missed + (options_.every ? 0 : left);
-  before_.dropped += counts.dropped + (options_.every ? left : 0);
+  const bool same = session_->channel() == session->channel();
+  if (same) fetcher_->resume(progress);
+  if (!options_.reconnect) session_->keep_epoch(same ? session->epoch() : kNoEpoch);
+  before_.missed += counts.missed + (options_.every || same ? 0 : left);
+  before_.dropped += counts.dropped + (options_.every && !same ? left : 0);
   if (notifier_ != nullptr) notifier_->move_to(session_);
   for_each_listener([&](Listener& listener) { listener.move_to(session_); });
   return true;

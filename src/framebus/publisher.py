@@ -50,7 +50,8 @@ class Publisher(End[_core.Publisher]):
             name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit.
             slots: frames to have room for, 2 to 1024; more are made when subscribers hold more.
             max_bytes: bytes of the largest frame, if known: saves moving to a larger store later. Not a limit.
-            mode: file mode, 0o600 to 0o666: who else may subscribe.
+            mode: file mode, 0o600 to 0o666: who else may subscribe. Both files have it, and this program's group, from
+                now on, whatever an earlier publisher asked for; subscribers that it shuts out get PermissionDenied.
             on_full: what send() does when a subscriber with every=True is a ring behind: "drop" the oldest frame it
                 still needs, "block" until it has moved on or died, or "raise" ChannelFull.
             launch: program B, to be started when the first frame is sent and again whenever it has ended: program and
@@ -62,7 +63,8 @@ class Publisher(End[_core.Publisher]):
             ChannelInUse: another live program publishes it; the message names it.
             PermissionDenied: the channel belongs to another user.
             ProgramNotFound: there is no such program to launch; says where it was looked for.
-            ValueError: slots, max_bytes, mode or on_full out of range.
+            ValueError: slots, max_bytes, mode or on_full out of range; or mode gives others a right to write
+                without the right to read, with which nobody can subscribe.
         """
         check_choice("on_full", on_full, _ON_FULL)
         check_range("slots", slots, 2, 1024)

@@ -19,7 +19,7 @@ static_assert(std::is_standard_layout_v<SlotRecord> && std::is_standard_layout_v
 namespace {
 
 void version_and_identity() {
-  FROZEN(kLayoutVersion, 2U);
+  FROZEN(kLayoutVersion, 3U);
   FROZEN(sizeof(Identity), 256U);
   AT(Identity, pid, 0U);
   AT(Identity, uid, 4U);

@@ -2,6 +2,7 @@
 // A publisher or subscriber to be killed: built with FRAMEBUS_CRASH_POINTS by tests/multiprocess/test_crash_points.py.
 //
 //   role publish NAME FRAMES     frames of 64 bytes, then of 100 kB, so that the channel grows; each byte is its number
+//   role lose NAME FRAMES        the same, and its files are removed after a quarter of the frames
 //   role subscribe NAME FRAMES   fetches every frame and checks every byte
 //
 // A subscriber that has got its frames says "done" and stays until its standard input ends.
@@ -15,9 +16,15 @@
 
 namespace {
 
-int publish(const std::string& name, std::uint64_t frames) {
+void remove_files(const std::string& name) {
+  framebus::remove_stores(name, 0);
+  framebus::os::unlink_quietly(framebus::control_path(name));
+}
+
+int publish(const std::string& name, std::uint64_t frames, bool loses) {
   framebus::Publisher publisher(name, {.slots = 4, .on_full = framebus::OnFull::block});
   for (std::uint64_t i = 0; i < frames; ++i) {
+    if (loses && i == frames / 4) remove_files(name);
     const std::uint64_t bytes = i < frames / 2 ? 64 : 100'000;
     const framebus::ArraySpec spec{"image", {'u', '|', 1}, {bytes}};
     framebus::Loan loan = publisher.loan({spec});
@@ -55,7 +62,7 @@ int main(int argc, char** argv) {
   try {
     const std::string role = argv[1];
     const auto frames = static_cast<std::uint64_t>(std::atoll(argv[3]));
-    return role == "publish" ? publish(argv[2], frames) : subscribe(argv[2], frames);
+    return role == "subscribe" ? subscribe(argv[2], frames) : publish(argv[2], frames, role == "lose");
   } catch (const framebus::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return EXIT_FAILURE;

@@ -7,6 +7,7 @@ process with the ordinary build. Every byte of every frame is its sequence numbe
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -19,16 +20,26 @@ import pytest
 
 import framebus
 from compiled import CppPrograms
+from framebus import _core
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds; a watchdog
 
 # Steps that a publisher passes when a subscriber is there, taking over from one that closed.
 TAKING_OVER = [
-    "publisher:took_over", "open:epoch_moved", "open:state", "claim:marked", "claim:taken", "fill:half",
-    "publish:described", "publish:filled", "publish:slot_word", "publish:directory", "publish:head", "publish:wake",
-    "grow:made", "grow:copied", "grow:named", "grow:switched", "close:epoch", "close:state", "leave:unlocked",
+    "publisher:took_over", "mode:store_set", "mode:set", "open:epoch_moved", "open:state", "claim:marked",
+    "claim:taken", "fill:half", "publish:described", "publish:filled", "publish:slot_word", "publish:directory",
+    "publish:head", "publish:wake", "grow:made", "grow:copied", "grow:named", "grow:switched", "close:epoch",
+    "close:state", "leave:unlocked",
 ]  # fmt: skip
+# ... when its mode gives less than the last one's, so that the control block is replaced.
+NARROWING = [
+    "publisher:took_over", "mode:store_set", "open:state", "move:made", "move:linked", "move:named", "move:epoch",
+    "move:left", "claim:marked", "grow:named", "grow:switched", "publish:head", "close:state",
+]  # fmt: skip
+# ... when its files are removed: before the channel has its name again, and after that.
+NAMELESS = ["again:made"]
+AGAIN = ["again:named", "grow:made", "grow:named", "grow:switched", "again:complete", "move:epoch", "move:left"]
 # ... when nobody else is there, so that it makes the channel and removes it.
 ALONE = ["publisher:made", "open:state", "grow:named", "publish:head", "leave:all_locked", "leave:stores_removed"]
 # ... when a subscriber that wants every frame does not fetch, or has been killed.
@@ -43,7 +54,7 @@ SUBSCRIBING = [
 # ... when the publisher waits for it, and when it is the last one out.
 AWAITED = ["release:space_changed", "look:half"]
 LAST = ["leave:all_locked", "leave:stores_removed"]
-ONCE = re.compile("^(publisher|open|close|attach|detach|leave|wipe|reap|block):")
+ONCE = re.compile("^(publisher|open|mode|move|again|close|attach|detach|leave|wipe|reap|block):")
 
 
 def cases(steps: list[str]) -> list[tuple[str, int]]:
@@ -76,6 +87,10 @@ def was_killed(program: subprocess.Popen[str]) -> bool:
     _, errors = program.communicate(timeout=PATIENCE)
     assert errors == ""
     return program.returncode == -signal.SIGKILL
+
+
+def control_mode(name: str) -> int:
+    return Path(f"/dev/shm/framebus.{name}").stat().st_mode & 0o777
 
 
 class Watcher:
@@ -118,9 +133,9 @@ def check_that_life_goes_on(name: str, watchers: list[Watcher]) -> None:
     assert list(Path("/dev/shm").glob(f"framebus.{name}*")) == []
 
 
-def watched(name: str) -> list[Watcher]:
+def watched(name: str, mode: int = 0o600) -> list[Watcher]:
     """A channel that was closed after three frames, with two subscribers still in it."""
-    with framebus.Publisher(name) as first:
+    with framebus.Publisher(name, mode=mode) as first:
         first.send(picture(1))
         watchers = [Watcher(name, every=True), Watcher(name, every=False)]
         for seq in (2, 3):
@@ -141,6 +156,66 @@ def test_publisher_killed_at_a_step_leaves_whole_frames_and_a_usable_channel(
             watcher.drain()
     assert was_killed(program), f"{step} was never reached"
     check_that_life_goes_on(channel_name, watchers)
+
+
+@pytest.mark.parametrize(("step", "n"), cases(NARROWING))
+def test_publisher_killed_while_it_narrows_the_mode_leaves_a_channel_of_the_one_mode_or_the_other(
+    role: Path, channel_name: str, step: str, n: int
+) -> None:
+    watchers = watched(channel_name, mode=0o666)
+    program = start(role, "publish", channel_name, 40, f"{step}:{n}")
+    while program.poll() is None:
+        for watcher in watchers:
+            watcher.drain()
+    assert was_killed(program), f"{step} was never reached"
+    assert control_mode(channel_name) in {0o666, 0o600}
+    check_that_life_goes_on(channel_name, watchers)
+
+
+@pytest.mark.parametrize("step", [step for step in NARROWING if step.startswith("move:")])
+def test_nobody_left_and_doctor_removes_what_a_killed_narrowing_has_left(
+    role: Path, channel_name: str, step: str
+) -> None:
+    for watcher in watched(channel_name, mode=0o666):
+        watcher.sub.close()
+    victim = start(role, "publish", channel_name, 40, "publish:head:3")  # leaves its files
+    assert was_killed(victim)
+    os.chmod(f"/dev/shm/framebus.{channel_name}", 0o666)
+    assert was_killed(start(role, "publish", channel_name, 40, f"{step}:1")), f"{step} was never reached"
+    _core.clean_channel(channel_name)
+    assert list(Path("/dev/shm").glob(f"framebus.{channel_name}*")) == []
+
+
+@pytest.mark.parametrize(("step", "n"), cases(AGAIN))
+def test_publisher_killed_while_it_makes_removed_files_again_leaves_a_channel_that_goes_on(
+    role: Path, channel_name: str, step: str, n: int
+) -> None:
+    watchers = watched(channel_name)
+    second = "2" if step.startswith("grow:") else str(n)  # the first growth is that of the first frame
+    program = start(role, "lose", channel_name, 200, f"{step}:{second}")
+    while program.poll() is None:
+        for watcher in watchers:
+            watcher.drain()
+    assert was_killed(program), f"{step} was never reached"
+    check_that_life_goes_on(channel_name, watchers)
+
+
+@pytest.mark.parametrize("step", NAMELESS)
+def test_publisher_killed_before_its_removed_files_are_there_again_leaves_a_free_name(
+    role: Path, channel_name: str, step: str
+) -> None:
+    watchers = watched(channel_name)
+    program = start(role, "lose", channel_name, 200, f"{step}:1")
+    while program.poll() is None:
+        for watcher in watchers:
+            watcher.drain()
+    assert was_killed(program), f"{step} was never reached"
+    with framebus.Publisher(channel_name) as next_one:
+        assert next_one.send(picture(1)) == 1
+        for watcher in watchers:
+            assert watcher.sub.recv(PATIENCE).seq == 1
+            watcher.sub.close()
+    assert list(Path("/dev/shm").glob(f"framebus.{channel_name}*")) == []
 
 
 @pytest.mark.parametrize(("step", "n"), cases(ALONE))
@@ -242,4 +317,15 @@ def test_every_step_of_the_core_is_walked() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "include/framebus").rglob("*.hpp"))
     steps = set(re.findall(r'FRAMEBUS_STEP\("([^"]+)"\)', text)) | {"fill:half", "look:half"}
     assert len(steps) > 30
-    assert steps == {*TAKING_OVER, *ALONE, *BLOCKED, *REAPING, *SUBSCRIBING, *AWAITED, *LAST}
+    assert steps == {
+        *TAKING_OVER,
+        *NARROWING,
+        *NAMELESS,
+        *AGAIN,
+        *ALONE,
+        *BLOCKED,
+        *REAPING,
+        *SUBSCRIBING,
+        *AWAITED,
+        *LAST,
+    }

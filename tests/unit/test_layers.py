@@ -34,7 +34,7 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder, and X_steps is a part of X_core. `bindings` is all of bindings/, the only place
+# From the bottom. `os` is a folder, and X_steps and X_files are parts of X_core. `bindings` is all of bindings/, the only place
 # that may know Python.
 CPP_LAYERS = (
     {"copy_vector"},
@@ -44,7 +44,7 @@ CPP_LAYERS = (
     {"image"},
     {"array"},
     {"membership", "slots"},
-    {"cleanup", "doctor", "growth", "listing", "meter", "statistics", "wait"},
+    {"cleanup", "doctor", "growth", "listing", "meter", "statistics", "succession", "takeover", "wait"},
     {"reader_session", "publisher_core"},
     {"frame", "loan"},
     {"fetcher", "watcher"},
@@ -106,7 +106,7 @@ def cpp_uses(headers: Path, bindings: Path) -> Iterator[Use]:
 
 
 def cpp_module(path: Path, headers: Path) -> str:
-    return re.sub("_steps$", "_core", path.relative_to(headers).with_suffix("").parts[0])
+    return re.sub("_(steps|files)$", "_core", path.relative_to(headers).with_suffix("").parts[0])
 
 
 def faults(uses: list[Use], layers: tuple[set[str], ...]) -> list[str]:

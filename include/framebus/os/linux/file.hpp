@@ -83,6 +83,12 @@ inline bool is_named(const File& file, const std::string& path) {
   return s.st_ino == mine.inode && s.st_dev == mine.device;
 }
 
+// Has the file no name any more, so that nobody can open it? One system call on an open file, without a path.
+inline bool is_unlinked(const File& file) noexcept {
+  struct stat s{};
+  return ::fstat(file.fd(), &s) == 0 && s.st_nlink == 0;
+}
+
 inline bool exists(const std::string& path) noexcept {
   struct stat s{};
   return ::lstat(path.c_str(), &s) == 0;
