@@ -22,16 +22,7 @@ NB_MODULE(_core, m) {
   m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
   m.def("begin_exit", &framebus_python::begin_exit, "At exit: other threads that wait in here stop for good.");
   m.def("end_long_calls", &framebus_python::end_long_calls,
-        "At exit, after all ends are closed: waits until they have. False where they took too long.");
-  m.def(
-      "leave_seats", [] { framebus::Participation::instance().leave_seats(); },
-      "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What "
-      "is "
-      "in those frames stays readable, and nobody protects it any more.");
-  m.def("fill_standard_fds", &framebus::os::fill_standard_fds,
-        "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");
-  m.def("is_filler", &framebus::os::is_filler, nanobind::arg("fd"),
-        "Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.");
+        "At exit, after all ends are closed: waits until they have.");
   framebus_python::bind_errors(m);
   framebus_python::bind_frame(m);
   framebus_python::bind_publisher(m);

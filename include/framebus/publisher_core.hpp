@@ -44,27 +44,33 @@ struct Filling {
   std::int64_t since_ns = 0;
 };
 
-class PublisherCore final : Leaver {
+class PublisherCore {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
       : name_(name), options_(options), control_(join_as_publisher(name, options.mode)) {
     announce(control_->block());
-    Participation::instance().ends.add(*this);
   }
   PublisherCore(const PublisherCore&) = delete;
   PublisherCore& operator=(const PublisherCore&) = delete;
-  ~PublisherCore() {
-    Participation::instance().ends.remove(*this);
-    close();
-  }
+  ~PublisherCore() { close(); }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   void close() noexcept {
     if (mark_.is_inherited()) return;
-    let_readers_come_along();
     const std::lock_guard lock(mutex_);
-    close_locked();
+    if (closed_) return;
+    closed_ = true;
+    ControlBlock& block = control_->block();
+    block.closed_epoch.store(block.publisher_epoch.load());
+    FRAMEBUS_STEP("close:epoch");
+    block.state.store(kStateClosed);
+    FRAMEBUS_STEP("close:state");
+    announce(block);
+    tell_predecessors_of_end();
+    leave(*control_, kPublisherByte);
+    control_->file().close();
+    control_->predecessor.reset();
   }
   [[nodiscard]] bool is_closed() const {
     if (mark_.is_inherited()) return true;
@@ -81,9 +87,9 @@ class PublisherCore final : Leaver {
   // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, pages, or waiting.
   std::optional<Filling> try_claim(std::uint64_t bytes) {
     check_not_forked();
-    std::unique_lock lock(mutex_, std::try_to_lock);
+    const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
-    check_open(lock);
+    check_open();
     if (now_.store == nullptr || bytes > now_.store->slot_bytes() || !awaited_.empty()) return std::nullopt;
     const Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage != Shortage::none) return std::nullopt;
@@ -107,8 +113,8 @@ class PublisherCore final : Leaver {
       std::int64_t left = 0;
       std::shared_ptr<Control> control;  // where we wait, even if the channel moves to another one meanwhile
       {
-        std::unique_lock lock(mutex_);
-        check_open(lock);
+        const std::lock_guard lock(mutex_);
+        check_open();
         ticket = control_->block().space.load();
         auto got = claim_or_grow(bytes);
         const std::int64_t now = got ? got->since_ns : os::monotonic_ns();
@@ -138,8 +144,8 @@ class PublisherCore final : Leaver {
     check_not_forked();
     for (;;) {
       if (write_meta(filling, frame, meta)) {
-        std::unique_lock lock(mutex_);
-        check_open(lock);
+        const std::lock_guard lock(mutex_);
+        check_open();
         if (filling.store == now_.store) return publish(filling, frame);
       } else if (has_room(filling, end)) {
         continue;
@@ -155,9 +161,9 @@ class PublisherCore final : Leaver {
   std::optional<std::uint64_t> try_commit(Filling& filling, Descriptor& frame, std::string_view meta) {
     check_not_forked();
     if (!write_meta(filling, frame, meta)) return std::nullopt;
-    std::unique_lock lock(mutex_, std::try_to_lock);
+    const std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
-    check_open(lock);
+    check_open();
     if (filling.store != now_.store || now_.store->reservations() != prepared_) return std::nullopt;
     return publish(filling, frame);
   }
@@ -186,37 +192,13 @@ class PublisherCore final : Leaver {
                ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }
   }
-  void check_open(std::unique_lock<std::mutex>& lock) const {
-    if (closed_) {
-      lock.unlock();
-      Participation::instance().stop_if_ending();
+  void check_open() const {  // under the mutex
+    if (closed_)
       fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
-    }
     check_intact();
   }
 
  private:
-  void leave_at_exit() noexcept override {
-    if (control_->is_forked()) return;
-    let_readers_come_along();
-    const auto lock = lock_briefly(mutex_);
-    if (lock.owns_lock()) close_locked();
-  }
-  void close_locked() noexcept {
-    if (closed_) return;
-    closed_ = true;
-    ControlBlock& block = control_->block();
-    block.closed_epoch.store(block.publisher_epoch.load());
-    FRAMEBUS_STEP("close:epoch");
-    block.state.store(kStateClosed);
-    FRAMEBUS_STEP("close:state");
-    announce(block);
-    tell_predecessors_of_end();
-    leave(*control_, kPublisherByte);
-    control_->file().close();
-    control_->predecessor.reset();
-  }
-
   // Says "wake me when there is space" as long as it lives.
   class SpaceWanted {
    public:
@@ -257,7 +239,6 @@ class PublisherCore final : Leaver {
   void make_files_again();
   void make_control_again();
   void keep_for_awaited();
-  void let_readers_come_along() noexcept;
   void tell_predecessors_of_end() noexcept;
   [[nodiscard]] std::uint32_t slots_required() const;
   std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of SubscriberCore: attaching, waiting, noticing the end. Included by subscriber_core.hpp only.
+// The steps of SubscriberCore: attaching, waiting, noticing the end, counting. Included by subscriber_core.hpp only.
 #pragma once
 
 #include "subscriber_core.hpp"
@@ -51,8 +51,6 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
   }
   std::unique_lock lock(mutex_);
   if (closed_) {
-    lock.unlock();
-    Participation::instance().stop_if_ending();
     fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
   }
   session_->control().check_intact();
@@ -60,11 +58,11 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
 }
 
 inline std::optional<Frame> SubscriberCore::fetch() {
-  if (is_replaced()) return std::nullopt;  // what comes now is another publisher's
+  if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
   if (!frame && (options_.reconnect ? is_lost() : has_moved()) && come_again()) {
-    if (is_replaced()) return std::nullopt;
+    if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
     frame = fetcher_->fetch();
   }
   if (!frame) return frame;
@@ -87,26 +85,10 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   return frame;
 }
 
-// One look, without waiting.
-inline SubscriberCore::Look SubscriberCore::look(bool until_closed) {
-  const auto lock = enter();
-  if (auto frame = fetch()) return {std::move(frame)};
-  FRAMEBUS_STEP("look:nothing_found");
-  const auto session = session_;
-  const Ending found = ending(until_closed, true);
-  FRAMEBUS_STEP("look:ending_read");
-  if (found == Ending::none) return {};
-  if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
-  if (session != session_) return {};                   // came along: what has ended is the old control block
-  if (found == Ending::closed && until_closed) return {std::nullopt, true};
-  fail_ended(found);
-}
-
 inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
                                                            bool until_closed) {
   constexpr std::uint32_t kFruitless = 16;
   const std::int64_t deadline = deadline_after(timeout_ns);
-  bool ask_kernel = false;
   for (std::uint32_t fruitless = 0;;) {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
@@ -114,76 +96,53 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
       const auto lock = enter();
       session = session_;
       ticket = session->waiter().ticket();
-      const Ending found = ending(until_closed, ask_kernel);
-      FRAMEBUS_STEP("recv:ending_read");
+      const bool closed = is_over(session->block());  // before the last look at the frames
       if (auto frame = fetch()) return frame;
-      if (session != session_) continue;  // came along: the ticket and the ending are those of the old control block
-      if (found == Ending::closed && until_closed) return std::nullopt;
-      if (found != Ending::none) fail_ended(found);
+      if (session != session_) continue;  // came along: the ticket is the old control block's
+      if (closed && until_closed) return std::nullopt;
     }
-    FRAMEBUS_STEP("recv:nothing_found");
-    if (os::monotonic_ns() >= deadline) {
-      if (until_closed && is_ended()) return std::nullopt;
-      fail_timeout(timeout_ns, until_closed);
-    }
+    if (!options_.reconnect) fail_if_ended(false);
+    if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
     const Waited waited = session->waiter().wait(ticket, deadline);
     // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
-    const bool look = waited != Waited::news || ++fruitless % kFruitless == 0;
-    if (interrupt != nullptr && look) interrupt();
+    if (interrupt != nullptr && (waited != Waited::news || ++fruitless % kFruitless == 0)) interrupt();
     if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
-    ask_kernel = look && waited != Waited::due;
-    if (ask_kernel && options_.reconnect) reattach_if_removed();
+    if (waited != Waited::slice) continue;
+    if (!options_.reconnect) fail_if_ended(true);
+    if (options_.reconnect) reattach_if_removed();
   }
 }
 
-// What has become of the publisher, as far as this subscriber goes: without reconnect of the one that was here when it
-// came; with reconnect only a close counts, and only for those who iterate.
-//
-// Read it before the look for frames that decides. Then no frame is left behind: the publisher stores the head of its
-// last frame before `closed_epoch` and `state` (PublisherCore::close), and before the kernel drops its lock. All of
-// these are sequentially consistent and so are the loads here and in Fetcher, so a look that begins after an end was
-// seen finds every frame that came before that end. Read after the look, an end says nothing about the frames between.
-inline SubscriberCore::Ending SubscriberCore::ending(bool until_closed, bool ask_kernel) const {
+// For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
+inline void SubscriberCore::fail_if_ended(bool ask_kernel) const {
+  const auto lock = enter();
+  if (!fetcher_->has_news() && has_ended(ask_kernel)) fail_ended();
+}
+
+inline bool SubscriberCore::has_ended(bool ask_kernel) const {
   const ControlBlock& block = session_->block();
-  if (options_.reconnect) return until_closed && is_over(block) ? Ending::closed : Ending::none;
-  const bool replaced = is_replaced();
-  const bool gone = replaced || (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
-  // After `gone`: a publisher that closes says so before it drops its lock.
-  if (block.closed_epoch.load() == session_->epoch()) return Ending::closed;
-  // Others may have closed since. All have if none died; a death after a close hides the close.
-  if (replaced && session_->epoch() != kNoEpoch && block.died_epoch.load() < session_->epoch()) return Ending::closed;
-  return gone ? Ending::died : Ending::none;
+  return block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch() ||
+         (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
 }
 
-// Without reconnect: is there another publisher now, whose frames are none of ours?
-inline bool SubscriberCore::is_replaced() const {
-  return !options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch();
-}
-
-inline bool SubscriberCore::has_news() const { return !is_replaced() && fetcher_->has_news(); }
-
-inline void SubscriberCore::fail_ended(Ending ending) const {
-  if (ending == Ending::closed) {
+inline void SubscriberCore::fail_ended() const {
+  if (session_->block().closed_epoch.load() == session_->epoch()) {
     fail(Errc::channel_closed,
          "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
   }
   fail(Errc::publisher_died, "the publisher of '" + name_ + "' died; pass reconnect=True to go on with the next one");
 }
 
-// Never says "closed" where a frame has come since the last look, or where a close is an end and not an error: then it
-// is a timeout, and the next call fetches the frame or ends.
-inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns, bool until_closed) const {
+inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns) const {
   const auto lock = enter();
   const ControlBlock& block = session_->block();
-  const bool closed = is_over(block);  // before the look at the frames, as in ending()
   const std::string within = " within " + seconds_text(timeout_ns);
-  if (has_news()) fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; one has come just now");
   if (is_publisher_alive(session_->control())) {
     fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; its publisher, process " +
                             std::to_string(block.publisher.pid) + ", is alive and has sent " +
                             std::to_string(frame_seq(block.head.load())));
   }
-  if (closed && !until_closed) {
+  if (is_over(block)) {
     fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel and no other came" + within);
   }
   fail(Errc::timeout, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
@@ -204,7 +163,103 @@ inline bool SubscriberCore::is_ready(Berth& berth) {
     look_around();
   }
   berth = {session_, session_->waiter().ticket()};  // before the look
-  return has_news() || (!options_.reconnect && ending(false, true) != Ending::none);
+  return fetcher_->has_news() || (!options_.reconnect && has_ended(true));
+}
+
+inline void SubscriberCore::reattach_if_removed() {
+  const std::lock_guard lock(mutex_);
+  if (!closed_ && is_left_behind()) come_again();
+}
+
+// The same for those who wait for several: as often as after each slice of a sleep, however short the sleeps are.
+inline void SubscriberCore::look_around() {
+  const std::int64_t now = os::monotonic_ns();
+  if (now - looked_around_ns_ < kSlice) return;
+  looked_around_ns_ = now;
+  if (fetcher_->is_lost() || is_left_behind()) come_again();
+}
+
+// The same by what is known without asking the kernel.
+inline bool SubscriberCore::is_lost() {
+  if (fetcher_->is_lost() || has_moved()) return true;
+  bool removed = notifier_ != nullptr && notifier_->take_removal();
+  for_each_listener([&](Listener& listener) { removed |= listener.take_removal(); });
+  return removed && is_left_behind();
+}
+
+// Does the channel go on in another control block? Pairs with the store in leave_behind(). What still has the name is
+// where we are to be, whatever its state says.
+inline bool SubscriberCore::has_moved() const {
+  return session_->block().state.load() == kStateMoved && !is_current(session_->control());
+}
+
+// Will nothing come any more in the channel as we know it? Its name is free for another, or it goes on in another
+// control block, whatever a program that is left in ours has written there.
+inline bool SubscriberCore::is_left_behind() const {
+  const Control& control = session_->control();
+  return !is_current(control) && (!is_publisher_alive(control) || has_moved() || has_successor());
+}
+
+inline bool SubscriberCore::has_successor() const {
+  const auto control = open_control(name_);
+  return control != nullptr &&
+         session_->channel() == ChannelId{control->block().channel_id[0], control->block().channel_id[1]};
+}
+
+// The name leads to another control block now: come in again by the name, if it leads anywhere. Where that is the same
+// channel we go on where we were. Where it is another, what was published in the old one and never fetched is gone, and
+// counted. Under the mutex.
+inline bool SubscriberCore::come_again() {
+  const FetchCounts counts = fetcher_->counts();
+  const Fetcher::Progress progress = fetcher_->progress();
+  const std::uint64_t left = fetcher_->pending();
+  const auto session = session_;
+  if (!attach()) return false;
+  before_sleeps_ += session->waiter().sleeps();
+  before_spun_ns_ += session->waiter().spun_ns();
+  const bool same = session_->channel() == session->channel();
+  if (same) fetcher_->resume(progress);
+  if (!options_.reconnect) session_->keep_epoch(same ? session->epoch() : kNoEpoch);
+  before_.missed += counts.missed + (options_.every || same ? 0 : left);
+  before_.dropped += counts.dropped + (options_.every && !same ? left : 0);
+  if (notifier_ != nullptr) notifier_->move_to(session_);
+  for_each_listener([&](Listener& listener) { listener.move_to(session_); });
+  return true;
+}
+
+inline Statistics SubscriberCore::statistics() const {
+  if (mark_.is_inherited() || !is_closed()) {
+    const auto lock = enter();
+    return measure();
+  }
+  const std::lock_guard lock(mutex_);
+  Statistics s = last_;
+  const auto session = after_close_.lock();
+  s.held = session == nullptr ? 0 : session->held();
+  return s;
+}
+
+inline Statistics SubscriberCore::measure() const {
+  Statistics s;
+  s.frames = frames_;
+  s.bytes = bytes_;
+  s.missed = before_.missed + fetcher_->counts().missed;
+  s.dropped = before_.dropped + fetcher_->counts().dropped;
+  s.pending = fetcher_->pending();
+  s.held = session_->held();
+  s.sleeps = before_sleeps_ + session_->waiter().sleeps();
+  s.spun_s = static_cast<double>(before_spun_ns_ + session_->waiter().spun_ns()) * 1e-9;
+  for_each_reader(session_->block(), [&](std::uint32_t i, ReaderLine& line) {
+    if ((line.flags.load() & kReaderObserver) != 0) return;
+    if (&line == &session_->line() || is_reader_alive(session_->control(), i)) ++s.subscribers;
+  });
+  s.rate_hz = meter_.rate_hz(os::monotonic_ns());
+  s.latency_p50_s = meter_.latency_s(0.50);
+  s.latency_p99_s = meter_.latency_s(0.99);
+  s.generation = session_->block().generation.load();
+  s.memory_bytes = os::allocated_bytes(store_path(name_, s.generation));
+  if (fetcher_->store() != nullptr) s.slots = fetcher_->store()->slot_count();
+  return s;
 }
 
 }  // namespace framebus

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from framebus import convert, metadata
+from framebus import convert, metadata, pixel_format as formats
 
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 8
@@ -36,19 +35,6 @@ class Outgoing:
         """The first array."""
         return next(iter(self.arrays.values()))
 
-    def upright(self, *, by_user: bool = False) -> NDArray[Any]:
-        """The first array, turned as the "rotation" of its source says, in degrees counterclockwise.
-
-        Files that can't say so themselves store this. `by_user` honours a "rotation" of the user's metadata too.
-        """
-        meta = self.meta
-        if not by_user:
-            meta = meta.of_the_source() if isinstance(meta, metadata.Metadata) else {}
-        rotation = meta.get("rotation")
-        if isinstance(rotation, int) and rotation % 90 == 0 and self.array.ndim >= 2:
-            return np.rot90(self.array, rotation // 90)
-        return self.array
-
 
 def outgoing(
     image: object,
@@ -59,7 +45,7 @@ def outgoing(
     pixel_format: str | None,
 ) -> Outgoing:
     """Returns the frame that is to be sent; a single array is called "image". Raises TypeError or ValueError."""
-    arrays, pixel_format = convert.to_frame_of(image, pixel_format)
+    arrays = convert.to_frame(image)
     if not isinstance(arrays, dict):
         arrays = {"image": arrays}
     if not 1 <= len(arrays) <= MAX_ARRAYS:
@@ -78,7 +64,7 @@ def outgoing(
         _int64("timestamp_ns", timestamp_ns),
         _int64("wall_time_ns", wall_time_ns),
         metadata.decode(metadata.encode(meta) or b""),
-        pixel_format,
+        formats.check(pixel_format) if pixel_format is not None else None,
     )
 
 

@@ -29,6 +29,7 @@ class PacedSource(BaseSource):
         """`waits` says whether a frame is kept back until it is due."""
         super().__init__(url)
         self._waits = waits
+        self._closing = threading.Event()
         self._origin: tuple[int, int] | None = None  # both clocks at the first frame
         self._ready: Frame | None = None
         self._last_seq = 0
@@ -39,10 +40,6 @@ class PacedSource(BaseSource):
 
     def _let_go(self) -> None:
         """Closes what is open; called once, while no frame is being made."""
-
-    def _make_locks(self) -> None:
-        super()._make_locks()
-        self._closing = threading.Event()
 
     def _moment(self, time_s: float | None) -> tuple[int, int]:
         """Returns both timestamps of a frame due `time_s` seconds after the first one; of None, now."""
@@ -60,9 +57,8 @@ class PacedSource(BaseSource):
         moment: tuple[int, int],
         meta: dict[str, Any] | None = None,
         pixel_format: str | None = None,
-        origin: dict[str, Any] | None = None,
     ) -> Frame:
-        """Returns the next frame of these; it is due when its timestamp says. `origin` is the source's bookkeeping."""
+        """Returns the next frame of these; it is due when its timestamp says."""
         self._last_seq += 1
         return Frame(
             arrays,
@@ -70,7 +66,6 @@ class PacedSource(BaseSource):
             timestamp_ns=moment[0],
             wall_time_ns=moment[1],
             meta=meta,
-            origin=origin,
             pixel_format=pixel_format,
         )
 

@@ -3,16 +3,11 @@
 
 A name says what the numbers of an array mean, nothing else: no array is converted or refused because of it. Names are
 ASCII and at most 32 bytes, the room a frame's description has for them.
-
-guess() is the one place that says what an array without a name is taken for, by everything that has to know:
-(height, width, 3) is blue, green, red, as OpenCV has it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
-
-import numpy as np
+from typing import Final, NamedTuple
 
 MAX_NAME_BYTES = 32
 
@@ -71,11 +66,7 @@ _SINGLES: tuple[PixelFormat, ...] = (
     PixelFormat("YUV411_8_UYYVYY", 12, 3, None),
     PixelFormat("YCbCr411_8", 12, 3, None),
     *(PixelFormat(f"YCbCr{standard}411_8_CbYYCrYY", 12, 3, None) for standard in ("", "601_", "709_", "2020_")),
-    *(
-        PixelFormat(f"YCbCr420_8_YY_{order}_{layout}", 12, 3, None)
-        for order in ("CbCr", "CrCb")
-        for layout in ("Planar", "Semiplanar")
-    ),
+    *(PixelFormat(f"YCbCr420_8_YY_{order}_Semiplanar", 12, 3, None) for order in ("CbCr", "CrCb")),
     *(PixelFormat(f"YCbCr422_8_YY_{order}_Semiplanar", 16, 3, None) for order in ("CbCr", "CrCb")),
 )
 
@@ -85,16 +76,8 @@ _ALIASES: Final = {
     "gray": "Mono8", "grey": "Mono8", "gray8": "Mono8", "l": "Mono8", "y8": "Mono8",
     "gray16": "Mono16", "gray16le": "Mono16", "y16": "Mono16",
     "yuyv": "YUV422_8", "yuyv422": "YUV422_8", "uyvy": "YUV422_8_UYVY", "uyvy422": "YUV422_8_UYVY",
-    "z16": "Coord3D_C16", "depth16": "Coord3D_C16",
+    "z16": "Coord3D_C16", "depth16": "Coord3D_C16", "nv12": "YCbCr420_8_YY_CbCr_Semiplanar",
 }  # fmt: skip
-
-# What cameras and FFmpeg call 4:2:0, in lower case. All mean the same by these, so they are taken for the name.
-_SYNONYMS: Final = {
-    **dict.fromkeys(("i420", "iyuv", "yu12", "yuv420p", "yuv420"), "YCbCr420_8_YY_CbCr_Planar"),
-    "yv12": "YCbCr420_8_YY_CrCb_Planar",
-    "nv12": "YCbCr420_8_YY_CbCr_Semiplanar",
-    "nv21": "YCbCr420_8_YY_CrCb_Semiplanar",
-}
 
 _SUFFIX_LETTER: Final = {"": "uint", "s": "int", "f": "float"}
 
@@ -120,42 +103,6 @@ FORMATS: Final[dict[str, PixelFormat]] = {
 }
 
 
-# What an array is taken for that comes without a name, by dtype and channels.
-_UNNAMED: Final = {
-    ("uint8", 1): "Mono8", ("uint8", 3): "BGR8", ("uint8", 4): "BGRa8",
-    ("uint16", 1): "Mono16", ("uint16", 3): "BGR16", ("uint16", 4): "BGRa16",
-    ("int8", 1): "Data8s", ("int16", 1): "Data16s", ("int32", 1): "Data32s", ("int64", 1): "Data64s",
-    ("uint32", 1): "Data32", ("uint64", 1): "Data64", ("float32", 1): "Data32f", ("float64", 1): "Data64f",
-}  # fmt: skip
-
-
-def guess(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
-    """Returns the PFNC name that an array of this shape and dtype is taken for where it comes without one.
-
-    An image has the shape (height, width) or (height, width, channels), in any byte order. Returns None for what is not
-    an image, or not one that a name describes.
-    """
-    if len(shape) not in (2, 3):
-        return None
-    return _UNNAMED.get((dtype.name, shape[2] if len(shape) == 3 else 1))
-
-
-def fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    """Whether an array of this shape and dtype can be an image of the pixel format `name`, which must be known.
-
-    One channel has no axis, or one of length 1; a planar image has its channels first. False for all formats whose
-    samples share bytes: the shape does not tell.
-    """
-    known = FORMATS[name]
-    if known.dtype is None or dtype.name != known.dtype or len(shape) not in (2, 3):
-        return False
-    if known.channels > 1 and len(shape) == 2:
-        return False
-    if name.endswith("_Planar"):
-        return shape[0] == known.channels
-    return (shape[2] if len(shape) == 3 else 1) == known.channels
-
-
 def check(name: str) -> str:
     """Returns `name` if it is the name of a pixel format framebus knows.
 
@@ -172,19 +119,11 @@ def check(name: str) -> str:
     )
 
 
-def named(name: str) -> str:
-    """Returns the PFNC name for what an option of a URL says: a PFNC name, or I420, yuv420p, YV12, NV12 or NV21.
-
-    Raises as check() does.
-    """
-    return _SYNONYMS.get(str(name).lower()) or check(name)
-
-
 def _did_you_mean(name: str) -> str:
     import difflib  # only for the message
 
     lower = name[: 2 * MAX_NAME_BYTES].lower()
     by_lower = {known.lower(): known for known in FORMATS}
-    found = _ALIASES.get(lower) or _SYNONYMS.get(lower) or by_lower.get(lower)
+    found = _ALIASES.get(lower) or by_lower.get(lower)
     close = [found] if found else [by_lower[near] for near in difflib.get_close_matches(lower, by_lower, 3, 0.7)]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "."

@@ -8,17 +8,15 @@ is imported before it is needed. A scheme of framebus can't be taken over by som
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from framebus import fds, lifetime, url as urls
+from framebus import url as urls
 from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
-from framebus.exhausted import descriptors_told
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -83,7 +81,6 @@ def source(url: str, **options: Any) -> Source:
     Raises:
         InvalidUrl: no such scheme or option, or a value that is not of its type.
         EndpointError: the mechanism failed, can't be read from, or needs a package that is not installed.
-        SystemFailure: this program has no file descriptors left; nothing stays open.
         ChannelNotFound and the other errors of Subscriber, where they fit.
     """
     opened: Source = _open("source", url, options)
@@ -103,27 +100,11 @@ def endpoints() -> tuple[EndpointInfo, ...]:
 
 def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> Any:
     url = urls.parse(text)
-    with descriptors_told(f"{text!r} can't be opened"):
-        endpoint = _find(url)
-        opener = endpoint.source if role == "source" else endpoint.sink
-        if opener is None:
-            other = "written to" if role == "source" else "read from"
-            raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
-        values = _values(url, endpoint, opener, given)
-        _import(endpoint.needs)
-        fds.fill_standard()
-        try:
-            opened = opener(url.rest, **values)
-        except ModuleNotFoundError as error:
-            if _package(error.name or "") not in map(_package, endpoint.needs):
-                raise
-            raise EndpointError(_needs(endpoint, error.name or "")) from error
-    close_when_left(opened)
-    return opened
-
-
-def _values(url: urls.Url, endpoint: Endpoint, opener: Callable[..., object], given: dict[str, Any]) -> dict[str, Any]:
-    """Returns what to call `opener` with: the options of the URL and those given, which come first."""
+    endpoint = _find(url)
+    opener = endpoint.source if role == "source" else endpoint.sink
+    if opener is None:
+        other = "written to" if role == "source" else "read from"
+        raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
     options = _options(url.scheme, opener)
     unknown = given.keys() - options.keys()
     if unknown:
@@ -133,19 +114,15 @@ def _values(url: urls.Url, endpoint: Endpoint, opener: Callable[..., object], gi
     values = {**urls.typed_options(url, options), **given}
     missing = [option.name for option in options.values() if option.required and option.name not in values]
     if missing:
-        raise InvalidUrl(f"{url.text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
-    return values
-
-
-def _import(modules: tuple[str, ...]) -> None:
-    """Imports what an endpoint imports late, so that no fork finds it half imported; see lifetime.py.
-
-    One that is missing, or fails, does so again where it is used, which may not be now.
-    """
-    with lifetime.importing:
-        for module in modules:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(module)
+        raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
+    try:
+        opened = opener(url.rest, **values)
+    except ModuleNotFoundError as error:
+        if _package(error.name or "") not in map(_package, endpoint.needs):
+            raise
+        raise EndpointError(_needs(endpoint, error.name or "")) from error
+    close_when_left(opened)
+    return opened
 
 
 def _needs(endpoint: Endpoint, module: str) -> str:
@@ -154,8 +131,6 @@ def _needs(endpoint: Endpoint, module: str) -> str:
 
 
 def _find(url: urls.Url) -> Endpoint:
-    if url.scheme in _OURS:
-        return _load(url.scheme, None)
     known = _known()
     if url.scheme not in known:
         raise InvalidUrl(f"{url.text!r}: no endpoint for {url.scheme}:; there are {', '.join(sorted(known))}")
@@ -164,8 +139,7 @@ def _find(url: urls.Url) -> Endpoint:
 
 def _known() -> dict[str, EntryPoint | None]:
     """Every scheme, with its entry point where it is not ours."""
-    with lifetime.importing:
-        from importlib.metadata import entry_points  # costs some milliseconds, and most programs use channels only
+    from importlib.metadata import entry_points  # costs some milliseconds, and most programs use channels only
 
     others = {entry.name: entry for entry in entry_points(group=GROUP)}
     return {**others, **dict.fromkeys(_OURS)}
@@ -173,12 +147,10 @@ def _known() -> dict[str, EntryPoint | None]:
 
 def _load(scheme: str, entry: EntryPoint | None) -> Endpoint:
     if entry is None:
-        with lifetime.importing:
-            found = importlib.import_module(f"framebus.endpoints.{_OURS[scheme]}").ENDPOINTS[scheme]
+        found = importlib.import_module(f"framebus.endpoints.{_OURS[scheme]}").ENDPOINTS[scheme]
     else:
         try:
-            with lifetime.importing:
-                found = entry.load()
+            found = entry.load()
         except Exception as error:  # somebody else's module may fail in any way
             raise EndpointError(f"{scheme}: {entry.value} can't be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(found, Endpoint):

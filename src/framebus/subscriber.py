@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from framebus import _core, aio, names
+from framebus import _core
 from framebus.deadline import Deadline
 from framebus.end import End, check_choice, check_range, natively
+from framebus.errors import ChannelClosed
 from framebus.frame import Frame
+
+if TYPE_CHECKING:
+    from framebus.aio import Tasks
 
 Wait = Literal["adaptive", "park", "spin", "predictive"]
 _IN_A_ROW = 16  # frames that one task may take before others run
@@ -62,7 +66,6 @@ class Subscriber(End[_core.Subscriber]):
             ValueError: hold, history, connect_timeout, wait or max_spin out of range.
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
         """
-        names.channel(name)
         check_choice("wait", wait, _WAIT)
         check_range("hold", hold, 1, 64)
         check_range("history", history, 0, 1024)
@@ -79,7 +82,7 @@ class Subscriber(End[_core.Subscriber]):
         }
         native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
-        self._tasks: aio.Tasks | None = None
+        self._tasks: Tasks | None = None
 
     @natively(_core.quick_recv)
     def recv(self, timeout: float | None = None) -> Frame:
@@ -153,12 +156,25 @@ class Subscriber(End[_core.Subscriber]):
         tasks = self._tasks or self._make_tasks()
         if tasks.in_a_row >= _IN_A_ROW:
             await tasks.breathe()  # as in recv_async()
-        look = self._native.try_next
-        frame = tasks.look_first(look)
+        frame = tasks.look_first(self._look)
         if frame is None:
-            frame = await tasks.receive(look, None)
+            frame = await tasks.receive(self._look, None)
         return frame  # type: ignore[return-value]  # as in recv()
 
-    def _make_tasks(self) -> aio.Tasks:
+    def _look(self) -> _core.FrameBase | None:
+        """What try_recv() does, but raises StopAsyncIteration at the end of the channel, where _next() gives None."""
+        try:
+            frame = self._native.try_recv()
+        except ChannelClosed:
+            if self._native.is_ended():
+                raise StopAsyncIteration from None
+            raise
+        if frame is None and self._native.is_ended():
+            raise StopAsyncIteration
+        return frame
+
+    def _make_tasks(self) -> Tasks:
+        from framebus import aio
+
         self._tasks = aio.Tasks(self)
         return self._tasks

@@ -30,10 +30,7 @@ def test_every_picture_of_a_real_clip_is_what_pyav_makes_of_it(name: str, thread
     compared = 0
     with av.open(str(path)) as container, framebus.source(f"video:{path}?pace=fast&threads={threads}") as source:
         for frame, expected in zip(source, container.decode(video=0), strict=True):
-            # Neither says which matrix it has: 720 lines are taken for BT.709, fewer for BT.601.
-            matrix = "ITU709" if height >= 720 else "ITU601"
-            bgr = expected.reformat(format="bgr24", src_colorspace=matrix, dst_colorspace=matrix)
-            np.testing.assert_array_equal(frame.array, bgr.to_ndarray())
+            np.testing.assert_array_equal(frame.array, expected.to_ndarray(format="bgr24"))
             assert frame.meta["pts"] == expected.time
             compared += 1
     assert compared == count
@@ -93,7 +90,7 @@ def test_of_a_killed_writer_of_mkv_all_but_the_last_second_can_be_played(
 ) -> None:
     path = tmp_path / "clip.mkv"
     sent = killed_after(programs, 200, f"video:{path}", f"pattern:ball?fps=0&width=320&height=240&pixel_format={form}")
-    assert sorted(item.name for item in tmp_path.iterdir()) == [".clip.mkv.lock", "clip.part.mkv"]
+    assert [item.name for item in tmp_path.iterdir()] == ["clip.part.mkv"]
     numbers = [read_number(frame.array) for frame in framebus.source(f"video:{tmp_path / 'clip.part.mkv'}?pace=fast")]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= sent - 25
@@ -107,13 +104,11 @@ def test_a_killed_writer_of_mp4_leaves_the_file_before_it_alone(programs: Progra
         framebus.source(f"video:{tmp_path / 'clip.part.mp4'}")
 
 
-def test_the_next_writer_leaves_alone_what_a_killed_one_has_left(programs: Programs, tmp_path: Path) -> None:
-    path, rescued = tmp_path / "clip.mkv", tmp_path / "clip.part.mkv"
+def test_the_next_writer_takes_over_what_a_killed_one_has_left(programs: Programs, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
     killed_after(programs, 50, f"video:{path}", "pattern:ball?fps=0&width=320&height=240")
-    before = rescued.read_bytes()
     framebus.relay("pattern:ball?fps=100&count=5", f"video:{path}")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["clip.mkv", "clip.part.mkv"]
-    assert rescued.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["clip.mkv"]
     assert len(list(framebus.source(f"video:{path}?pace=fast"))) == 5
 
 

@@ -22,26 +22,11 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"fds"},
-    {
-        "statistics",
-        "pixel_format",
-        "metadata",
-        "url",
-        "names",
-        "deadline",
-        "cpp",
-        "lifetime",
-        "owners",
-        "exhausted",
-        "pillow",
-    },
-    {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing", "partial_file"},
-    {"aio"},
-    {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
-    {"wire", "sealed", "registry", "paced", "several"},
-    {"relay", "lookahead"},
-    {"video_capture"},
+    {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
+    {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
+    {"publisher", "subscriber", "aio", "listing", "doctor", "endpoint", "baseimage"},
+    {"wire", "sealed", "registry", "paced", "video_capture", "several"},
+    {"relay"},
     {"endpoints"},
     {"__init__"},
     {"demo", "bench"},
@@ -49,12 +34,12 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder; X_steps, X_files and X_counts are parts of X_core. `bindings` is all of bindings/,
-# the only place that may know Python.
+# From the bottom. `os` is a folder, and X_steps and X_files are parts of X_core. `bindings` is all of bindings/, the only place
+# that may know Python.
 CPP_LAYERS = (
     {"copy_vector"},
     {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},
-    {"bell", "descriptor", "leaving", "name"},
+    {"bell", "descriptor", "name"},
     {"control", "store", "element"},
     {"image"},
     {"array"},
@@ -121,7 +106,7 @@ def cpp_uses(headers: Path, bindings: Path) -> Iterator[Use]:
 
 
 def cpp_module(path: Path, headers: Path) -> str:
-    return re.sub("_(steps|files|counts)$", "_core", path.relative_to(headers).with_suffix("").parts[0])
+    return re.sub("_(steps|files)$", "_core", path.relative_to(headers).with_suffix("").parts[0])
 
 
 def faults(uses: list[Use], layers: tuple[set[str], ...]) -> list[str]:

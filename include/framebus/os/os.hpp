@@ -4,7 +4,6 @@
 
 #if defined(__linux__)
 #include "linux/cores.hpp"
-#include "linux/fds.hpp"
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
 #include "linux/futex_many.hpp"

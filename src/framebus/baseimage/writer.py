@@ -65,7 +65,6 @@ class Writer(End):
         wait_for_reader: bool = False,
         mode: int = 0o600,
         keep: bool = False,
-        public: bool = False,
     ) -> None:
         """Makes the memory and the event, or uses what is there.
 
@@ -80,15 +79,11 @@ class Writer(End):
                 that is dead or absent takes nothing: send() then ends with Timeout, or waits for the next reader.
             mode: file mode if they have to be made: who else may read and write.
             keep: leave memory and event there when the last program leaves.
-            public: use memory and event that another user made, too. Without it they have to be this user's or root's:
-                every user can take a name first, and read or fake what comes through it.
 
         Raises:
             InvalidName: not a name.
             ChannelInUse: another program with a Writer writes it. Other writers can't be noticed.
-            PermissionDenied: what is there belongs to another user; the message names it.
-            CorruptChannel: what is there is no image: another kind of file, or it holds something else.
-            SystemFailure: the system refuses to make it.
+            PermissionDenied, CorruptChannel, SystemFailure: it is there but can't be used, or can't be made.
             ValueError: capacity, stride or mode out of range.
         """
         check_range("capacity", capacity, HEADER.size + 1, 1 << 40)
@@ -101,9 +96,8 @@ class Writer(End):
             "bottom_up": bottom_up,
             "wait_for_reader": wait_for_reader,
             "mode": mode,
-            "public": public,
         }
-        super().__init__(name, lambda: system().make(name, capacity, mode, public), keep, options)
+        super().__init__(name, lambda: system().make(name, capacity, mode), keep, options)
         self._stride = stride
         self._bottom_up = bottom_up
         self._wait_for_reader = wait_for_reader
@@ -144,7 +138,7 @@ class Writer(End):
             ChannelClosed: this Writer has been closed.
         """
         deadline = Deadline(timeout)
-        array, depth, order = prepare(*_one_array(image, pixel_format))
+        array, depth, order = prepare(_one_array(image), pixel_format)
         height, width = array.shape[:2]
         geometry = Geometry(width, height, depth, padded(pixel_bytes(width, depth), self._stride))
         with self._inside():
@@ -213,10 +207,10 @@ class Writer(End):
             place.write(HEADER.size + first * geometry.row_bytes, self._strip[: count * geometry.row_bytes].data)
 
 
-def _one_array(image: object, pixel_format: str | None) -> tuple[NDArray[Any], str | None]:
-    found, pixel_format = convert.to_frame_of(image, pixel_format)
+def _one_array(image: object) -> NDArray[Any]:
+    found = convert.to_frame(image)
     if isinstance(found, Mapping):
         if len(found) != 1:
             raise ValueError(f"a base image is one array, got {len(found)}: {', '.join(found)}; send them to a channel")
-        return next(iter(found.values())), pixel_format
-    return found, pixel_format
+        return next(iter(found.values()))
+    return found

@@ -11,7 +11,6 @@ received when its first and last byte have been read.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -108,5 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the end of the interpreter closes what is open
     main()

@@ -13,11 +13,9 @@ from typing import Any
 
 from framebus.bench.links import Link, Mechanism, Missing, reason_missing
 from framebus.errors import EndpointError
-from framebus.fds import fill_standard
 
 SIZES = {"640x480": (640, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 LATENCY_RATE_HZ = 20.0
-STOP_S = 5.0  # for a program to close its end
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,6 @@ class _End:
     def __init__(self, role: str, link: Link, task: dict[str, Any]) -> None:
         fds = link.source_fds if role == "source" else link.sink_fds
         told = json.dumps({"role": role, "url": link.source if role == "source" else link.sink, **task})
-        fill_standard()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "framebus.bench.end", told],
             stdin=subprocess.PIPE,
@@ -83,13 +80,8 @@ class _End:
         self.process.stdin.flush()
 
     def stop(self) -> None:
-        """Ends it by SIGTERM, so that it leaves no files, and by SIGKILL where that takes too long."""
-        self.process.terminate()
-        try:
-            self.process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
+        self.process.kill()
+        self.process.communicate()
 
 
 def _run(link: Link, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

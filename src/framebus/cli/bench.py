@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -12,12 +13,13 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 import framebus
 from framebus.bench.links import MECHANISMS
 from framebus.bench.measure import SIZES, Result, measure
-from framebus.cli import output
+from framebus.cli.channels import WIDE
 
 bench = App(name="bench", help="Measure how fast frames get from one program to another.")
 
@@ -60,17 +62,18 @@ def mechanisms(
     results = []
     for mechanism in chosen:
         for size in sizes or SIZES:
-            output.say("bench", f"{mechanism.name}, {size} ...")
+            print(f"{mechanism.name}, {size} ...", file=sys.stderr, flush=True)
             results.append(measure(mechanism, size, seconds))
     if as_json:
-        output.print_json([asdict(result) for result in results])
+        print(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        output.console().print(_table(results), highlight=False, markup=False)
+        console = Console() if sys.stdout.isatty() else Console(width=WIDE)
+        console.print(_table(results), highlight=False, markup=False)
     if chart is not None and not all(result.problem for result in results):
         from framebus.bench.chart import write_png
 
         write_png(chart, results, _machine())
-        output.say("bench", f"chart: {chart}")
+        print(f"chart: {chart}", file=sys.stderr)
     sys.exit(any(result.problem for result in results))
 
 
@@ -105,4 +108,5 @@ def _machine() -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    output.fail("bench", message, 2)
+    print(f"framebus bench: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -14,14 +14,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "../../layout.hpp"
-#include "fds.hpp"
 #include "file.hpp"
 
 namespace framebus::os {
@@ -36,7 +34,7 @@ inline std::int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 
 // The first bytes of this process's command line, arguments separated by blanks.
 inline std::string command_line() {
-  const File file(open_path("/proc/self/cmdline", O_RDONLY));
+  const File file(::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
   char buffer[kCommandBytes] = {};
   const ssize_t n = file.is_open() ? ::read(file.fd(), buffer, sizeof buffer - 1) : 0;
   std::string command(buffer, buffer + std::max<ssize_t>(n, 0));
@@ -105,22 +103,5 @@ class ForkMark {
  private:
   std::uint32_t epoch_ = fork_epoch();
 };
-
-// The one T of this process: made at first use and never destroyed, since objects may end after static ones. A forked
-// child makes one of its own. It never looks into its parent's, whose locks may be taken and whose threads are missing.
-template <class T>
-T& of_this_process() {
-  struct Marked {
-    T value;
-    ForkMark mark;
-  };
-  static std::atomic<Marked*> current{nullptr};
-  Marked* found = current.load();
-  while (found == nullptr || found->mark.is_inherited()) {
-    auto fresh = std::make_unique<Marked>();
-    if (current.compare_exchange_strong(found, fresh.get())) found = fresh.release();
-  }
-  return found->value;
-}
 
 }  // namespace framebus::os

@@ -50,7 +50,7 @@ def open_source(
     width: Annotated[int | None, "pixels of a row, for format=raw"] = None,
     height: Annotated[int | None, "rows, for format=raw"] = None,
     pixel_format: Annotated[
-        str | None, "PFNC name (or I420, YV12, NV12, NV21) of what comes (raw), or of what to make of it (y4m)"
+        str | None, "PFNC name of what comes (format=raw), or of what to make of it (format=y4m)"
     ] = None,
     argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,
     max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
@@ -59,7 +59,7 @@ def open_source(
 ) -> PipeSource:
     """Opens the reading end."""
     url = f"pipe:{rest}"
-    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
+    _check_options(url, mode, format, width, height, pixel_format)
     if not linger >= 0:
         raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     layout = None
@@ -84,7 +84,7 @@ def open_sink(
     format: Annotated[Format, "of mode=byte: bare pixels, or YUV4MPEG2"] = "raw",  # noqa: A002 - the option's name
     width: Annotated[int | None, "pixels of a row, for format=raw; the first frame's if not said"] = None,
     height: Annotated[int | None, "rows, for format=raw; the first frame's if not said"] = None,
-    pixel_format: Annotated[str | None, "PFNC name (or I420 ...) of the frames, for those that don't say it"] = None,
+    pixel_format: Annotated[str | None, "PFNC name of the frames, for those that don't say it"] = None,
     fps: Annotated[float, "frames per second that the stream claims, for format=y4m"] = 25.0,
     lossy: Annotated[bool, "leave out what mode=byte can't carry"] = False,
     argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,
@@ -93,7 +93,7 @@ def open_sink(
 ) -> PipeSink:
     """Opens the writing end."""
     url = f"pipe:{rest}"
-    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
+    _check_options(url, mode, format, width, height, pixel_format)
     if not linger >= 0:
         raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     if not 0 < fps <= 1e6:
@@ -121,8 +121,8 @@ def _check_options(
     width: int | None,
     height: int | None,
     pixel_format: str | None,
-) -> str | None:
-    """Refuses options that would do nothing, and returns the PFNC name of the pixel format."""
+) -> None:
+    """Refuses options that would do nothing."""
     given = {"width": width, "height": height, "pixel_format": pixel_format}
     said = [name for name, value in given.items() if value is not None]
     if mode == "message" and (said or format != "raw"):
@@ -133,12 +133,11 @@ def _check_options(
         raise InvalidUrl(f"{url!r}: a YUV4MPEG2 stream says its size itself; leave width and height out")
     if pixel_format is not None:
         try:
-            pixel_format = formats.named(pixel_format)
+            formats.check(pixel_format)
         except ValueError as error:
             raise InvalidUrl(f"{url!r}: {error}") from None
     if format == "y4m" and pixel_format not in (None, *y4m.CONVERTED):
         raise InvalidUrl(f"{url!r}: format=y4m knows pixel_format {', '.join(y4m.CONVERTED)}, not {pixel_format}")
-    return pixel_format
 
 
 def _layout(url: str, width: int, height: int, pixel_format: str) -> Layout:

@@ -34,17 +34,11 @@ time of a frame of 1080p by a path (benchmarks/zeromq.py). Bare pyzmq does not w
 be changed. Within a machine TCP has a send buffer of 256 KiB, which makes more of a difference than anything else: left
 to itself it takes nearly twice as long, see plug.py.
 
-Security: loopback and paths alone unless public=true. A path is bound with mode 0600, whatever the umask, and an end
-that connects to one refuses the socket of another user (local.py), and sends nothing before it knows whose it is; an
-abstract name is bound with public=true or keys only. tcp://127.0.0.1 is open to every user of this machine: with
-mode=every a stranger that connects as a receiver takes its share of the frames, and with each mode a stranger can read
-them, and feed a source that binds. Keys keep it out. With curve keys, made by zmq.auth.create_certificates(), the end
+Security: loopback and paths alone unless public=true. With curve keys, made by zmq.auth.create_certificates(), the end
 that binds needs curve_secret_key, the end that connects curve_server_key, the public key of the other: traffic is
-encrypted, and who binds is who it says. A program that doesn't know the public key can't connect. What strangers send
-that is no ZeroMQ of version 3 or newer (ZMTP 3) is refused before it becomes a peer, and changes nothing for those that
-are (connections.py). Without keys, a foreign sender can make a source hold more memory than max_bytes says: ZeroMQ
-limits the size of a part, not how many make a message, and hands a message over only when it is complete. Here no part
-is kept of one that has too many.
+encrypted, and who binds is who it says. A program that doesn't know the public key can't connect. Without keys, a
+foreign sender can make a source hold more memory than max_bytes says: ZeroMQ limits the size of a part, not how many
+make a message, and hands a message over only when it is complete. Here no part is kept of one that has too many.
 
 On the wire a frame is a message of several parts: head and description as framebus.wire has them, then each array. An
 end is one part.
@@ -56,7 +50,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from framebus import lifetime, wire
+from framebus import wire
 from framebus.end import check_range
 from framebus.endpoint import Abilities, BaseSink, BaseSource, Endpoint
 from framebus.endpoints.zeromq import address as addresses
@@ -75,7 +69,7 @@ def open_source(
     *,
     mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
     bind: Annotated[bool, "bind here and let sinks connect"] = False,
-    public: Annotated[bool, "let other machines in, or all users of this one"] = False,
+    public: Annotated[bool, "allow to bind where other machines can connect"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     reconnect: Annotated[bool, "go on when a sender that died comes again"] = True,
     max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
@@ -84,11 +78,10 @@ def open_source(
     curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
 ) -> BaseSource:
     """Opens the receiving end."""
-    with lifetime.importing:
-        from framebus.endpoints.zeromq import receiving
+    from framebus.endpoints.zeromq import receiving
 
+    where = addresses.check(scheme, rest, bind=bind, public=public)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key, max_bytes)
-    where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
     kind = receiving.EverySource if mode == "every" else receiving.LatestSource
     return kind(where, settings, reconnect)
 
@@ -99,7 +92,7 @@ def open_sink(
     *,
     mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
     bind: Annotated[bool, "bind here and let sources connect"] = True,
-    public: Annotated[bool, "let other machines in, or all users of this one"] = False,
+    public: Annotated[bool, "allow to bind where other machines can connect"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     wait_for: Annotated[int, "receivers to wait for before the first frame is sent"] = 0,
     copy: Annotated[bool, "for mode=every: copy each frame instead of waiting until it has left"] = False,
@@ -109,13 +102,12 @@ def open_sink(
     curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
 ) -> BaseSink:
     """Opens the sending end; its `url` has the port where the system was to choose one."""
-    with lifetime.importing:
-        from framebus.endpoints.zeromq import sending
+    from framebus.endpoints.zeromq import sending
 
     check_range("wait_for", wait_for, 0, 1 << 16)
     _check_seconds("linger", linger)
+    where = addresses.check(scheme, rest, bind=bind, public=public)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key)
-    where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
     return sending.Sink(where, settings, wait_for, copy, linger)
 
 
@@ -127,8 +119,7 @@ def _settings(
     secret_key: str | None,
     max_bytes: int = 4096,  # of what comes to a sink: subscriptions
 ) -> Settings:
-    with lifetime.importing:
-        from framebus.endpoints.zeromq.plug import Settings
+    from framebus.endpoints.zeromq.plug import Settings
 
     check_range("hwm", hwm, 1, 1 << 16)
     check_range("max_bytes", max_bytes, 1, 1 << 40)

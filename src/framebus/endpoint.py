@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BaseSource and BaseSink: what sources and sinks of all mechanisms share.
+"""What every source and every sink promises, and what an endpoint says about itself.
 
-A mechanism's source writes _receive(), its sink _send(), and either one _close() where there is something to close.
+A Source gives frames, a Sink takes them. A Subscriber is a Source and a Publisher a Sink as they are; all other
+mechanisms derive from BaseSource and BaseSink and are written against this file alone.
 
 How things end, for every source:
     nothing came in time        Timeout
@@ -12,37 +13,149 @@ How things end, for every source:
     this end was closed         ChannelClosed
 
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
-cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a
-source says of its own about a frame, such as the file that it comes from, is not the user's: the source passes it as
-`origin` to Frame(); it is read as metadata, carried where metadata are, and left out elsewhere.
+cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
 
 An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
 death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
-A forked child has only the thread that forked: what it inherits gets new locks, and waits for nobody.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TypeVar
+from typing import Literal, Protocol, TypeVar
 
-from framebus import fds, lifetime, metadata
-from framebus.deadline import Deadline
-from framebus.endpoint.spec import Abilities
+from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
-from framebus.exhausted import descriptors_told
 from framebus.frame import Frame
-from framebus.outgoing import Outgoing, outgoing
+from framebus.outgoing import (
+    MAX_ARRAYS as MAX_ARRAYS,
+    MAX_DIMENSIONS as MAX_DIMENSIONS,
+    MAX_NAME_BYTES as MAX_NAME_BYTES,
+    Arrays as Arrays,
+    Outgoing as Outgoing,
+    outgoing,
+)
 
 Self = TypeVar("Self", bound="_End")
+
+
+class Source(Protocol):
+    """Anything that frames can be read from."""
+
+    def recv(self, timeout: float | None = None) -> Frame:
+        """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the other end closes."""
+
+    def close(self) -> None:
+        """Lets go of it. May be repeated."""
+
+    def __enter__(self) -> Source:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
+
+class Sink(Protocol):
+    """Anything that frames can be written to."""
+
+    def send(
+        self,
+        image: object,
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+        timestamp_ns: int | None = None,
+        wall_time_ns: int | None = None,
+    ) -> int:
+        """Hands over one frame, as Publisher.send() does; returns its sequence number."""
+
+    def close(self) -> None:
+        """Says that no more will come, and lets go of it. May be repeated."""
+
+    def __enter__(self) -> Sink:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a mechanism can carry and tell. docs/endpoints.md is made of these.
+
+    Attributes:
+        arrays: "many" named arrays, or "one" image whose name is not kept.
+        dtypes: "any", or which arrays it takes, in words.
+        meta: carries metadata.
+        pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
+        timestamps: carries both timestamps.
+        seq: carries sequence numbers; else the receiver counts for itself.
+        delivery: "every" frame arrives, or the "latest"; "either" by option.
+        receivers: "one" or "many" at the same time.
+        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
+        notices_death: a receiver can tell the sender's death from silence.
+        reconnects: either end may come again and the other goes on.
+        stored: what is sent is kept, and received when the sink has closed; a receiver never waits for a sender.
+        uniform: all frames of a link have the dtype, shape and pixel format of the first; another one is refused.
+        max_bytes: the largest frame, None where memory alone decides.
+    """
+
+    arrays: Literal["one", "many"] = "many"
+    dtypes: str = "any"
+    meta: bool = True
+    pixel_format: Literal["any", "some", "none"] = "any"
+    timestamps: bool = True
+    seq: bool = True
+    delivery: Literal["every", "latest", "either"] = "every"
+    receivers: Literal["one", "many"] = "one"
+    notices_close: bool = True
+    notices_death: bool = True
+    reconnects: bool = False
+    stored: bool = False
+    uniform: bool = False
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One mechanism: what it is for, how its ends are opened, what it can do.
+
+    Attributes:
+        scheme: what its URLs begin with.
+        summary: what it is for, in half a sentence.
+        form: how its URLs look.
+        source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
+        sink: opens the sending end.
+        abilities: what it carries and tells.
+        needs: modules beyond numpy that it imports.
+        extra: the extra of the distribution that brings them.
+    """
+
+    scheme: str
+    summary: str
+    form: str
+    source: Callable[..., Source] | None = None
+    sink: Callable[..., Sink] | None = None
+    abilities: Abilities = Abilities()
+    needs: tuple[str, ...] = ()
+    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +182,9 @@ class _End:
         self.url = url
         self._closed = False
         self._statistics = EndStatistics()
-        self._opened_by: int | None = None  # the process that has to close it, once it is open
-        lifetime.make_locks_of(self)
-
-    def _make_locks(self) -> None:
-        """Makes the locks that are used without asking first which process this is; see lifetime.make_locks_of()."""
         self._counting = threading.Lock()
         self._busy = threading.RLock()
+        self._opened_by: int | None = None  # the process that has to close it, once it is open
 
     @property
     def closed(self) -> bool:
@@ -125,13 +234,12 @@ class _End:
         The thread that is inside may come in again, so that a signal handler can close what it interrupted.
         """
         left = deadline.left()
-        busy = self._busy  # a signal handler that runs meanwhile may fork
-        if not busy.acquire(timeout=-1 if left is None else left):
+        if not self._busy.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"other threads kept {self.url!r} busy")
         try:
             yield
         finally:
-            busy.release()
+            self._busy.release()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -153,10 +261,9 @@ def close_when_left(end: object) -> None:
     if isinstance(end, _End):
         end._opened_by = os.getpid()
         _open.add(end)
-        lifetime.something_is_open()
 
 
-@lifetime.at_exit
+@atexit.register
 def _close_all() -> None:
     with ExitStack() as closing:  # closes all, also where one fails
         for end in list(_open):
@@ -175,13 +282,10 @@ class BaseSource(_End, ABC):
             ChannelClosed: the other end, or this one, was closed.
             PublisherDied: the other end died, where the mechanism can tell.
             EndpointError: what came is no frame, or the mechanism failed.
-            SystemFailure: this program has no file descriptors left.
             ValueError: a negative timeout.
         """
         self._check_open()
-        fds.fill_standard()  # what the mechanism opens now, in here or in a thread of its own, stays off 0, 1 and 2
-        with descriptors_told(f"{self.url!r} failed"):
-            frame = self._receive(Deadline(timeout))
+        frame = self._receive(Deadline(timeout))
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame
 
@@ -237,12 +341,10 @@ class BaseSink(_End, ABC):
         Raises:
             TypeError, ValueError: no array, or something that JSON or PFNC does not know.
             EndpointError: something that this mechanism cannot carry, or the mechanism failed.
-            SystemFailure: this program has no file descriptors left; nothing was sent.
             Timeout: there was no room in time.
             ChannelClosed: this end was closed, or nobody is left at the other one.
         """
         self._check_open()
-        fds.fill_standard()  # as in BaseSource.recv()
         deadline = Deadline(timeout)
         frame = outgoing(
             image,
@@ -253,8 +355,7 @@ class BaseSink(_End, ABC):
             pixel_format,
         )
         self._check_able(frame)
-        with descriptors_told(f"{self.url!r} failed"):
-            self._send(frame, deadline)
+        self._send(frame, deadline)
         self._last_seq = frame.seq
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame.seq
@@ -278,7 +379,7 @@ class BaseSink(_End, ABC):
             what
             for what, is_lost in (
                 (f"{len(frame.arrays)} arrays", len(frame.arrays) > 1 and able.arrays == "one"),
-                ("metadata", not able.meta and bool(metadata.of_the_user(frame.meta))),
+                ("metadata", bool(frame.meta) and not able.meta),
                 (f"pixel format {frame.pixel_format}", frame.pixel_format is not None and able.pixel_format == "none"),
             )
             if is_lost
