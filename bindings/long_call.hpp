@@ -4,7 +4,8 @@
 // Promise: when the interpreter ends while a daemon thread is inside such a call, that thread stops there for good,
 // quietly. Without this, CPython would end the thread when it asks for the GIL, in the middle of C++, and the process
 // would abort. At exit, src/framebus/end.py calls begin_exit(), closes all ends, which wakes everybody who waits, and
-// calls end_long_calls(), which waits until each such thread has either stopped or got the GIL.
+// calls end_long_calls(), which waits until each such thread has either stopped or got the GIL. A forked child has none of
+// its parent's threads, so it begins with a count of its own.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -19,18 +20,22 @@ namespace framebus_python {
 
 namespace nb = nanobind;
 
-inline std::atomic<int> long_calls{0};               // threads inside a LongCall that have not stopped
-inline std::atomic<std::thread::id> exiting_thread;  // who ends the interpreter; nobody before begin_exit()
+struct LongCalls {
+  static LongCalls& instance() { return framebus::os::of_this_process<LongCalls>(); }
+
+  std::atomic<int> inside{0};                // threads inside a LongCall that have not stopped
+  std::atomic<std::thread::id> exiting{{}};  // the thread that ends the interpreter; none before begin_exit()
+};
 
 // Does another thread end the interpreter?
 inline bool must_stop() noexcept {
-  const std::thread::id exiting = exiting_thread.load();
+  const std::thread::id exiting = LongCalls::instance().exiting.load();
   return exiting != std::thread::id() && exiting != std::this_thread::get_id();
 }
 
 inline void stop_if_exiting() noexcept {
   if (!must_stop()) return;
-  long_calls.fetch_sub(1);
+  LongCalls::instance().inside.fetch_sub(1);
   for (;;) ::pause();
 }
 
@@ -44,8 +49,12 @@ class LongCall {
 
  private:
   struct Count {
-    Count() { long_calls.fetch_add(1); }
-    ~Count() { long_calls.fetch_sub(1); }
+    Count() { inside.fetch_add(1); }
+    Count(const Count&) = delete;
+    Count& operator=(const Count&) = delete;
+    ~Count() { inside.fetch_sub(1); }
+    // Of the process in which it began: a signal handler that runs inside the call may fork.
+    std::atomic<int>& inside = LongCalls::instance().inside;
   };
   Count count_;                      // ends last: while it counts, the interpreter waits
   nb::gil_scoped_release released_;  // takes the GIL back
@@ -59,16 +68,18 @@ inline void check_signals() {
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
 
-inline void begin_exit() { exiting_thread.store(std::this_thread::get_id()); }
+inline void begin_exit() { LongCalls::instance().exiting.store(std::this_thread::get_id()); }
 
-// Waits, at most two seconds, until no thread is inside a LongCall any more.
-inline void end_long_calls() {
+// Waits, at most two seconds, until no thread is inside a LongCall any more. False where one still is.
+inline bool end_long_calls() {
   const std::int64_t deadline = framebus::os::monotonic_ns() + 2'000'000'000;
   const nb::gil_scoped_release release;
-  while (long_calls.load() != 0 && framebus::os::monotonic_ns() < deadline) {
+  const std::atomic<int>& inside = LongCalls::instance().inside;
+  while (inside.load() != 0 && framebus::os::monotonic_ns() < deadline) {
     constexpr struct timespec kPause = {0, 1'000'000};
     ::nanosleep(&kPause, nullptr);
   }
+  return inside.load() == 0;
 }
 
 }  // namespace framebus_python

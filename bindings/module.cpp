@@ -22,7 +22,11 @@ NB_MODULE(_core, m) {
   m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
   m.def("begin_exit", &framebus_python::begin_exit, "At exit: other threads that wait in here stop for good.");
   m.def("end_long_calls", &framebus_python::end_long_calls,
-        "At exit, after all ends are closed: waits until they have.");
+        "At exit, after all ends are closed: waits until they have. False where they took too long.");
+  m.def(
+      "leave_seats", [] { framebus::Participation::instance().leave_seats(); },
+      "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What is "
+      "in those frames stays readable, and nobody protects it any more.");
   framebus_python::bind_errors(m);
   framebus_python::bind_frame(m);
   framebus_python::bind_publisher(m);

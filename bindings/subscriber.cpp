@@ -59,6 +59,16 @@ class PySubscriber {
     return or_none(std::move(frame));
   }
 
+  // For a loop of asyncio or trio. None where there is nothing yet; raises StopAsyncIteration where next() gives None.
+  nb::object try_next() {
+    auto look = subscriber_->try_next();
+    if (look.ended) {
+      PyErr_SetNone(PyExc_StopAsyncIteration);
+      throw nb::python_error();
+    }
+    return or_none(std::move(look.frame));
+  }
+
   bool is_ended() const { return subscriber_->is_ended(); }
   int fileno() { return subscriber_->fileno(); }
   void close() {
@@ -138,6 +148,8 @@ void bind_subscriber(nb::module_& m) {
       .def("next", &PySubscriber::next, nb::arg("timeout").none(),
            nb::sig("def next(self, timeout: float | None) -> FrameBase | None"),
            "The next frame, None at the end of the channel; waits.")
+      .def("try_next", &PySubscriber::try_next, nb::sig("def try_next(self) -> FrameBase | None"),
+           "The next frame or None; StopAsyncIteration at the end of the channel.")
       .def("is_ended", &PySubscriber::is_ended, "Closed by its publisher, and nothing left to fetch.")
       .def("fileno", &PySubscriber::fileno, "A descriptor readable when there may be news.")
       .def("close", &PySubscriber::close, "Leaves the channel; frames that are kept stay valid.")

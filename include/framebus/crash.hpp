@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends the process with SIGKILL at a named step. Compiled only with FRAMEBUS_CRASH_POINTS, for tests; see
-// tests/multiprocess/test_crash_points.py.
+// Kills or stops the process at a named step. Compiled only with FRAMEBUS_CRASH_POINTS, for tests; see
+// tests/multiprocess/test_crash_points.py and test_iteration_ends.py.
 //
-// FRAMEBUS_CRASH_AT=NAME:N kills at the N-th arrival at the step NAME.
+// FRAMEBUS_CRASH_AT=NAME:N kills (SIGKILL) at the N-th arrival at the step NAME.
+// FRAMEBUS_STOP_AT=NAME:N stops (SIGSTOP) there. The parent sees that by waitpid(), does what is to come in between, and
+// has the program go on (SIGCONT): a race that happens now and then happens every time.
 #pragma once
 
 #include <unistd.h>
@@ -14,13 +16,30 @@
 
 namespace framebus::crash {
 
+// What one variable asks for.
+class Wish {
+ public:
+  Wish(const char* variable, int signal) : signal_(signal) {
+    const char* const text = std::getenv(variable);
+    if (text == nullptr) return;
+    text_ = text;
+    name_ = text_.substr(0, text_.rfind(':'));
+    left_ = std::atoi(text_.c_str() + text_.rfind(':') + 1);
+  }
+  void arrive(const char* name) noexcept {
+    if (!name_.empty() && name_ == name && left_.fetch_sub(1) == 1) ::kill(::getpid(), signal_);
+  }
+
+ private:
+  int signal_;
+  std::string text_, name_;
+  std::atomic<int> left_{0};
+};
+
 inline void step(const char* name) noexcept {
-  static const char* const wanted = std::getenv("FRAMEBUS_CRASH_AT");
-  if (wanted == nullptr) return;
-  static const std::string text = wanted;
-  static const std::size_t colon = text.rfind(':');
-  static std::atomic<int> left{std::atoi(text.c_str() + colon + 1)};
-  if (text.compare(0, colon, name) == 0 && left.fetch_sub(1) == 1) ::kill(::getpid(), SIGKILL);
+  static Wish crash("FRAMEBUS_CRASH_AT", SIGKILL), stop("FRAMEBUS_STOP_AT", SIGSTOP);
+  crash.arrive(name);
+  stop.arrive(name);
 }
 
 }  // namespace framebus::crash

@@ -44,33 +44,26 @@ struct Filling {
   std::int64_t since_ns = 0;
 };
 
-class PublisherCore {
+class PublisherCore final : Leaver {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
       : name_(name), options_(options), control_(join_as_publisher(name, options.mode)) {
     announce(control_->block());
+    Participation::instance().ends.add(*this);
   }
   PublisherCore(const PublisherCore&) = delete;
   PublisherCore& operator=(const PublisherCore&) = delete;
-  ~PublisherCore() { close(); }
+  ~PublisherCore() {
+    Participation::instance().ends.remove(*this);
+    close();
+  }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
   void close() noexcept {
     if (mark_.is_inherited()) return;
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
-    closed_ = true;
-    ControlBlock& block = control_->block();
-    block.closed_epoch.store(block.publisher_epoch.load());
-    FRAMEBUS_STEP("close:epoch");
-    block.state.store(kStateClosed);
-    FRAMEBUS_STEP("close:state");
-    announce(block);
-    tell_predecessors_of_end();
-    leave(*control_, kPublisherByte);
-    control_->file().close();
-    control_->predecessor.reset();
+    close_locked();
   }
   [[nodiscard]] bool is_closed() const {
     if (mark_.is_inherited()) return true;
@@ -87,9 +80,9 @@ class PublisherCore {
   // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, pages, or waiting.
   std::optional<Filling> try_claim(std::uint64_t bytes) {
     check_not_forked();
-    const std::unique_lock lock(mutex_, std::try_to_lock);
+    std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
-    check_open();
+    check_open(lock);
     if (now_.store == nullptr || bytes > now_.store->slot_bytes() || !awaited_.empty()) return std::nullopt;
     const Claimed claimed = now_.writer->claim(rules(bytes, false));
     if (claimed.shortage != Shortage::none) return std::nullopt;
@@ -113,8 +106,8 @@ class PublisherCore {
       std::int64_t left = 0;
       std::shared_ptr<Control> control;  // where we wait, even if the channel moves to another one meanwhile
       {
-        const std::lock_guard lock(mutex_);
-        check_open();
+        std::unique_lock lock(mutex_);
+        check_open(lock);
         ticket = control_->block().space.load();
         auto got = claim_or_grow(bytes);
         const std::int64_t now = got ? got->since_ns : os::monotonic_ns();
@@ -144,8 +137,8 @@ class PublisherCore {
     check_not_forked();
     for (;;) {
       if (write_meta(filling, frame, meta)) {
-        const std::lock_guard lock(mutex_);
-        check_open();
+        std::unique_lock lock(mutex_);
+        check_open(lock);
         if (filling.store == now_.store) return publish(filling, frame);
       } else if (has_room(filling, end)) {
         continue;
@@ -161,9 +154,9 @@ class PublisherCore {
   std::optional<std::uint64_t> try_commit(Filling& filling, Descriptor& frame, std::string_view meta) {
     check_not_forked();
     if (!write_meta(filling, frame, meta)) return std::nullopt;
-    const std::unique_lock lock(mutex_, std::try_to_lock);
+    std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
-    check_open();
+    check_open(lock);
     if (filling.store != now_.store || now_.store->reservations() != prepared_) return std::nullopt;
     return publish(filling, frame);
   }
@@ -192,13 +185,36 @@ class PublisherCore {
                ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }
   }
-  void check_open() const {  // under the mutex
-    if (closed_)
+  void check_open(std::unique_lock<std::mutex>& lock) const {
+    if (closed_) {
+      lock.unlock();
+      Participation::instance().stop_if_ending();
       fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
+    }
     check_intact();
   }
 
  private:
+  void leave_at_exit() noexcept override {
+    if (control_->is_forked()) return;
+    const auto lock = lock_briefly(mutex_);
+    if (lock.owns_lock()) close_locked();
+  }
+  void close_locked() noexcept {
+    if (closed_) return;
+    closed_ = true;
+    ControlBlock& block = control_->block();
+    block.closed_epoch.store(block.publisher_epoch.load());
+    FRAMEBUS_STEP("close:epoch");
+    block.state.store(kStateClosed);
+    FRAMEBUS_STEP("close:state");
+    announce(block);
+    tell_predecessors_of_end();
+    leave(*control_, kPublisherByte);
+    control_->file().close();
+    control_->predecessor.reset();
+  }
+
   // Says "wake me when there is space" as long as it lives.
   class SpaceWanted {
    public:

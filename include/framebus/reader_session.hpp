@@ -2,16 +2,20 @@
 // A subscriber's place in a channel, and which holds of it are in use.
 //
 // Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
-// whichever order; and a forked child that inherited them changes nothing.
+// whichever order, but no longer than to the end of the process (leaving.hpp); and a forked child that inherited them
+// changes nothing. What is given up at the end of the process is not written any more, since the line may be another
+// program's by then.
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "leaving.hpp"
 #include "membership.hpp"
 #include "slots.hpp"
 #include "timeout.hpp"
@@ -38,7 +42,7 @@ struct SubscriberOptions {
 
 using ChannelId = std::array<std::uint64_t, 2>;
 
-class ReaderSession {
+class ReaderSession final : Leaver {
  public:
   ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
       : seat_(std::move(seat)),
@@ -59,15 +63,14 @@ class ReaderSession {
     FRAMEBUS_STEP("attach:bit_set");
     epoch_ = block().publisher_epoch.load();
     channel_ = {block().channel_id[0], block().channel_id[1]};
+    Participation::instance().seats.add(*this);
   }
   ReaderSession(const ReaderSession&) = delete;
   ReaderSession& operator=(const ReaderSession&) = delete;
   ~ReaderSession() {
     if (is_forked()) return;
-    wipe_reader(block(), seat_.index);
-    FRAMEBUS_STEP("detach:wiped");
-    notify_space();
-    leave(*seat_.control, reader_byte(seat_.index));
+    Participation::instance().seats.remove(*this);
+    if (!left_) give_up();
   }
 
   [[nodiscard]] ControlBlock& block() const noexcept { return seat_.control->block(); }
@@ -104,6 +107,8 @@ class ReaderSession {
   // After the last read of a held frame.
   void release(std::uint32_t hold) noexcept {
     if (is_forked()) return;
+    const std::lock_guard lock(leaving_);
+    if (left_) return;
     line().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
     FRAMEBUS_STEP("release:hold_cleared");
     give_back(hold);
@@ -119,6 +124,20 @@ class ReaderSession {
   }
 
  private:
+  // Frames that are held stay mapped; nobody looks after what is in them.
+  void leave_at_exit() noexcept override {
+    if (is_forked() || !waiter_.retire()) return;
+    const auto lock = lock_briefly(leaving_);
+    if (!lock.owns_lock()) return;
+    left_ = true;
+    give_up();
+  }
+  void give_up() noexcept {
+    wipe_reader(block(), seat_.index);
+    FRAMEBUS_STEP("detach:wiped");
+    notify_space();
+    leave(*seat_.control, reader_byte(seat_.index));
+  }
   void raise_history(std::uint32_t history) noexcept {
     // A failure means that another reader has just come; there are not more of them than this.
     std::uint32_t wanted = block().history_wanted.load();
@@ -133,6 +152,8 @@ class ReaderSession {
   std::atomic<std::uint64_t> free_;
   std::uint32_t epoch_ = 0;
   ChannelId channel_{};
+  std::mutex leaving_;  // `left_`; and that the line is ours as long as a frame is being released
+  bool left_ = false;
 };
 
 }  // namespace framebus

@@ -41,6 +41,8 @@ class Subscriber {
   Frame recv(Timeout timeout = {}, Interrupt interrupt = nullptr) { return core().recv(timeout.ns(), interrupt); }
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() { return core().try_recv(); }
+  // The same for loops that end with the channel: `ended` where next() would return nothing. Never waits.
+  [[nodiscard]] SubscriberCore::Look try_next() { return core().try_next(); }
   // The next frame if there is one now, without asking whether any will come.
   std::optional<Frame> fetch_now() { return core().fetch_now(); }
   // As recv(), but nothing when the publisher has closed the channel and all its frames have been fetched.

@@ -22,7 +22,7 @@
 
 namespace framebus {
 
-class SubscriberCore {
+class SubscriberCore final : Leaver {
  public:
   explicit SubscriberCore(std::string name, const SubscriberOptions& options, void (*interrupt)())
       : name_(std::move(name)), options_(options) {
@@ -34,10 +34,14 @@ class SubscriberCore {
       ::nanosleep(&kPause, nullptr);
       if (interrupt != nullptr) interrupt();
     }
+    Participation::instance().ends.add(*this);
   }
   SubscriberCore(const SubscriberCore&) = delete;
   SubscriberCore& operator=(const SubscriberCore&) = delete;
-  ~SubscriberCore() { close(); }
+  ~SubscriberCore() {
+    Participation::instance().ends.remove(*this);
+    close();
+  }
 
   // The next frame if there is one now.
   std::optional<Frame> fetch_now() {
@@ -46,11 +50,14 @@ class SubscriberCore {
   }
 
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
-  std::optional<Frame> try_recv() {
-    if (auto frame = fetch_now()) return frame;
-    if (!options_.reconnect) fail_if_ended(true);
-    return std::nullopt;
-  }
+  std::optional<Frame> try_recv() { return look(false).frame; }
+
+  // The same for those who iterate: `ended` where next() would return nothing.
+  struct Look {
+    std::optional<Frame> frame;
+    bool ended = false;
+  };
+  Look try_next() { return look(true); }
 
   // The next frame; waits for it. timeout_ns < 0: for ever.
   Frame recv(std::int64_t timeout_ns, void (*interrupt)()) {
@@ -73,7 +80,7 @@ class SubscriberCore {
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {
     const auto lock = enter();
-    return is_over(session_->block()) && !fetcher_->has_news();
+    return ending(true, false) == Ending::closed && !has_news();  // in this order
   }
 
   // A descriptor that is readable when there may be something new; for select, poll, asyncio.
@@ -82,7 +89,7 @@ class SubscriberCore {
     if (notifier_ == nullptr) {
       notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect);
       // After the notifier has taken its ticket: what comes from now on rings by itself.
-      if (fetcher_->has_news() || is_over(session_->block())) notifier_->signal();
+      if (has_news() || is_replaced() || is_over(session_->block())) notifier_->signal();
     }
     return notifier_->fd();
   }
@@ -96,7 +103,7 @@ class SubscriberCore {
     return fresh;
   }
 
-  [[noreturn]] void fail_timeout(std::int64_t timeout_ns) const;
+  [[noreturn]] void fail_timeout(std::int64_t timeout_ns, bool until_closed = false) const;
 
   void close() noexcept {
     if (mark_.is_inherited()) {
@@ -125,6 +132,11 @@ class SubscriberCore {
   [[nodiscard]] Statistics statistics() const;
 
  private:
+  // Nothing is fetched any more; the place is given up next, by the session.
+  void leave_at_exit() noexcept override {
+    const auto lock = lock_briefly(mutex_);
+    if (lock.owns_lock()) closed_ = true;
+  }
   void check_options() const;
   [[nodiscard]] bool attach();
   [[noreturn]] void fail_not_found() const {
@@ -132,11 +144,15 @@ class SubscriberCore {
                                       ". Start program A first, or pass connect_timeout=");
   }
   [[nodiscard]] std::unique_lock<std::mutex> enter() const;
+  enum class Ending : std::uint8_t { none, closed, died };  // of the publisher, as this subscriber sees it
+
   std::optional<Frame> fetch();
+  Look look(bool until_closed);
   std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
-  void fail_if_ended(bool ask_kernel) const;
-  [[nodiscard]] bool has_ended(bool ask_kernel) const;
-  [[noreturn]] void fail_ended() const;
+  [[nodiscard]] Ending ending(bool until_closed, bool ask_kernel) const;
+  [[nodiscard]] bool is_replaced() const;
+  [[nodiscard]] bool has_news() const;
+  [[noreturn]] void fail_ended(Ending ending) const;
   void reattach_if_removed();
   void look_around();
   [[nodiscard]] bool is_lost();

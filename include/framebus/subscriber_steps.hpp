@@ -51,6 +51,8 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
   }
   std::unique_lock lock(mutex_);
   if (closed_) {
+    lock.unlock();
+    Participation::instance().stop_if_ending();
     fail(Errc::channel_closed, "this Subscriber of '" + name_ + "' is closed; make a new one to receive again");
   }
   session_->control().check_intact();
@@ -58,11 +60,11 @@ inline std::unique_lock<std::mutex> SubscriberCore::enter() const {
 }
 
 inline std::optional<Frame> SubscriberCore::fetch() {
-  if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
+  if (is_replaced()) return std::nullopt;  // what comes now is another publisher's
   if (notifier_ != nullptr) notifier_->clear();
   auto frame = fetcher_->fetch();
   if (!frame && (options_.reconnect ? is_lost() : has_moved()) && come_again()) {
-    if (!options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch()) fail_ended();
+    if (is_replaced()) return std::nullopt;
     frame = fetcher_->fetch();
   }
   if (!frame) return frame;
@@ -85,10 +87,26 @@ inline std::optional<Frame> SubscriberCore::fetch() {
   return frame;
 }
 
+// One look, without waiting.
+inline SubscriberCore::Look SubscriberCore::look(bool until_closed) {
+  const auto lock = enter();
+  if (auto frame = fetch()) return {std::move(frame)};
+  FRAMEBUS_STEP("look:nothing_found");
+  const auto session = session_;
+  const Ending found = ending(until_closed, true);
+  FRAMEBUS_STEP("look:ending_read");
+  if (found == Ending::none) return {};
+  if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
+  if (session != session_) return {};                   // came along: what has ended is the old control block
+  if (found == Ending::closed && until_closed) return {std::nullopt, true};
+  fail_ended(found);
+}
+
 inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(),
                                                            bool until_closed) {
   constexpr std::uint32_t kFruitless = 16;
   const std::int64_t deadline = deadline_after(timeout_ns);
+  bool ask_kernel = false;
   for (std::uint32_t fruitless = 0;;) {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
@@ -96,53 +114,72 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
       const auto lock = enter();
       session = session_;
       ticket = session->waiter().ticket();
-      const bool closed = is_over(session->block());  // before the last look at the frames
+      const Ending found = ending(until_closed, ask_kernel);
+      FRAMEBUS_STEP("recv:ending_read");
       if (auto frame = fetch()) return frame;
-      if (session != session_) continue;  // came along: the ticket is the old control block's
-      if (closed && until_closed) return std::nullopt;
+      if (session != session_) continue;  // came along: the ticket and the ending are those of the old control block
+      if (found == Ending::closed && until_closed) return std::nullopt;
+      if (found != Ending::none) fail_ended(found);
     }
-    if (!options_.reconnect) fail_if_ended(false);
-    if (os::monotonic_ns() >= deadline) fail_timeout(timeout_ns);
+    FRAMEBUS_STEP("recv:nothing_found");
+    if (os::monotonic_ns() >= deadline) {
+      if (until_closed && is_ended()) return std::nullopt;
+      fail_timeout(timeout_ns, until_closed);
+    }
     const Waited waited = session->waiter().wait(ticket, deadline);
     // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
     if (interrupt != nullptr && (waited != Waited::news || ++fruitless % kFruitless == 0)) interrupt();
     if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
-    if (waited != Waited::slice) continue;
-    if (!options_.reconnect) fail_if_ended(true);
-    if (options_.reconnect) reattach_if_removed();
+    ask_kernel = waited == Waited::slice;
+    if (ask_kernel && options_.reconnect) reattach_if_removed();
   }
 }
 
-// For reconnect=false: the publisher that was here when we came has closed, died or been replaced.
-inline void SubscriberCore::fail_if_ended(bool ask_kernel) const {
-  const auto lock = enter();
-  if (!fetcher_->has_news() && has_ended(ask_kernel)) fail_ended();
-}
-
-inline bool SubscriberCore::has_ended(bool ask_kernel) const {
+// What has become of the publisher, as far as this subscriber goes: without reconnect of the one that was here when it
+// came; with reconnect only a close counts, and only for those who iterate.
+//
+// Read it before the look for frames that decides. Then no frame is left behind: the publisher stores the head of its
+// last frame before `closed_epoch` and `state` (PublisherCore::close), and before the kernel drops its lock. All of
+// these are sequentially consistent and so are the loads here and in Fetcher, so a look that begins after an end was
+// seen finds every frame that came before that end. Read after the look, an end says nothing about the frames between.
+inline SubscriberCore::Ending SubscriberCore::ending(bool until_closed, bool ask_kernel) const {
   const ControlBlock& block = session_->block();
-  return block.closed_epoch.load() == session_->epoch() || block.publisher_epoch.load() != session_->epoch() ||
-         (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
+  if (options_.reconnect) return until_closed && is_over(block) ? Ending::closed : Ending::none;
+  const bool gone = is_replaced() || (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
+  // After `gone`: a publisher that closes says so before it drops its lock.
+  if (block.closed_epoch.load() == session_->epoch()) return Ending::closed;
+  return gone ? Ending::died : Ending::none;
 }
 
-inline void SubscriberCore::fail_ended() const {
-  if (session_->block().closed_epoch.load() == session_->epoch()) {
+// Without reconnect: is there another publisher now, whose frames are none of ours?
+inline bool SubscriberCore::is_replaced() const {
+  return !options_.reconnect && session_->block().publisher_epoch.load() != session_->epoch();
+}
+
+inline bool SubscriberCore::has_news() const { return !is_replaced() && fetcher_->has_news(); }
+
+inline void SubscriberCore::fail_ended(Ending ending) const {
+  if (ending == Ending::closed) {
     fail(Errc::channel_closed,
          "the publisher of '" + name_ + "' has closed the channel; pass reconnect=True to go on with the next one");
   }
   fail(Errc::publisher_died, "the publisher of '" + name_ + "' died; pass reconnect=True to go on with the next one");
 }
 
-inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns) const {
+// Never says "closed" where a frame has come since the last look, or where a close is an end and not an error: then it
+// is a timeout, and the next call fetches the frame or ends.
+inline void SubscriberCore::fail_timeout(std::int64_t timeout_ns, bool until_closed) const {
   const auto lock = enter();
   const ControlBlock& block = session_->block();
+  const bool closed = is_over(block);  // before the look at the frames, as in ending()
   const std::string within = " within " + seconds_text(timeout_ns);
+  if (has_news()) fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; one has come just now");
   if (is_publisher_alive(session_->control())) {
     fail(Errc::timeout, "no new frame in '" + name_ + "'" + within + "; its publisher, process " +
                             std::to_string(block.publisher.pid) + ", is alive and has sent " +
                             std::to_string(frame_seq(block.head.load())));
   }
-  if (is_over(block)) {
+  if (closed && !until_closed) {
     fail(Errc::channel_closed, "the publisher of '" + name_ + "' has closed the channel and no other came" + within);
   }
   fail(Errc::timeout, "the publisher of '" + name_ + "', process " + std::to_string(block.publisher.pid) +
@@ -163,7 +200,7 @@ inline bool SubscriberCore::is_ready(Berth& berth) {
     look_around();
   }
   berth = {session_, session_->waiter().ticket()};  // before the look
-  return fetcher_->has_news() || (!options_.reconnect && has_ended(true));
+  return has_news() || (!options_.reconnect && ending(false, true) != Ending::none);
 }
 
 inline void SubscriberCore::reattach_if_removed() {

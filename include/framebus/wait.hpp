@@ -21,6 +21,7 @@
 
 #include "elbow_room.hpp"
 #include "layout.hpp"
+#include "leaving.hpp"
 #include "os/os.hpp"
 #include "predictor.hpp"
 
@@ -63,6 +64,13 @@ class Waiter {
    private:
     Waiter& waiter_;
   };
+
+  // From now on threads that are still asleep leave `sleepers` alone. False where that can't be had.
+  [[nodiscard]] bool retire() noexcept {
+    const auto lock = lock_briefly(mutex_);
+    retired_ = lock.owns_lock();
+    return retired_;
+  }
 
   [[nodiscard]] std::uint32_t ticket() const noexcept { return control_.wake.load(); }
 
@@ -168,13 +176,13 @@ class Waiter {
     {
       const std::lock_guard lock(mutex_);
       ++sleeps_;
-      if (++asleep_ == 1) control_.sleepers.fetch_or(bit_);
+      if (++asleep_ == 1 && !retired_) control_.sleepers.fetch_or(bit_);
     }
     FRAMEBUS_STEP("wait:bit_set");
   }
   void wake_up() {
     const std::lock_guard lock(mutex_);
-    if (--asleep_ == 0) control_.sleepers.fetch_and(~bit_);
+    if (--asleep_ == 0 && !retired_) control_.sleepers.fetch_and(~bit_);
   }
 
   static constexpr std::int64_t kReady = 40'000;    // ns; to look once and get ready before the window opens
@@ -189,6 +197,7 @@ class Waiter {
   std::atomic<std::uint64_t> sleeps_{0};
   std::mutex mutex_;  // everything below
   int asleep_ = 0;
+  bool retired_ = false;
   Predictor predictor_;
   std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
   ElbowRoom elbow_room_;

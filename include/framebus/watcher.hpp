@@ -56,16 +56,7 @@ class Watcher {
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
-  // This process's. Never destroyed: bells may outlive static objects.
-  static Watcher& instance() {
-    static std::atomic<Watcher*> current{nullptr};
-    Watcher* found = current.load();
-    while (found == nullptr || found->mark_.is_inherited()) {
-      auto fresh = std::make_unique<Watcher>();
-      if (current.compare_exchange_strong(found, fresh.get())) return *fresh.release();
-    }
-    return *found;
-  }
+  static Watcher& instance() { return os::of_this_process<Watcher>(); }
 
   // The bell and the session are the caller's until remove(), and so is `ringer`, which rings when there is news.
   void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringer* ringer = nullptr) {
@@ -252,7 +243,6 @@ class Watcher {
   }
 
   os::ManyFutexes how_;
-  os::ForkMark mark_;
   std::mutex change_, mutex_;
   std::list<Entry> entries_;
   std::int64_t sleeps_until_ = 0;

@@ -13,8 +13,15 @@ LAYOUT_VERSION: int = 2
 def begin_exit() -> None:
     """At exit: other threads that wait in here stop for good."""
 
-def end_long_calls() -> None:
-    """At exit, after all ends are closed: waits until they have."""
+def end_long_calls() -> bool:
+    """
+    At exit, after all ends are closed: waits until they have. False where they took too long.
+    """
+
+def leave_seats() -> None:
+    """
+    At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What is in those frames stays readable, and nobody protects it any more.
+    """
 
 class Hold:
     """Holds a slot for the arrays made from it."""
@@ -132,6 +139,9 @@ class Subscriber:
 
     def next(self, timeout: float | None) -> FrameBase | None:
         """The next frame, None at the end of the channel; waits."""
+
+    def try_next(self) -> FrameBase | None:
+        """The next frame or None; StopAsyncIteration at the end of the channel."""
 
     def is_ended(self) -> bool:
         """Closed by its publisher, and nothing left to fetch."""

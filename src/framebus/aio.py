@@ -13,11 +13,14 @@ task that found nothing is about to wait; if that one finds something after all,
 A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
 asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
 part of a future that tasks use and runs its task at once.
+
+This module is imported with the package, and asyncio only inside a task of asyncio, where it is there already. A first
+import that another thread has under way when the program forks is never finished in the child, and whatever imports the
+same there waits for it without end. With asyncio imported on top, `import framebus` would take much longer.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 import operator
@@ -25,10 +28,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framebus import _core
 from framebus.end import End
+
+if TYPE_CHECKING:
+    import asyncio
 
 Subscriber = End[_core.Subscriber]
 View = _core.FrameBase
@@ -64,6 +70,8 @@ class Tasks:
 
             await trio.lowlevel.checkpoint()
             return
+        import asyncio
+
         try:
             await asyncio.sleep(0)
         except BaseException:
@@ -92,6 +100,8 @@ class Tasks:
         return self._last_look(look, timeout)
 
     async def _in_asyncio(self, look: Look, timeout: float | None) -> View:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         reader = self._readers.get(loop) or self._reader_of(loop)
         end = math.inf if timeout is None else time.monotonic() + timeout

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both ends of a channel have in common: a name, a life, statistics, and how they travel to another process.
 
-When the program ends, the ends that it left open are closed, so that the other programs see an end and not a death, and
-the last one out removes the files. Programs that end by a signal or os._exit() skip this; then the kernel tells that
-they are gone, and the next participant cleans up.
+When the program ends, the ends that it left open are closed, so that the other programs see an end and not a death.
+Frames that are still held then, by a variable, a cycle or a thread that never ends, keep their place in the channel
+until the interpreter is gone; include/framebus/leaving.hpp gives that up, and the last one out removes the files.
+Programs that end by a signal or os._exit() skip this; then the kernel tells that they are gone, and the next
+participant cleans up.
 """
 
 from __future__ import annotations
 
-import atexit
 import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
-from framebus import _core
+from framebus import _core, lifetime
 from framebus.statistics import Statistics
 
 Native = TypeVar("Native", bound=_core.Publisher | _core.Subscriber)
@@ -32,6 +33,7 @@ class End(Generic[Native]):
         self._native = native
         self._options = options
         _open.add(self)
+        lifetime.something_is_open()
 
     @property
     def name(self) -> str:
@@ -96,9 +98,12 @@ def _reopen(end: type[End[Any]], name: str, options: dict[str, Any]) -> End[Any]
     return end(name, **options)
 
 
-@atexit.register
+@lifetime.at_exit
 def _close_all() -> None:
     _core.begin_exit()
     for end in list(_open):
         end.close()
     _core.end_long_calls()  # daemon threads inside recv() and the like; see bindings/long_call.hpp
+
+
+lifetime.before_os_exit(_core.leave_seats)

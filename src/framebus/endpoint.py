@@ -17,11 +17,11 @@ cannot carry it is refused with EndpointError, unless the option `lossy` of its 
 
 An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
 death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
+A forked child has only the thread that forked: what it inherits gets new locks, and waits for nobody.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
@@ -33,6 +33,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, TypeVar
 
+from framebus import lifetime
 from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
@@ -182,9 +183,17 @@ class _End:
         self.url = url
         self._closed = False
         self._statistics = EndStatistics()
+        self._opened_by: int | None = None  # the process that has to close it, once it is open
+        self._make_locks()
+        _all.add(self)
+
+    def _make_locks(self) -> None:
+        """Makes the locks that are used without asking first which process this is; again in each forked child.
+
+        One that another thread of the parent had would stay locked there.
+        """
         self._counting = threading.Lock()
         self._busy = threading.RLock()
-        self._opened_by: int | None = None  # the process that has to close it, once it is open
 
     @property
     def closed(self) -> bool:
@@ -234,12 +243,13 @@ class _End:
         The thread that is inside may come in again, so that a signal handler can close what it interrupted.
         """
         left = deadline.left()
-        if not self._busy.acquire(timeout=-1 if left is None else left):
+        busy = self._busy  # a signal handler that runs meanwhile may fork
+        if not busy.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"other threads kept {self.url!r} busy")
         try:
             yield
         finally:
-            self._busy.release()
+            busy.release()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -253,6 +263,7 @@ class _End:
         return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
 
 
+_all: weakref.WeakSet[_End] = weakref.WeakSet()
 _open: weakref.WeakSet[_End] = weakref.WeakSet()
 
 
@@ -261,14 +272,21 @@ def close_when_left(end: object) -> None:
     if isinstance(end, _End):
         end._opened_by = os.getpid()
         _open.add(end)
+        lifetime.something_is_open()
 
 
-@atexit.register
+@lifetime.at_exit
 def _close_all() -> None:
     with ExitStack() as closing:  # closes all, also where one fails
         for end in list(_open):
             if end._is_left_to_us():
                 closing.callback(end.close)
+
+
+@lifetime.in_forked_child
+def _make_locks_of_all() -> None:
+    for end in list(_all):
+        end._make_locks()
 
 
 class BaseSource(_End, ABC):

@@ -29,7 +29,6 @@ class PacedSource(BaseSource):
         """`waits` says whether a frame is kept back until it is due."""
         super().__init__(url)
         self._waits = waits
-        self._closing = threading.Event()
         self._origin: tuple[int, int] | None = None  # both clocks at the first frame
         self._ready: Frame | None = None
         self._last_seq = 0
@@ -40,6 +39,10 @@ class PacedSource(BaseSource):
 
     def _let_go(self) -> None:
         """Closes what is open; called once, while no frame is being made."""
+
+    def _make_locks(self) -> None:
+        super()._make_locks()
+        self._closing = threading.Event()
 
     def _moment(self, time_s: float | None) -> tuple[int, int]:
         """Returns both timestamps of a frame due `time_s` seconds after the first one; of None, now."""

@@ -8,13 +8,14 @@ is imported before it is needed. A scheme of framebus can't be taken over by som
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from framebus import url as urls
+from framebus import lifetime, url as urls
 from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
 
@@ -111,6 +112,7 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
         raise InvalidUrl(
             f"{endpoint.scheme}: has no option {min(unknown)!r} here; it knows {', '.join(options) or 'none'}"
         )
+    _import(endpoint.needs)
     values = {**urls.typed_options(url, options), **given}
     missing = [option.name for option in options.values() if option.required and option.name not in values]
     if missing:
@@ -123,6 +125,17 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
         raise EndpointError(_needs(endpoint, error.name or "")) from error
     close_when_left(opened)
     return opened
+
+
+def _import(modules: tuple[str, ...]) -> None:
+    """Imports what an endpoint imports late, so that no fork finds it half imported; see lifetime.py.
+
+    One that is missing, or fails, does so again where it is used, which may not be now.
+    """
+    with lifetime.importing:
+        for module in modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
 
 
 def _needs(endpoint: Endpoint, module: str) -> str:
@@ -139,7 +152,8 @@ def _find(url: urls.Url) -> Endpoint:
 
 def _known() -> dict[str, EntryPoint | None]:
     """Every scheme, with its entry point where it is not ours."""
-    from importlib.metadata import entry_points  # costs some milliseconds, and most programs use channels only
+    with lifetime.importing:
+        from importlib.metadata import entry_points  # costs some milliseconds, and most programs use channels only
 
     others = {entry.name: entry for entry in entry_points(group=GROUP)}
     return {**others, **dict.fromkeys(_OURS)}
@@ -147,10 +161,12 @@ def _known() -> dict[str, EntryPoint | None]:
 
 def _load(scheme: str, entry: EntryPoint | None) -> Endpoint:
     if entry is None:
-        found = importlib.import_module(f"framebus.endpoints.{_OURS[scheme]}").ENDPOINTS[scheme]
+        with lifetime.importing:
+            found = importlib.import_module(f"framebus.endpoints.{_OURS[scheme]}").ENDPOINTS[scheme]
     else:
         try:
-            found = entry.load()
+            with lifetime.importing:
+                found = entry.load()
         except Exception as error:  # somebody else's module may fail in any way
             raise EndpointError(f"{scheme}: {entry.value} can't be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(found, Endpoint):

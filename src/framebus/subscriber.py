@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from framebus import _core
+from framebus import _core, aio
 from framebus.deadline import Deadline
 from framebus.end import End, check_choice, check_range, natively
-from framebus.errors import ChannelClosed
 from framebus.frame import Frame
-
-if TYPE_CHECKING:
-    from framebus.aio import Tasks
 
 Wait = Literal["adaptive", "park", "spin", "predictive"]
 _IN_A_ROW = 16  # frames that one task may take before others run
@@ -82,7 +78,7 @@ class Subscriber(End[_core.Subscriber]):
         }
         native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
-        self._tasks: Tasks | None = None
+        self._tasks: aio.Tasks | None = None
 
     @natively(_core.quick_recv)
     def recv(self, timeout: float | None = None) -> Frame:
@@ -156,25 +152,12 @@ class Subscriber(End[_core.Subscriber]):
         tasks = self._tasks or self._make_tasks()
         if tasks.in_a_row >= _IN_A_ROW:
             await tasks.breathe()  # as in recv_async()
-        frame = tasks.look_first(self._look)
+        look = self._native.try_next
+        frame = tasks.look_first(look)
         if frame is None:
-            frame = await tasks.receive(self._look, None)
+            frame = await tasks.receive(look, None)
         return frame  # type: ignore[return-value]  # as in recv()
 
-    def _look(self) -> _core.FrameBase | None:
-        """What try_recv() does, but raises StopAsyncIteration at the end of the channel, where _next() gives None."""
-        try:
-            frame = self._native.try_recv()
-        except ChannelClosed:
-            if self._native.is_ended():
-                raise StopAsyncIteration from None
-            raise
-        if frame is None and self._native.is_ended():
-            raise StopAsyncIteration
-        return frame
-
-    def _make_tasks(self) -> Tasks:
-        from framebus import aio
-
+    def _make_tasks(self) -> aio.Tasks:
         self._tasks = aio.Tasks(self)
         return self._tasks

@@ -49,8 +49,10 @@ REAPING = ["reap:locked", "wipe:bit_cleared", "reap:wiped"]
 SUBSCRIBING = [
     "attach:locked", "wipe:bit_cleared", "attach:line_written", "attach:bit_set", "fetch:hold_written", "fetch:held",
     "fetch:cursor_moved", "look:half", "wait:bit_set", "wait:woken", "release:hold_cleared", "detach:wiped",
-    "leave:unlocked",
+    "leave:unlocked", "recv:ending_read", "recv:nothing_found",
 ]  # fmt: skip
+# Steps at which test_iteration_ends.py stops a reader; one that is killed there leaves nothing that others do not.
+STOPPING = ["look:nothing_found", "look:ending_read"]
 # ... when the publisher waits for it, and when it is the last one out.
 AWAITED = ["release:space_changed", "look:half"]
 LAST = ["leave:all_locked", "leave:stores_removed"]
@@ -326,6 +328,7 @@ def test_every_step_of_the_core_is_walked() -> None:
         *BLOCKED,
         *REAPING,
         *SUBSCRIBING,
+        *STOPPING,
         *AWAITED,
         *LAST,
     }

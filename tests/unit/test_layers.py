@@ -22,9 +22,10 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
-    {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp"},
+    {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime"},
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
-    {"publisher", "subscriber", "aio", "listing", "doctor", "endpoint", "baseimage"},
+    {"aio"},
+    {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "sealed", "registry", "paced", "video_capture", "several"},
     {"relay"},
     {"endpoints"},
@@ -39,7 +40,7 @@ PYTHON_LAYERS = (
 CPP_LAYERS = (
     {"copy_vector"},
     {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},
-    {"bell", "descriptor", "name"},
+    {"bell", "descriptor", "leaving", "name"},
     {"control", "store", "element"},
     {"image"},
     {"array"},

@@ -58,13 +58,16 @@ class CameraSource(BaseSource):
         """Begins to take pictures; `device` is released by close()."""
         super().__init__(f"camera:{name}")
         self._device, self._buffer = device, buffer
-        self._news = threading.Condition()
         self._taken: deque[_Taken] = deque()
         self._end: str | None = None
         self._last_seq = 0
         self._thread = threading.Thread(target=self._take, name=self.url, daemon=True)
         self._thread.start()
         atexit.register(self.close)  # else the thread would be inside the driver while Python goes away
+
+    def _make_locks(self) -> None:
+        super()._make_locks()
+        self._news = threading.Condition()
 
     def _take(self) -> None:
         end = "it was closed"
@@ -93,6 +96,8 @@ class CameraSource(BaseSource):
         with self._news:
             while not self._taken:
                 self._check_open()
+                if self._end is None and not self._thread.is_alive():
+                    self._end = "it was opened by the parent of this process"
                 if self._end is not None:
                     raise EndpointError(
                         f"{self.url!r} gives no more pictures: {self._end}; see whether it is still plugged in, and "

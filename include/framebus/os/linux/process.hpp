@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <string>
@@ -103,5 +104,22 @@ class ForkMark {
  private:
   std::uint32_t epoch_ = fork_epoch();
 };
+
+// The one T of this process: made at first use and never destroyed, since objects may end after static ones. A forked
+// child makes one of its own. It never looks into its parent's, whose locks may be taken and whose threads are missing.
+template <class T>
+T& of_this_process() {
+  struct Marked {
+    T value;
+    ForkMark mark;
+  };
+  static std::atomic<Marked*> current{nullptr};
+  Marked* found = current.load();
+  while (found == nullptr || found->mark.is_inherited()) {
+    auto fresh = std::make_unique<Marked>();
+    if (current.compare_exchange_strong(found, fresh.get())) found = fresh.release();
+  }
+  return found->value;
+}
 
 }  // namespace framebus::os

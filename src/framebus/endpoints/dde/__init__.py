@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from framebus import lifetime
 from framebus.endpoint import BaseSink, BaseSource, Endpoint
 from framebus.endpoints.dde.interface import ABILITIES
 from framebus.errors import InvalidUrl
@@ -43,8 +44,9 @@ def open_source(
     max_bytes: Annotated[int, "bytes of the largest frame it takes"] = DEFAULT_MAX_BYTES,
 ) -> BaseSource:
     """Calls a service that gives frames, or offers one that takes them."""
-    from framebus.endpoints.dde.asking import FrameSource
-    from framebus.endpoints.dde.taking import PokeSource
+    with lifetime.importing:
+        from framebus.endpoints.dde.asking import FrameSource
+        from framebus.endpoints.dde.taking import PokeSource
 
     if depth is not None and not 1 <= depth <= MOST_DEPTH:
         raise ValueError(f"depth must be 1 to {MOST_DEPTH}, got {depth}")
@@ -65,8 +67,9 @@ def open_sink(
     connect_timeout: Annotated[float, "seconds to wait for the service (poke)"] = 0.0,
 ) -> BaseSink:
     """Offers a service that gives frames, or calls one that takes them."""
-    from framebus.endpoints.dde.giving import FrameSink
-    from framebus.endpoints.dde.poking import PokeSink
+    with lifetime.importing:
+        from framebus.endpoints.dde.giving import FrameSink
+        from framebus.endpoints.dde.poking import PokeSink
 
     if mode == "poke":
         return PokeSink(service, bus, connect_timeout)

@@ -67,11 +67,14 @@ class PipeSource(BaseSource):
         self.at_boundary = True
         self._child = child
         self._linger = linger
-        self._turns = _Turns(url)
         self._reader = Reader(descriptor, url, lambda: self._closed)
         self._running = self._steps()
         self._wanted: Wanted | None = None
         self._over: Error | None = None
+
+    def _make_locks(self) -> None:
+        super()._make_locks()
+        self._turns = _Turns(self.url)
 
     @abstractmethod
     def _steps(self) -> Iterator[memoryview | Frame]:
@@ -152,9 +155,12 @@ class PipeSink(BaseSink):
         super().__init__(url)
         self._child = child
         self._linger = linger
-        self._turns = _Turns(url)
         self._writer = Writer(descriptor, url, lambda: self._closed and not self._leaving)
         self._gone = self._interrupted = self._leaving = self._sending = False
+
+    def _make_locks(self) -> None:
+        super()._make_locks()
+        self._turns = _Turns(self.url)
 
     @abstractmethod
     def _pieces(self, frame: Outgoing) -> list[memoryview]:

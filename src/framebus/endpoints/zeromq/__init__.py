@@ -50,7 +50,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from framebus import wire
+from framebus import lifetime, wire
 from framebus.end import check_range
 from framebus.endpoint import Abilities, BaseSink, BaseSource, Endpoint
 from framebus.endpoints.zeromq import address as addresses
@@ -78,7 +78,8 @@ def open_source(
     curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
 ) -> BaseSource:
     """Opens the receiving end."""
-    from framebus.endpoints.zeromq import receiving
+    with lifetime.importing:
+        from framebus.endpoints.zeromq import receiving
 
     where = addresses.check(scheme, rest, bind=bind, public=public)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key, max_bytes)
@@ -102,7 +103,8 @@ def open_sink(
     curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
 ) -> BaseSink:
     """Opens the sending end; its `url` has the port where the system was to choose one."""
-    from framebus.endpoints.zeromq import sending
+    with lifetime.importing:
+        from framebus.endpoints.zeromq import sending
 
     check_range("wait_for", wait_for, 0, 1 << 16)
     _check_seconds("linger", linger)
@@ -119,7 +121,8 @@ def _settings(
     secret_key: str | None,
     max_bytes: int = 4096,  # of what comes to a sink: subscriptions
 ) -> Settings:
-    from framebus.endpoints.zeromq.plug import Settings
+    with lifetime.importing:
+        from framebus.endpoints.zeromq.plug import Settings
 
     check_range("hwm", hwm, 1, 1 << 16)
     check_range("max_bytes", max_bytes, 1, 1 << 40)

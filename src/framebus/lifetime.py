@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens when a process ends, and when it forks: the one registry for everything that has to know.
+
+The end. What at_exit() is given runs once when the process ends normally, last registered first: in a program by
+atexit; in a child of multiprocessing by a finalizer of that package, since a forked one ends by os._exit(), without
+exit handlers. multiprocessing runs its finalizers before it waits for the child's other threads. If there are any, a
+thread of ours waits for them first, and multiprocessing waits for that one, so the order is the same everywhere:
+threads, then exit handlers.
+
+A fork. A child has one thread. A lock that another thread of its parent held is never released there, and a module that
+another thread was importing stays half imported: CPython resets its global import lock in a child, but not the lock of
+each module. So the modules of endpoints, which are imported when one is opened, are imported with `importing` held, and
+a fork waits for that lock. It waits for a second at most: the forking thread may have a lock that the import needs,
+since logging and concurrent.futures also take theirs before a fork. Locks that live as long as an object are made anew
+in the child, see in_forked_child().
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TypeVar
+
+Step = TypeVar("Step", bound=Callable[[], object])
+
+importing = threading.RLock()  # a late import may lead to another one; read it anew each time
+_FORK_WAITS_S = 1.0
+
+_at_exit: list[Callable[[], object]] = []
+_before_os_exit: list[Callable[[], object]] = []
+_in_forked_child: list[Callable[[], object]] = []
+_forking: set[int] = set()  # threads that fork and have `importing`
+_exit_handler_in = _finalizer_in = 0  # the process that has it; 0: none
+
+
+def at_exit(step: Step) -> Step:
+    """A decorator: `step` runs when a process that has opened something ends normally."""
+    _at_exit.append(step)
+    return step
+
+
+def before_os_exit(step: Step) -> Step:
+    """A decorator: `step` runs after all those of at_exit(), where the C library's exit handlers will not."""
+    _before_os_exit.append(step)
+    return step
+
+
+def in_forked_child(step: Step) -> Step:
+    """A decorator: `step` runs in each forked child before fork() returns, in its only thread."""
+    _in_forked_child.append(step)
+    return step
+
+
+def something_is_open() -> None:
+    """Called by all that opens what has to be closed: sees to it that this very process runs the steps of at_exit()."""
+    global _exit_handler_in, _finalizer_in
+    pid = os.getpid()
+    if _exit_handler_in != pid:  # a forked child, whose handlers multiprocessing may have removed
+        _exit_handler_in = pid
+        atexit.unregister(_end)
+        atexit.register(_end)
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and _finalizer_in != pid and process.parent_process() is not None:
+        _begin_child_of_multiprocessing()
+
+
+def _begin_child_of_multiprocessing(_: object = None) -> None:
+    global _finalizer_in
+    from multiprocessing import util
+
+    _finalizer_in = os.getpid()
+    util.Finalize(None, _end_child_of_multiprocessing, exitpriority=0)
+
+
+def _end_child_of_multiprocessing() -> None:
+    me = threading.current_thread()
+    others = [thread for thread in threading.enumerate() if thread is not me and not thread.daemon]
+    if others:
+        threading.Thread(target=_end_after, args=(others,), name="framebus exit", daemon=False).start()
+    else:
+        _end_before_os_exit()
+
+
+def _end_after(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+    _end_before_os_exit()
+
+
+def _end_before_os_exit() -> None:
+    _end()
+    _run(_before_os_exit)
+
+
+def _end() -> None:
+    _run(_at_exit)
+
+
+def _run(steps: list[Callable[[], object]]) -> None:
+    with ExitStack() as stack:  # the last one first, and all of them, also where one fails
+        for step in steps:
+            stack.callback(step)
+
+
+def _before_fork() -> None:
+    if importing.acquire(timeout=_FORK_WAITS_S):
+        _forking.add(threading.get_ident())
+
+
+def _after_fork_in_parent() -> None:
+    if threading.get_ident() in _forking:
+        _forking.discard(threading.get_ident())
+        importing.release()
+
+
+def _begin_forked_child() -> None:
+    global importing
+    importing = threading.RLock()
+    _forking.clear()
+    for step in _in_forked_child:
+        step()
+
+
+_exit_handler_in = os.getpid()
+atexit.register(_end)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_begin_forked_child)
+if "multiprocessing.util" in sys.modules:
+    # Children of the fork server, and what is unpickled before multiprocessing begins a child.
+    sys.modules["multiprocessing.util"].register_after_fork(sys.modules[__name__], _begin_child_of_multiprocessing)

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// A reader that is stopped at a step: built with FRAMEBUS_CRASH_POINTS by tests/multiprocess/test_iteration_ends.py.
+//
+//   iterate HOW NAME every|newest once|again
+//
+// HOW says how it waits: loop (range-for), next, timed (next with a time limit that never comes), brief (next with one
+// that comes over and over), recv, try (try_recv over and over), look (try_next over and over). `again` is reconnect.
+// Prints the number of each frame, then what it ended with: "ended", or the code of the error. "attached" comes first.
+#include <cstdio>
+#include <cstdlib>
+#include <framebus/framebus.hpp>
+#include <string>
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+void print(const framebus::Frame& frame) { std::printf("%llu\n", static_cast<unsigned long long>(frame.seq())); }
+
+// One frame; false at the end.
+bool fetch(framebus::Subscriber& subscriber, const std::string& how) {
+  if (how == "recv") {
+    print(subscriber.recv(seconds(60)));
+    return true;
+  }
+  if (how == "try") {
+    if (const auto frame = subscriber.try_recv()) print(*frame);
+    return true;
+  }
+  if (how == "look") {
+    const auto look = subscriber.try_next();
+    if (look.frame) print(*look.frame);
+    return !look.ended;
+  }
+  std::optional<framebus::Frame> frame;
+  if (how == "brief") {
+    try {
+      frame = subscriber.next(milliseconds(1));
+    } catch (const framebus::Error& error) {
+      if (error.code() != framebus::Errc::timeout) throw;
+      return true;
+    }
+  } else {
+    frame = how == "timed" ? subscriber.next(seconds(60)) : subscriber.next();
+  }
+  if (frame) print(*frame);
+  return frame.has_value();
+}
+
+const char* name_of(framebus::Errc code) {
+  switch (code) {
+    case framebus::Errc::channel_closed:
+      return "channel_closed";
+    case framebus::Errc::publisher_died:
+      return "publisher_died";
+    default:
+      return "another error";
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  const std::string how = argv[1];
+  try {
+    framebus::Subscriber subscriber(
+        argv[2], {.every = std::string(argv[3]) == "every", .hold = 8, .reconnect = std::string(argv[4]) == "again"});
+    std::puts("attached");
+    std::fflush(stdout);
+    if (how == "loop") {
+      for (const framebus::Frame& frame : subscriber) print(frame);
+    } else {
+      while (fetch(subscriber, how)) {
+      }
+    }
+    std::puts("ended");
+  } catch (const framebus::Error& error) {
+    std::puts(name_of(error.code()));
+    std::fprintf(stderr, "%s\n", error.what());
+  }
+}

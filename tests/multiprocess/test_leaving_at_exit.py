@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program that ends normally leaves its channels, whatever it has left open, and the last one out removes the files.
+
+C++ programs: programs/leaving.cpp. Python programs are given as text; each takes the name of a channel in which this
+process has published a frame, says "ready" when it has done what can go wrong, and ends when it is told.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import framebus
+from compiled import PROGRAMS, CppPrograms
+
+PATIENCE = 60.0  # seconds; a watchdog
+IMAGE = np.full((48, 64), 7, np.uint8)
+
+
+def files(name: str) -> list[str]:
+    return sorted(path.name for path in Path("/dev/shm").glob(f"*{name}*"))
+
+
+@contextmanager
+def started(name: str, *command: object) -> Iterator[subprocess.Popen[str]]:
+    """A program that is ready. The channel has no publisher any more, so the program is the last one in it."""
+    process = subprocess.Popen(
+        [*map(str, command), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with framebus.Publisher(name) as publisher:
+            publisher.send(IMAGE)
+            line = process.stdout.readline()
+            assert line == "ready\n", process.communicate()[1]
+        assert files(name), "the program is there, and so are the files"
+        yield process
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Tells it to end; returns what it has said to standard error."""
+    _, errors = process.communicate("\n", timeout=PATIENCE)
+    return errors
+
+
+CPP = re.findall(r'\{"([^"]+)", \[', (PROGRAMS / "leaving.cpp").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("how", CPP)
+def test_a_cpp_program_leaves_nothing(cpp_programs: CppPrograms, channel_name: str, how: str) -> None:
+    with started(channel_name, cpp_programs["leaving"], how) as process:
+        if how == "exit in a signal handler":
+            process.send_signal(signal.SIGTERM)
+        errors = end(process)
+    assert (process.returncode, errors) == (0, "")
+    assert files(channel_name) == []
+
+
+HEAD = """
+import gc, multiprocessing, os, sys, threading
+import numpy as np, framebus
+name = sys.argv[1]
+own = framebus.Publisher(name + ".own")
+sub = framebus.Subscriber(name, hold=4, connect_timeout=20)
+inside = threading.Event()
+def in_thread(work):
+    threading.Thread(target=work, daemon=True).start()
+    inside.wait()
+def hold():
+    frame = sub.recv()
+    array = frame.array
+    inside.set()
+    threading.Event().wait()
+def read():
+    while True:
+        frame = sub.recv()
+        inside.set()
+class Circle:
+    def __init__(self, frame):
+        self.frame, self.me = frame, self
+def wait():
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+PYTHON = {
+    "a daemon thread reads and keeps its last frame": "in_thread(read); wait()",
+    "a daemon thread holds a frame": "in_thread(hold); wait()",
+    "a daemon thread iterates": "in_thread(lambda: [inside.set() for frame in sub]); wait()",
+    "a global holds a frame": "frame = sub.recv(); wait()",
+    "a global holds an array": "array = sub.recv().array[1:]; wait()",
+    "a built-in module holds a frame": "sys.kept = sub.recv(); wait()",
+    "a cycle holds a frame": "gc.disable(); Circle(sub.recv()); wait()",
+    "an array outlives its closed subscriber": "array = sub.recv().array; sub.close(); wait()",
+    "a frame held by what is never freed": "import ctypes; frame = sub.recv(); "
+    "ctypes.pythonapi.Py_IncRef(ctypes.py_object(frame)); wait()",
+    "sys.exit": "in_thread(hold); wait(); sys.exit(0)",
+    "sys.exit within a function": "def main():\n    frame = sub.recv(); wait(); sys.exit(0)\nmain()",
+    "an exit handler that reads the array": "import atexit; array = sub.recv().array\n"
+    "atexit.register(lambda: array.sum() == 7 * 48 * 64 or os._exit(9)); wait()",
+    "an asyncio loop in a daemon thread": """
+import asyncio
+async def loop():
+    async for frame in sub: inside.set()
+in_thread(lambda: asyncio.run(loop())); wait()""",
+    "a VideoCapture in a daemon thread": """
+capture = framebus.VideoCapture(name)
+def grab():
+    while True:
+        capture.read(); inside.set()
+in_thread(grab); wait()""",
+    "a relay in a daemon thread": """
+threading.Thread(target=lambda: framebus.relay(sub, own), daemon=True).start()
+framebus.Subscriber(name + ".own").recv(20); wait()""",
+    "framebus.wait in a daemon thread": """
+def both():
+    while True:
+        framebus.wait([sub]); sub.try_recv(); inside.set()
+in_thread(both); wait()""",
+    "a loan in a daemon thread": """
+def lend():
+    with own.loan((100,)) as frame:
+        inside.set(); threading.Event().wait()
+in_thread(lend); wait()""",
+    "send waits in a daemon thread": """
+slow = framebus.Publisher(name + ".slow", on_full="block", slots=2)
+behind = framebus.Subscriber(name + ".slow", every=True)
+def fill():
+    while True:
+        slow.send(np.zeros(9)); inside.set()
+in_thread(fill); sub.recv(20); wait()""",
+}
+
+
+@pytest.mark.parametrize("how", list(PYTHON))
+def test_a_python_program_leaves_nothing(channel_name: str, how: str) -> None:
+    with started(channel_name, sys.executable, "-c", HEAD + PYTHON[how]) as process:
+        errors = end(process)
+    assert process.returncode == 0, errors
+    # A thread that comes out of a call at this very moment may still say that its end is closed; nothing else.
+    assert errors == "" or ("Exception in thread" in errors and "closed" in errors)
+    assert "terminate called" not in errors
+    assert files(channel_name) == []
+
+
+def test_an_unhandled_exception_leaves_nothing(channel_name: str) -> None:
+    with started(
+        channel_name, sys.executable, "-c", HEAD + "frame = sub.recv(); in_thread(hold) if 0 else 0; wait(); 1 / 0"
+    ):
+        pass
+    assert files(channel_name) == []
+
+
+CHILD = """
+import multiprocessing, sys, threading
+import numpy as np
+if __name__ != "__main__" or multiprocessing.parent_process() is not None or EARLY:
+    import framebus
+inside = threading.Event()
+def read(sub):
+    while True:
+        frame = sub.recv()
+        inside.set()
+def hold_in_daemon(sub):
+    threading.Thread(target=read, args=(sub,), daemon=True).start()
+    inside.wait()
+def child(name, how, ready, go):
+    global kept, sub, pub
+    import framebus
+    sub = framebus.Subscriber(name, hold=4, connect_timeout=20) if isinstance(name, str) else name
+    pub = framebus.Publisher(sub.name + ".own")
+    pub.send(np.zeros(9))
+    if how == "holds": kept = sub.recv()
+    elif how == "daemon": hold_in_daemon(sub)
+    elif how == "thread": threading.Thread(target=late, args=(go,)).start()
+    else: executor()
+    ready.set()
+    if how != "thread": go.wait()
+def late(go):
+    global kept
+    kept = sub.recv()
+    go.wait()
+    assert pub.send(np.zeros(9)) == 2, "threads go on until they are done"
+def executor():
+    import concurrent.futures
+    global pool, kept
+    pool = concurrent.futures.ThreadPoolExecutor()
+    kept = pool.submit(sub.recv).result()
+if __name__ == "__main__":
+    name, method, how, pickled = sys.argv[1:5]
+    context = multiprocessing.get_context(method)
+    if pickled == "pickled":
+        import framebus
+        sub = framebus.Subscriber(sys.argv[-1], connect_timeout=20)
+    ready, go = context.Event(), context.Event()
+    process = context.Process(target=child, args=(sub if pickled == "pickled" else sys.argv[-1], how, ready, go))
+    process.start()
+    ready.wait()
+    if pickled == "pickled": sub.close()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    go.set()
+    process.join()
+    sys.exit(process.exitcode)
+"""
+
+
+# Arguments of a forked child are not pickled, and a Subscriber that it inherits is refused.
+METHODS = [
+    (method, opened)
+    for method in ("fork", "spawn", "forkserver")
+    for opened in ("by name", "pickled", "imported before")
+    if (method, opened) != ("fork", "pickled")
+]
+
+
+@pytest.mark.parametrize("how", ["holds", "daemon", "thread", "executor"])
+@pytest.mark.parametrize(("method", "opened"), METHODS)
+def test_a_child_of_multiprocessing_leaves_nothing(
+    channel_name: str, tmp_path: Path, method: str, how: str, opened: str
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(CHILD.replace("EARLY", str(opened == "imported before")), encoding="utf-8")
+    arguments = ("-", method, how, "pickled" if opened == "pickled" else "-")
+    with started(channel_name, sys.executable, program, *arguments) as process:
+        errors = end(process)
+    assert (process.returncode, errors) == (0, "")
+    assert files(channel_name) == []
