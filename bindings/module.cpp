@@ -27,6 +27,10 @@ NB_MODULE(_core, m) {
       "leave_seats", [] { framebus::Participation::instance().leave_seats(); },
       "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What is "
       "in those frames stays readable, and nobody protects it any more.");
+  m.def("fill_standard_fds", &framebus::os::fill_standard_fds,
+        "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");
+  m.def("is_filler", &framebus::os::is_filler, nanobind::arg("fd"),
+        "Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.");
   framebus_python::bind_errors(m);
   framebus_python::bind_frame(m);
   framebus_python::bind_publisher(m);

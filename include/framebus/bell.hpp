@@ -4,7 +4,6 @@
 // Promise: it is readable from ring() to hush(), whoever calls them in whatever thread. A forked child has it no more.
 #pragma once
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -18,7 +17,7 @@ namespace framebus {
 
 class Bell {
  public:
-  Bell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  Bell() : fd_(os::open_eventfd()) {
     if (!fd_.is_open()) fail_errno("eventfd");
     os::ForkGuard::instance().add(&fd_);
   }

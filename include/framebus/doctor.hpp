@@ -151,7 +151,7 @@ inline std::optional<Finding> examine_file(const std::string& name) {
 
 // Everything that is wrong, by path.
 inline std::vector<Finding> examine() {
-  const os::File directory(::open(kDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const os::File directory(os::open_path(kDirectory, O_RDONLY | O_DIRECTORY));
   if (!directory.is_open()) fail_errno(std::string("cannot look into ") + kDirectory);
   std::vector<std::string> names = os::names_in(kDirectory, kFilePrefix);
   std::sort(names.begin(), names.end());

@@ -23,6 +23,14 @@ def leave_seats() -> None:
     At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What is in those frames stays readable, and nobody protects it any more.
     """
 
+def fill_standard_fds() -> None:
+    """Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed."""
+
+def is_filler(fd: int) -> bool:
+    """
+    Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.
+    """
+
 class Hold:
     """Holds a slot for the arrays made from it."""
 

@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from framebus import _core
+from framebus import _core, fds
 from framebus.end import End
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Tasks:
     async def _in_trio(self, look: Look, timeout: float | None) -> View:
         import trio
 
-        fd = os.dup(self._native.fileno())  # trio lets only one task wait for a descriptor
+        fd = fds.dup(self._native.fileno())  # trio lets only one task wait for a descriptor
         try:
             with trio.move_on_after(math.inf if timeout is None else timeout):
                 while True:

@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, TypeVar
 
-from framebus import lifetime
+from framebus import fds, lifetime
 from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frame import Frame
@@ -303,6 +303,7 @@ class BaseSource(_End, ABC):
             ValueError: a negative timeout.
         """
         self._check_open()
+        fds.fill_standard()  # what the mechanism opens now, in here or in a thread of its own, stays off 0, 1 and 2
         frame = self._receive(Deadline(timeout))
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame
@@ -363,6 +364,7 @@ class BaseSink(_End, ABC):
             ChannelClosed: this end was closed, or nobody is left at the other one.
         """
         self._check_open()
+        fds.fill_standard()  # as in BaseSource.recv()
         deadline = Deadline(timeout)
         frame = outgoing(
             image,

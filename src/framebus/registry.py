@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from framebus import lifetime, url as urls
+from framebus import fds, lifetime, url as urls
 from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
 
@@ -117,6 +117,7 @@ def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> 
     missing = [option.name for option in options.values() if option.required and option.name not in values]
     if missing:
         raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
+    fds.fill_standard()
     try:
         opened = opener(url.rest, **values)
     except ModuleNotFoundError as error:

@@ -17,6 +17,7 @@ import os
 import sys
 from collections.abc import Iterable
 
+from framebus import fds
 from framebus.wire import Malformed
 
 _WANTED = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE
@@ -28,7 +29,7 @@ def make(pieces: Iterable[bytes | memoryview]) -> int:
 
     Raises OSError.
     """
-    memory = os.memfd_create("framebus", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    memory = fds.memfd("framebus", os.MFD_ALLOW_SEALING)
     try:
         for piece in pieces:
             left = memoryview(piece)
@@ -44,7 +45,7 @@ def make(pieces: Iterable[bytes | memoryview]) -> int:
 
 def reopen(memory: int) -> int:
     """Returns another descriptor of a memfd, with a position of its own at the beginning. Raises OSError."""
-    return os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)
+    return fds.open_path(f"/proc/self/fd/{memory}", os.O_RDONLY)
 
 
 def look(memory: int, max_bytes: int) -> memoryview:

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
+    {"fds"},
     {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime"},
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
     {"aio"},

@@ -4,6 +4,7 @@
 
 #if defined(__linux__)
 #include "linux/cores.hpp"
+#include "linux/fds.hpp"
 #include "linux/file.hpp"
 #include "linux/futex.hpp"
 #include "linux/futex_many.hpp"

@@ -37,6 +37,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from framebus import fds
 from framebus.baseimage.place import Place
 from framebus.baseimage.semaphore import (
     FOLDER,
@@ -281,7 +282,7 @@ class SystemPlace(Place):
     def _semaphore_file(self) -> Iterator[int | None]:
         """Gives a descriptor of the semaphore's file, None if its name is gone."""
         try:
-            descriptor = os.open(self._semaphore.path, _OPEN_FLAGS)
+            descriptor = fds.open_path(self._semaphore.path, _OPEN_FLAGS)
         except OSError:
             yield None
             return
@@ -294,7 +295,7 @@ class SystemPlace(Place):
 def _open_memory(path: str, mode: int | None, capacity: int) -> int | None:
     """Returns a descriptor, None to try again; makes the memory if there is a `mode`."""
     try:
-        memory = os.open(path, _OPEN_FLAGS)
+        memory = fds.open_path(path, _OPEN_FLAGS)
     except FileNotFoundError:
         if mode is None:
             raise
@@ -316,7 +317,7 @@ def _open_memory(path: str, mode: int | None, capacity: int) -> int | None:
 
 def _make_memory(path: str, mode: int, capacity: int) -> int | None:
     try:
-        memory = os.open(FOLDER, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+        memory = fds.open_path(FOLDER, os.O_TMPFILE | os.O_RDWR, mode)
     except OSError as error:
         raise failure(f"make {path}", error) from None
     try:

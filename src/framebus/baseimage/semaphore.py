@@ -15,6 +15,7 @@ import stat
 import threading
 import time
 
+from framebus import fds
 from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
 
 FOLDER = "/dev/shm/"
@@ -89,6 +90,7 @@ class Semaphore:
             elif mode is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             flags = 0 if before is not None else os.O_CREAT | os.O_EXCL
+            fds.fill_standard()
             with opening:
                 self._handle = libc.sem_open(c_name, flags, ctypes.c_uint(mode or 0), ctypes.c_uint(0))
                 code = 0 if self._handle else ctypes.get_errno()

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import framebus
+from framebus import fds
 
 PREFIX = "bench"
 
@@ -72,7 +73,7 @@ def shared_memory(every: bool) -> Iterator[Link]:
 @contextmanager
 def pipe(_every: bool) -> Iterator[Link]:  # a pipe gives every frame
     """An anonymous pipe."""
-    reading, writing = os.pipe()
+    reading, writing = fds.pipe()
     try:
         yield Link(f"pipe:fd/{reading}", f"pipe:fd/{writing}", source_fds=(reading,), sink_fds=(writing,))
     finally:
@@ -100,7 +101,7 @@ def clipboard(_every: bool) -> Iterator[Link]:  # there is only ever the newest
     """The image clipboard: that of a display of its own where Xvfb is there, so that nobody's is overwritten."""
     if shutil.which("Xvfb") is None:
         raise Missing("Xvfb is not there (apt-get install xvfb)")
-    reading, writing = os.pipe()
+    reading, writing = fds.pipe()
     with subprocess.Popen(
         ["Xvfb", "-displayfd", str(writing), "-nolisten", "tcp"], pass_fds=[writing], stderr=subprocess.DEVNULL
     ) as server:

@@ -13,6 +13,7 @@ from typing import Any
 
 from framebus.bench.links import Link, Mechanism, Missing, reason_missing
 from framebus.errors import EndpointError
+from framebus.fds import fill_standard
 
 SIZES = {"640x480": (640, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 LATENCY_RATE_HZ = 20.0
@@ -55,6 +56,7 @@ class _End:
     def __init__(self, role: str, link: Link, task: dict[str, Any]) -> None:
         fds = link.source_fds if role == "source" else link.sink_fds
         told = json.dumps({"role": role, "url": link.source if role == "source" else link.sink, **task})
+        fill_standard()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "framebus.bench.end", told],
             stdin=subprocess.PIPE,

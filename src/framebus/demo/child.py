@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 import psutil
 
+from framebus import fds
 from framebus.demo.report import Report
 
 LAST_WORDS = 15  # lines of its standard error that are kept
@@ -35,6 +36,7 @@ class Child:
     def __init__(self, title: str, module: str, *arguments: str) -> None:
         self.title = title
         self.report: Report | None = None
+        fds.fill_standard()
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments, "--leash", "--reports"],
             stdin=subprocess.PIPE,

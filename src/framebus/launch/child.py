@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from framebus import fds
 from framebus.launch.program import Launch
 
 _GUARD = Path(__file__).with_name("guard.py")
@@ -54,7 +55,7 @@ class Child:
         """Starts the guard, which starts B. Raises OSError where that can't be done."""
         self._unread = b""
         self._leaves = not launch.stop_with_publisher
-        self._leash, self._theirs = socket.socketpair()
+        self._leash, self._theirs = fds.socketpair()
         _running.add(self)
         theirs = self._theirs
         settings = {"grace": launch.grace, "leave": self._leaves}

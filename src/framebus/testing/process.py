@@ -22,6 +22,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
+from framebus import fds
+
 # Against hangs only: no test is about how fast something is.
 WATCHDOG_S = 60.0
 
@@ -79,6 +81,7 @@ class Program:
         self.title = command[0] if native else command[-1]
         self._unread = b""
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
+        fds.fill_standard()
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
         interpreter = (sys.executable, "-X", "faulthandler", *python)
         self._process = subprocess.Popen(

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "fds.hpp"
 #include "file.hpp"
 
 namespace framebus::os {
@@ -25,7 +26,7 @@ inline int usable_cores() noexcept {
 
 // How many threads of the whole machine run or want to run, this one among them; -1 where nobody says.
 inline int running_threads() noexcept {
-  const File file(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC));
+  const File file(open_path("/proc/loadavg", O_RDONLY));
   char text[128] = {};
   if (!file.is_open() || ::read(file.fd(), text, sizeof text - 1) <= 0) return -1;
   const char* at = text;  // "0.20 0.18 0.12 3/812 4711": the number before the slash

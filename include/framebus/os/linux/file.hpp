@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "../../error.hpp"
+#include "fds.hpp"
 #include "sigbus.hpp"
 
 namespace framebus::os {
@@ -101,7 +102,7 @@ inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
 
 // Opens a regular file; a File that is not open where there is none of that name.
 inline File open_existing(const std::string& path, bool writable) {
-  const int fd = ::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  const int fd = open_path(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return {};
   if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO)) {
     fail(Errc::corrupt_channel, path +
@@ -133,14 +134,14 @@ inline File open_existing(const std::string& path, bool writable) {
 // also in a forked child that has closed its descriptors; so what is mapped and what is locked must not be the same.
 inline File reopen(const File& file, bool writable) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
-  File other(::open(self.c_str(), (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC));
+  File other(open_path(self.c_str(), writable ? O_RDWR : O_RDONLY));
   if (!other.is_open()) fail_errno("cannot open " + self + " (/proc must be mounted)");
   return other;
 }
 
 // A file without a name yet, in `directory`, of `bytes` zeros.
 inline File make_nameless(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
-  File file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  File file(open_path(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
   if (!file.is_open()) {
     const int error = errno;
     const bool about_place = error != EMFILE && error != ENFILE && error != ENOMEM;
@@ -169,9 +170,15 @@ inline bool link_name(const File& file, const std::string& path) {
 // The names of the files in `directory` that begin with `prefix`; none where there is no such directory.
 inline std::vector<std::string> names_in(const std::string& directory, std::string_view prefix) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), &::closedir);
-  if (stream == nullptr && errno == ENOENT) return names;
-  if (stream == nullptr) fail_errno("cannot look into " + directory);
+  const int fd = open_path(directory.c_str(), O_RDONLY | O_DIRECTORY);
+  if (fd < 0 && errno == ENOENT) return names;
+  if (fd < 0) fail_errno("cannot look into " + directory);
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
+  if (stream == nullptr) {
+    const int error = errno;
+    ::close(fd);
+    fail_errno("cannot look into " + directory, error);
+  }
   while (const dirent* entry = ::readdir(stream.get())) {
     if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
   }

@@ -28,6 +28,7 @@
 #include <memory>
 
 #include "../../atomic.hpp"
+#include "fds.hpp"
 #include "file.hpp"
 #include "futex_many.hpp"
 #include "process.hpp"
@@ -36,7 +37,7 @@ namespace framebus::os {
 
 class FutexRing {
  public:
-  static constexpr long kSetup = 425;  // the number of io_uring_setup, as those below of every architecture
+  static constexpr long kSetup = kIoUringSetup;
 
   // Nothing where it can't be had.
   static std::unique_ptr<FutexRing> open(int eventfd) {
@@ -152,7 +153,7 @@ class FutexRing {
   bool set_up(int eventfd) {
     Parameters p{};
     p.flags = kFlags;
-    fd_ = File(static_cast<int>(::syscall(kSetup, kEntries, &p)));  // closed by exec, as all of these are
+    fd_ = File(open_io_uring(kEntries, &p));
     if (!fd_.is_open()) return false;
     ForkGuard::instance().add(&fd_);
     if ((p.features & kOneMapping) == 0 || !has_futex_wait()) return false;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "../../layout.hpp"
+#include "fds.hpp"
 #include "file.hpp"
 
 namespace framebus::os {
@@ -35,7 +36,7 @@ inline std::int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 
 // The first bytes of this process's command line, arguments separated by blanks.
 inline std::string command_line() {
-  const File file(::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC));
+  const File file(open_path("/proc/self/cmdline", O_RDONLY));
   char buffer[kCommandBytes] = {};
   const ssize_t n = file.is_open() ? ::read(file.fd(), buffer, sizeof buffer - 1) : 0;
   std::string command(buffer, buffer + std::max<ssize_t>(n, 0));

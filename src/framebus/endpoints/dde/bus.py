@@ -29,6 +29,7 @@ from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
+from framebus import fds
 from framebus.errors import EndpointError, Error
 
 PATIENCE_S = 10.0  # for the bus itself: one that takes longer hangs
@@ -269,8 +270,11 @@ class Bus:
         )
 
     def _on_message(self, message: Message) -> bool:
-        for descriptor in message.unix_fds:
-            os.set_inheritable(descriptor, False)
+        received = list(message.unix_fds)
+        message.unix_fds.clear()
+        for descriptor in received:
+            message.unix_fds.append(fds.lift(descriptor))
+            os.set_inheritable(message.unix_fds[-1], False)
         try:
             if message.message_type in (MessageType.METHOD_RETURN, MessageType.ERROR):
                 return self._on_answer(message)

@@ -12,6 +12,7 @@ import asyncio
 import os
 import threading
 
+from framebus import fds
 from framebus.endpoint import BaseSink, Deadline, Outgoing
 from framebus.endpoints.dde import interface as names, parcel
 from framebus.endpoints.dde.bus import CallFailed
@@ -44,7 +45,7 @@ class _Poker:
         while True:
             if self.caller.owner is None and await self.caller.look() is None:
                 raise ChannelClosed(f"{self.caller.how_it_ended()}; nobody takes what is poked there")
-            taken = await self._poke(os.dup(memory), description, deadline)
+            taken = await self._poke(fds.dup(memory), description, deadline)
             if taken is not None:
                 return taken
 

@@ -21,6 +21,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from framebus import fds
 from framebus.errors import EndpointError, PermissionDenied
 
 SHARED = "/dev/shm"
@@ -35,7 +36,7 @@ def folder_of(name: str) -> str:
 def make_box(name: str) -> tuple[socket.socket, str]:
     """Returns the socket of a new box, which does not wait, and its path. Raises EndpointError, PermissionDenied."""
     folder = folder_of(name)
-    ours = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours = fds.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         ours.setblocking(False)
         for _ in range(_TRIES):
@@ -135,7 +136,7 @@ def _make_folders(folder: str) -> None:
 
 @contextmanager
 def _address(folder: str, box_id: str) -> Iterator[str]:
-    opened = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    opened = fds.open_path(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield f"/proc/self/fd/{opened}/{box_id}"
     finally:

@@ -17,7 +17,7 @@ import socket
 import termios
 from dataclasses import dataclass
 
-from framebus import wire
+from framebus import fds, wire
 from framebus.endpoint import Abilities, BaseSink, BaseSource, Deadline, Outgoing
 from framebus.endpoints.mailslot import boxes, letter as letters
 from framebus.errors import ChannelClosed, EndpointError, PublisherDied
@@ -73,6 +73,7 @@ class MailslotSource(BaseSource):
     def _take(self) -> letters.Letter | None:
         """Takes the next letter; None for something else. Raises BlockingIOError if the box is empty."""
         data, descriptors, flags, _ = socket.recv_fds(self._box, letters.LETTER.size + 1, 1, socket.MSG_CMSG_CLOEXEC)
+        descriptors = [fds.lift(descriptor) for descriptor in descriptors]
         try:
             return letters.read(data, descriptors)
         except wire.Malformed:
@@ -102,7 +103,7 @@ class MailslotSource(BaseSource):
     def _greet(self, letter: letters.Letter) -> None:
         if letter.stream in self._senders or len(self._senders) == MAX_SENDERS:
             raise wire.Malformed(f"a greeting of {letter.stream:x}, with {len(self._senders)} senders known")
-        sender = _Sender(letter.stream, os.dup(letter.descriptor), letter.number)
+        sender = _Sender(letter.stream, fds.dup(letter.descriptor), letter.number)
         self._senders[letter.stream] = sender
         self._poll.register(sender.pipe, 0)  # hanging up is told without being asked for
 
@@ -167,7 +168,7 @@ class MailslotSink(BaseSink):
         self._number = 0
         self._boxes: dict[str, socket.socket] = {}
         self._letter_bytes = _bytes_of_a_letter()
-        self._pipe, self._kept_end = os.pipe()
+        self._pipe, self._kept_end = fds.pipe()
         self._look()
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:
@@ -200,7 +201,7 @@ class MailslotSink(BaseSink):
 
     def _join(self, box_id: str) -> None:
         # The greeting has a socket of its own, so that it never counts as one of the frames that wait.
-        greets, sends = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        greets, sends = (fds.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
         with greets:
             greets.setblocking(False)
             sends.setblocking(False)
@@ -253,7 +254,7 @@ def _bytes_under_way(sends: socket.socket) -> int:
 
 def _bytes_of_a_letter() -> int:
     """What the system counts for one letter."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ours, theirs = fds.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         socket.send_fds(ours, [bytes(letters.LETTER.size)], [ours.fileno()])
         return _bytes_under_way(ours)

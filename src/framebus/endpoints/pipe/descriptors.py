@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from framebus import fds
 from framebus.errors import EndpointError
 
 Role = Literal["source", "sink"]
@@ -59,7 +60,7 @@ def forms(role: Role) -> str:
 
 def pair() -> tuple[int, int]:
     """Makes a pipe and returns its reading and its writing end."""
-    return os.pipe()
+    return fds.pipe()
 
 
 def own(number: int, role: Role, buffer: int) -> Descriptor:
@@ -75,11 +76,12 @@ def take(number: int, role: Role, url: str, buffer: int) -> Descriptor:
     Raises EndpointError if it is not open, goes the other way, is a terminal, or has been taken before.
     """
     kind = _check(number, role, url)
-    ours = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
+    ours = fds.dup(number)
     polite = not stat.S_ISREG(kind)
     if stat.S_ISFIFO(kind):
         with contextlib.suppress(OSError):  # then the one we have will do
-            again = os.open(f"/proc/self/fd/{ours}", os.O_NONBLOCK | (os.O_RDONLY if role == "source" else os.O_WRONLY))
+            way = os.O_RDONLY if role == "source" else os.O_WRONLY
+            again = fds.open_path(f"/proc/self/fd/{ours}", os.O_NONBLOCK | way)
             os.close(ours)
             ours, polite = again, False
         enlarge(ours, buffer)
@@ -107,6 +109,16 @@ def _check(number: int, role: Role, url: str) -> int:
         raise EndpointError(
             f"{url!r}: {name} is not open; whoever starts this program must leave it open (subprocess: pass_fds=)"
         ) from None
+    if fds.is_filler(number):
+        raise EndpointError(
+            f"{url!r}: {name} is not open: this program was started without it, or has closed it, and /dev/null has "
+            "taken its place; start the program with it connected to a file or another program"
+        )
+    if (owner := _opened_here(number)) is not None:
+        raise EndpointError(
+            f"{url!r}: {name} is not a pipe that this program was started with; it is {owner}, which the program has "
+            "opened for itself; name the number of a pipe that was left open (subprocess: pass_fds=)"
+        )
     if way == (os.O_WRONLY if role == "source" else os.O_RDONLY):
         other = "written to" if role == "source" else "read from"
         raise EndpointError(f"{url!r}: {name} can only be {other}; a {role} needs {forms(role)}")
@@ -138,15 +150,25 @@ def _let_go(number: int) -> None:
         with contextlib.suppress(AttributeError, ValueError, OSError):  # no sys.stdout, or a closed one
             sys.stdout.flush()  # what was printed before goes to standard error too, in its order
         return
-    nothing = os.open(os.devnull, os.O_RDWR)
+    nothing = fds.open_path(os.devnull, os.O_RDWR)
     os.dup2(nothing, number)
     os.close(nothing)
 
 
+def _opened_here(number: int) -> str | None:
+    """What a descriptor is that can't have come from a parent: a file of a channel, or an event; None for others."""
+    with contextlib.suppress(OSError):  # no /proc
+        target = os.readlink(f"/proc/self/fd/{number}")
+        if target.startswith(("/dev/shm/framebus.", "/dev/shm/#", "/memfd:framebus", "anon_inode:")):
+            return target
+    return None
+
+
 def _is_open(number: int) -> bool:
+    """Whether it leads somewhere."""
     with contextlib.suppress(OSError):
         os.fstat(number)
-        return True
+        return not fds.is_filler(number)
     return False
 
 

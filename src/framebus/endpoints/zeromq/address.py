@@ -14,6 +14,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from framebus import fds
 from framebus.errors import EndpointError, InvalidUrl
 
 _HOST_AND_PORT = re.compile(r"//(\[[0-9a-fA-F:.%]+\]|[^\[\]/:@]+):(\d{1,5}|\*)")
@@ -99,7 +100,7 @@ def _check_free(url: str, path: Path) -> None:
         raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
     if not stat.S_ISSOCK(mode):
         raise EndpointError(f"{url!r}: {path} is there and is no socket; take another path, or remove it")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with fds.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
