@@ -102,6 +102,18 @@ PyArray_Descr* numpy_descr(const ElementType& type) {
 
 }  // namespace
 
+std::string array_name(nb::handle name) {
+  Py_ssize_t size = 0;
+  if (const char* chars = PyUnicode_AsUTF8AndSize(name.ptr(), &size)) return {chars, static_cast<std::size_t>(size)};
+  if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError) == 0) throw nb::python_error();  // a TypeError: not a str
+  PyErr_Clear();
+  const nb::object shown = nb::steal(PyObject_ASCII(name.ptr()));
+  if (!shown.is_valid()) throw nb::python_error();
+  throw nb::value_error(("an array name has 1 to 32 bytes of UTF-8, got " + nb::cast<std::string>(shown) +
+                         ", which has a lone surrogate; decode the text with errors='replace'")
+                            .c_str());
+}
+
 void describe_array(PyArrayObject* array, const std::string& name, ArrayInfo& info) {
   set_name(info, name);
   info.type = element_type_of(PyArray_DESCR(array), name);
@@ -109,7 +121,7 @@ void describe_array(PyArrayObject* array, const std::string& name, ArrayInfo& in
 }
 
 void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInfo& info) {
-  const auto text = nb::cast<std::string>(name);
+  const std::string text = array_name(name);
   set_name(info, text);
   PyArray_Descr* descr = nullptr;
   if (PyArray_DescrConverter(dtype.ptr(), &descr) != NPY_SUCCEED) throw nb::python_error();

@@ -22,6 +22,9 @@ namespace nb = nanobind;
 // What the elements of an array are; TypeError for what a frame cannot carry, saying what to send instead.
 framebus::ElementType element_type_of(PyArray_Descr* descr, const std::string& name);
 
+// The name of an array as UTF-8; ValueError for one that has none, since it has lone surrogates.
+std::string array_name(nb::handle name);
+
 // Fills in type and shape of one array.
 void describe_array(PyArrayObject* array, const std::string& name, framebus::ArrayInfo& info);
 

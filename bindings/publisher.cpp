@@ -176,7 +176,7 @@ class PyPublisher {
       check_count(items.size());
       for (const auto& [name, value] : items) {
         arrays[d.array_count] = reinterpret_cast<PyArrayObject*>(value.ptr());
-        describe_array(arrays[d.array_count], nb::cast<std::string>(name), d.arrays[d.array_count]);
+        describe_array(arrays[d.array_count], array_name(name), d.arrays[d.array_count]);
         ++d.array_count;
       }
     }

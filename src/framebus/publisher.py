@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from framebus import _core, convert, metadata, pixel_format as formats
+from framebus import _core, convert, metadata, names, pixel_format as formats
 from framebus.end import End, check_choice, check_range, natively
 from framebus.errors import Error
 from framebus.launch import EndedByProgram, FirstFrame, Keeper, Launched, Launcher, LaunchOption
@@ -66,6 +66,7 @@ class Publisher(End[_core.Publisher]):
             ValueError: slots, max_bytes, mode or on_full out of range; or mode gives others a right to write
                 without the right to read, with which nobody can subscribe.
         """
+        names.channel(name)
         check_choice("on_full", on_full, _ON_FULL)
         check_range("slots", slots, 2, 1024)
         check_range("max_bytes", 0 if max_bytes is None else max_bytes, 0, 1 << 40)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
-from framebus import _core, aio
+from framebus import _core, aio, names
 from framebus.deadline import Deadline
 from framebus.end import End, check_choice, check_range, natively
 from framebus.frame import Frame
@@ -62,6 +62,7 @@ class Subscriber(End[_core.Subscriber]):
             ValueError: hold, history, connect_timeout, wait or max_spin out of range.
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
         """
+        names.channel(name)
         check_choice("wait", wait, _WAIT)
         check_range("hold", hold, 1, 64)
         check_range("history", history, 0, 1024)

@@ -79,14 +79,15 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace(channel_name: st
     assert publisher.launched[0].exit_code == -signal.SIGKILL
 
 
-def test_program_that_stands_still_is_killed_after_its_grace(channel_name: str, journal: Journal) -> None:
-    command = framebus.Launch(journal.argv("wait"), finish=0.0, grace=0.3)
+def test_program_that_was_stopped_is_continued_and_sees_sigterm(channel_name: str, journal: Journal) -> None:
+    command = framebus.Launch(journal.argv("wait"), finish=0.0, grace=60)
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
         os.kill(journal.pid(), signal.SIGSTOP)
     assert not runs(journal.pid())
-    assert publisher.launched[0].exit_code == -signal.SIGKILL
+    assert journal.lines()[-1] == "SIGTERM"
+    assert publisher.launched[0].exit_code == 0
 
 
 def test_what_the_program_has_started_ends_with_the_channel(channel_name: str, journal: Journal) -> None:
@@ -106,24 +107,35 @@ def test_what_the_program_has_started_ends_when_the_program_does(channel_name: s
         assert not runs(int(journal.lines()[1]))
 
 
-def test_program_that_goes_into_the_background_counts_as_ended_and_hangs_nothing(
+def test_program_that_goes_into_the_background_counts_as_ended_and_is_ended(
     channel_name: str, journal: Journal
 ) -> None:
     command = framebus.Launch(journal.argv("into_the_background"), on_exit="ignore")
-    left = 0
+    with framebus.Publisher(channel_name, launch=command) as publisher:
+        publisher.send(PICTURE)
+        background = int(journal.wait(2)[1])
+        until(lambda: publisher.launched[0].failure is not None, "the end of the program")
+        assert publisher.launched[0].exit_code == 0
+        assert not runs(background)
+
+
+def test_what_a_program_has_left_in_the_background_runs_on_if_the_program_is_to_be_left(
+    channel_name: str, journal: Journal
+) -> None:
+    command = framebus.Launch(journal.argv("into_the_background"), on_exit="ignore", stop_with_publisher=False)
+    background = 0
     try:
         with framebus.Publisher(channel_name, launch=command) as publisher:
             publisher.send(PICTURE)
-            left = int(journal.wait(2)[1])
+            background = int(journal.wait(2)[1])
             until(lambda: publisher.launched[0].failure is not None, "the end of the program")
-        assert publisher.launched[0].exit_code == 0
-        assert runs(left), "a session of its own is how a program says that it is to stay"
+        assert runs(background)
     finally:
-        if left:
-            end(left)
+        if background:
+            end(background)
 
 
-@pytest.mark.parametrize("run", ["wait", "ignore_sigterm", "with_a_child"])
+@pytest.mark.parametrize("run", ["wait", "ignore_sigterm", "with_a_child", "daemon"])
 @pytest.mark.parametrize("way", WAYS)
 def test_program_ends_with_the_process_of_program_a(
     programs: Programs, channel_name: str, journal: Journal, run: str, way: str

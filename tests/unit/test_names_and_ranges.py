@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,51 @@ def test_pixel_format_nearly_right_is_answered_with_the_right_one(channel_name: 
             publisher.send(PICTURE, pixel_format="BGR9")
         with pytest.raises(TypeError):
             publisher.send(PICTURE, pixel_format=8)  # type: ignore[arg-type]
+
+
+LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, which is no UTF-8
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        framebus.Publisher,
+        framebus.Subscriber,
+        framebus.source,
+        framebus.sink,
+        lambda name: framebus.source(f"shm:{name}"),
+        lambda name: framebus.source(f"msg:{name}"),
+        lambda name: framebus.sink(f"mailslot:{name}"),
+        lambda name: framebus.source(f"dde:{name}"),
+        lambda name: framebus.sink(f"baseimage:{name}"),
+        lambda name: framebus.Launcher(["true"], name),
+        framebus.VideoCapture,
+    ],
+)
+def test_name_that_is_not_utf_8_is_refused_as_any_bad_name(use: Callable[[str], object]) -> None:
+    with pytest.raises(framebus.InvalidName, match=r"'camera-\\udcff' is no name for"):
+        use(LONE_SURROGATE)
+
+
+@pytest.mark.parametrize("use", [framebus.Publisher, framebus.Subscriber])
+@pytest.mark.parametrize("name", [None, 3, b"camera0"])
+def test_name_that_is_no_text_is_refused_by_its_type(use: Callable[[Any], object], name: object) -> None:
+    with pytest.raises(TypeError, match=r"name of a channel must be a str, got .*\("):
+        use(name)
+
+
+@pytest.mark.parametrize("address", ["ipc:///tmp/camera-\udcff", "tcp://camera-\udcff:7000"])
+def test_address_of_zeromq_that_is_not_utf_8_is_refused(address: str) -> None:
+    pytest.importorskip("zmq")
+    for opened in (framebus.source, framebus.sink):
+        with pytest.raises(framebus.InvalidUrl, match=r"\\udcff"):
+            opened(address)
+
+
+def test_array_name_that_is_not_utf_8_is_refused(channel_name: str) -> None:
+    with framebus.Publisher(channel_name) as publisher:
+        for send in (publisher.send, lambda arrays: publisher.send(dict.fromkeys(arrays, b"abc"))):
+            with pytest.raises(ValueError, match=r"array name has 1 to 32 bytes of UTF-8.*\\udcff.*lone surrogate"):
+                send({LONE_SURROGATE: np.zeros(3)})
+        with pytest.raises(ValueError, match=r"array name has 1 to 32 bytes of UTF-8.*\\udcff.*lone surrogate"):
+            publisher.loan({LONE_SURROGATE: ((3,), "uint8")})

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
@@ -13,13 +12,12 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import framebus
 from framebus.bench.links import MECHANISMS
 from framebus.bench.measure import SIZES, Result, measure
-from framebus.cli.channels import WIDE
+from framebus.cli import output
 
 bench = App(name="bench", help="Measure how fast frames get from one program to another.")
 
@@ -62,18 +60,17 @@ def mechanisms(
     results = []
     for mechanism in chosen:
         for size in sizes or SIZES:
-            print(f"{mechanism.name}, {size} ...", file=sys.stderr, flush=True)
+            output.say("bench", f"{mechanism.name}, {size} ...")
             results.append(measure(mechanism, size, seconds))
     if as_json:
-        print(json.dumps([asdict(result) for result in results], indent=2))
+        output.print_json([asdict(result) for result in results])
     else:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-        console.print(_table(results), highlight=False, markup=False)
+        output.console().print(_table(results), highlight=False, markup=False)
     if chart is not None and not all(result.problem for result in results):
         from framebus.bench.chart import write_png
 
         write_png(chart, results, _machine())
-        print(f"chart: {chart}", file=sys.stderr)
+        output.say("bench", f"chart: {chart}")
     sys.exit(any(result.problem for result in results))
 
 
@@ -108,5 +105,4 @@ def _machine() -> str:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"framebus bench: {message}", file=sys.stderr)
-    sys.exit(2)
+    output.fail("bench", message, 2)

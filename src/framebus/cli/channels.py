@@ -3,24 +3,32 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import framebus
+from framebus.cli import output
 
-WIDE = 200  # columns where the output is no terminal
 
+def list_channels(*, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False) -> None:
+    """List the channels of this machine with their publishers and subscribers.
 
-def list_channels() -> None:
-    """List the channels of this machine with their publishers and subscribers."""
+    Parameters
+    ----------
+    as_json
+        Print a JSON list, an object for each channel as framebus.channels() has it, for scripts.
+    """
     found = framebus.channels()
+    if as_json:
+        output.print_json([_as_dict(channel) for channel in found])
+        return
     if not found:
         print("No channels: no program publishes one now.")
         return
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("channel", no_wrap=True, style="bold")
     for title in ("state", "frame", "number", "rate", "memory"):
@@ -36,7 +44,12 @@ def list_channels() -> None:
             f"{channel.size_bytes / 1e6:.1f} MB",
             "\n".join(_programs(channel)),
         )
-    console.print(table, highlight=False, markup=False)
+    output.console().print(table, highlight=False, markup=False)
+
+
+def _as_dict(channel: framebus.ChannelInfo) -> dict[str, object]:
+    arrays = [{"name": array.name, "shape": array.shape, "dtype": array.dtype.str} for array in channel.arrays]
+    return {**asdict(channel), "arrays": arrays}
 
 
 def _state(channel: framebus.ChannelInfo) -> str:

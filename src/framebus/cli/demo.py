@@ -7,16 +7,28 @@ The imports of what it takes are in the function, so that the other subcommands 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
+from cyclopts import Parameter
 from rich.console import Console
 
 import framebus
-from framebus.cli import INTERRUPTED
+from framebus.cli.ending import INTERRUPTED
+from framebus.cli.output import fail, print_json
+
+if TYPE_CHECKING:
+    from framebus.demo.summary import Summary
 
 
-def demo(*, source: str = "pattern", seconds: float = 10.0, output: Path = Path("framebus-demo.png")) -> None:
+def demo(
+    *,
+    source: str = "pattern",
+    seconds: float = 10.0,
+    output: Path = Path("framebus-demo.png"),
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> None:
     """Play a clip through two programs and watch them.
 
     Program A plays the clip, at its own frame rate, into a channel. Program B fetches every frame, looks for edges and
@@ -31,6 +43,8 @@ def demo(*, source: str = "pattern", seconds: float = 10.0, output: Path = Path(
         How long to play.
     output
         Where to write the picture.
+    as_json
+        Print what came of it as JSON; what there is to see meanwhile goes to standard error.
     """
     from framebus.demo.run import run
     from framebus.demo.side_by_side import write_png
@@ -41,23 +55,31 @@ def demo(*, source: str = "pattern", seconds: float = 10.0, output: Path = Path(
     if not output.absolute().parent.is_dir():
         _fail(f"there is no folder {str(output.absolute().parent)!r} to write {output.name!r} to; see --output")
     sys.setswitchinterval(0.0005)  # drawing the table is not to delay the thread that fetches frames
-    console = Console()
+    console = Console(stderr=as_json)
     try:
         with display(console) as shown:
             summary = run(source, seconds, shown.show, shown.interval_s)
+        if summary.pair is not None:
+            write_png(output, *summary.pair)
+    except (framebus.Error, OSError) as error:
+        _fail(str(error))
+    if as_json:
+        print_json(_as_dict(summary, output))
+    else:
         for line in summary.lines():
             _print(console, line)
         if summary.pair is not None:
-            write_png(output, *summary.pair)
             _print(console, f"picture    {output}: frame {summary.pair[0].seq} and its result")
-    except (framebus.Error, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        _fail(str(error))
     if summary.interrupted:
         sys.exit(INTERRUPTED)
     if summary.lost:
         _fail(f"{summary.lost} frames were lost; please report this, with the lines above")
+
+
+def _as_dict(summary: Summary, picture: Path) -> dict[str, object]:
+    values = {field.name: getattr(summary, field.name) for field in fields(summary) if field.name != "pair"}
+    found = {name: asdict(value) if isinstance(value, framebus.Statistics) else value for name, value in values.items()}
+    return {**found, "lost": summary.lost, "picture": None if summary.pair is None else str(picture)}
 
 
 def _print(console: Console, line: str) -> None:
@@ -65,5 +87,4 @@ def _print(console: Console, line: str) -> None:
 
 
 def _fail(message: str, status: int = 1) -> NoReturn:
-    print(f"framebus demo: {message}", file=sys.stderr)
-    sys.exit(status)
+    fail("demo", message, status)

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import framebus
+from framebus.cli import output
 from framebus.doctor import Treatment, clean, examine
 
 WELL, FOUND, FAILED = 0, 1, 2
-WIDE = 200  # columns where the output is no terminal
 
 
 def doctor(
@@ -46,10 +44,9 @@ def doctor(
     try:
         treatments = clean() if clean_up else [Treatment(finding, False) for finding in examine()]
     except framebus.Error as error:
-        print(f"framebus doctor: {error}", file=sys.stderr)
-        sys.exit(FAILED)
+        output.fail("doctor", str(error), FAILED)
     if as_json:
-        print(json.dumps([_as_dict(treatment) for treatment in treatments], indent=2))
+        output.print_json([_as_dict(treatment) for treatment in treatments])
     else:
         _print_table(treatments, clean_up)
     sys.exit(_status(treatments))
@@ -70,7 +67,6 @@ def _print_table(treatments: list[Treatment], cleaned: bool) -> None:
     if not treatments:
         print("All is well: nothing in shared memory is stale, orphaned or foreign.")
         return
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     table.add_column("file", overflow="fold", style="bold")
     table.add_column("what", no_wrap=True)
@@ -81,7 +77,7 @@ def _print_table(treatments: list[Treatment], cleaned: bool) -> None:
         finding = treatment.finding
         size = f"{finding.size_bytes / 1e6:.1f} MB"
         table.add_row(finding.path, finding.kind, size, finding.why, _then(treatment))
-    console.print(table, highlight=False, markup=False)
+    output.console().print(table, highlight=False, markup=False)
     if not cleaned and any(treatment.finding.dead for treatment in treatments):
         print("framebus doctor --clean removes what nobody uses.")
 

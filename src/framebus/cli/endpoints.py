@@ -3,31 +3,71 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import asdict
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import framebus
-from framebus.cli.channels import WIDE
+from framebus.cli import output
+from framebus.url import Option
 
 
-def list_endpoints(scheme: str | None = None, /) -> None:
+def list_endpoints(
+    scheme: str | None = None, /, *, as_json: Annotated[bool, Parameter(name="--json", negative="")] = False
+) -> None:
     """List the kinds of sources and sinks, or the options of one.
 
     Parameters
     ----------
     scheme
         Show this one with its options.
+    as_json
+        Print a JSON list, an object for each kind with its options and abilities, for scripts.
     """
     found = [info for info in framebus.endpoints() if scheme is None or info.scheme == scheme.rstrip(":/")]
     if not found:
         known = ", ".join(info.scheme for info in framebus.endpoints())
-        print(f"framebus endpoints: there is no {scheme!r}; there are {known}", file=sys.stderr)
-        sys.exit(2)
-    console = Console() if sys.stdout.isatty() else Console(width=WIDE)
-    console.print(_all(found) if scheme is None else _one(found[0]), highlight=False, markup=False)
+        output.fail("endpoints", f"there is no {scheme!r}; there are {known}", 2)
+    if as_json:
+        output.print_json([_as_dict(info) for info in found])
+        return
+    output.console().print(_all(found) if scheme is None else _one(found[0]), highlight=False, markup=False)
+
+
+def _as_dict(info: framebus.EndpointInfo) -> dict[str, object]:
+    return {
+        "scheme": info.scheme,
+        "summary": info.summary,
+        "form": info.form,
+        "source": _options(info.source),
+        "sink": _options(info.sink),
+        "abilities": asdict(info.abilities),
+        "installed": info.installed,
+        "extra": info.extra,
+        "problem": info.problem,
+    }
+
+
+def _options(options: dict[str, Option] | None) -> list[dict[str, object]] | None:
+    if options is None:
+        return None
+    return [
+        {
+            "name": option.name,
+            "type": option.kind,
+            "default": None if option.required else _plain(option.default),
+            "required": option.required,
+            "meaning": option.meaning,
+        }
+        for option in options.values()
+    ]
+
+
+def _plain(default: object) -> object:
+    return default if isinstance(default, str | int | float | bool | None) else str(default)
 
 
 def _all(found: list[framebus.EndpointInfo]) -> Table:

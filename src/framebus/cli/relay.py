@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """`framebus relay SOURCE SINK`: moves frames from anything that gives them to anything that takes them.
 
-Nothing is printed to standard output, which may be the sink.
+Standard output may be the sink: nothing is printed there but the report of --json, and that only for another sink.
 """
 
 from __future__ import annotations
 
-import signal
+import json
 import sys
-from typing import NoReturn
+from dataclasses import asdict
+from typing import Annotated, NoReturn
+
+from cyclopts import Parameter
 
 import framebus
-from framebus.cli import INTERRUPTED
-
-TERMINATED = 143  # what a shell reports for a program that SIGTERM has ended
+from framebus.cli import output
 
 
 def relay(
@@ -24,12 +25,14 @@ def relay(
     limit: int | None = None,
     timeout: float | None = None,
     skip_errors: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> None:
     """Move frames from SOURCE to SINK until the source ends.
 
     Both are channel names or URLs, such as pipe:stdout, tcp://127.0.0.1:7000, video:clip.mp4; `framebus endpoints`
-    lists them with their options. Ctrl-C and SIGTERM end it properly: what has been written is complete. Exit status: 0
-    when the source has ended or the limit is reached, 1 for an error, 2 for a mistake in the arguments.
+    lists them with their options. Ctrl-C, SIGTERM and SIGHUP end it properly: what has been written is complete. Exit
+    status: 0 when the source has ended or the limit is reached, 1 for an error, 2 for a mistake in the arguments, 128
+    and the signal's number after one of these signals.
 
     Parameters
     ----------
@@ -41,8 +44,9 @@ def relay(
         Seconds without a frame after which it ends; otherwise it waits for ever.
     skip_errors
         Leave out frames that can't be sent, instead of ending there.
+    as_json
+        Print the report as JSON: to standard output, or to standard error if the sink is a pipe.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         report = framebus.relay(
             source, sink, fps=fps, limit=limit, timeout=timeout, on_error="skip" if skip_errors else "raise"
@@ -53,14 +57,14 @@ def relay(
         _fail(f"{sink!r} takes no more: {error}")
     except (framebus.Error, OSError) as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    if as_json:
+        print(json.dumps(asdict(report)), file=sys.stderr if sink.lower().startswith("pipe:") else sys.stdout)
+        return
     skipped = f", {report.failed} left out after errors" if report.failed else ""
     rate = f", {report.frames / report.seconds:.1f}/s" if report.seconds > 0 else ""
     why = {"limit": "the limit is reached", "closed": "the source has ended", "timeout": "no frame came in time"}
-    print(f"framebus relay: {report.frames} frames{rate}{skipped}; {why[report.reason]}", file=sys.stderr)
+    output.say("relay", f"{report.frames} frames{rate}{skipped}; {why[report.reason]}")
 
 
 def _fail(message: str, status: int = 1) -> NoReturn:
-    print(f"framebus relay: {message}", file=sys.stderr)
-    sys.exit(status)
+    output.fail("relay", message, status)

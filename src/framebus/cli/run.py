@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 from cyclopts import Parameter
 
 import framebus
+from framebus.cli import output
 from framebus.launch import Keeper, OnExit, has_closed
 
 LOOK_S = 0.2  # between two looks whether program A has closed the channel
@@ -36,7 +37,8 @@ def run(
     second to end by itself and is then ended with SIGTERM; when A dies, B waits for the next A as any subscriber does.
 
     Exit status: that of B where B ended last, 128 and the signal's number where a signal did it, 127 if there is no
-    such program; 0 where B had to be ended because A has closed the channel; 130 after Ctrl-C, which ends B too.
+    such program; 0 where B had to be ended because A has closed the channel; 130 after Ctrl-C, 143 after
+    SIGTERM and 129 after SIGHUP, which end B too.
 
     Parameters
     ----------
@@ -113,5 +115,4 @@ def _show_log() -> None:
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    print(f"framebus run: {message}", file=sys.stderr)
-    sys.exit(status)
+    output.fail("run", message, status)

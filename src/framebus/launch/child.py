@@ -29,15 +29,25 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: status as subprocess has it, None where nobody knows; failure says why it did not run at all."""
+    """How a run ended.
+
+    Attributes:
+        status: as subprocess has it; None where it is unknown.
+        lines: the last lines of its output.
+        failure: why it did not run at all.
+        left: the processes that it has started and that could not be ended, each with its name and process id.
+    """
 
     status: int | None
     lines: tuple[str, ...] = ()
     failure: str | None = None
+    left: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.failure is not None:
             return f"could not be started: {self.failure}"
+        if self.status is None and self.left:
+            return "could not be ended"
         if self.status is None:
             return "was killed together with its guard"
         if self.status >= 0:
@@ -54,6 +64,7 @@ class Child:
     def __init__(self, launch: Launch, program: str) -> None:
         """Starts the guard, which starts B. Raises OSError where that can't be done."""
         self._unread = b""
+        self._pid: int | None = None
         self._leaves = not launch.stop_with_publisher
         self._leash, self._theirs = fds.socketpair()
         _running.add(self)
@@ -78,8 +89,8 @@ class Child:
     def pid(self) -> int | Ended:
         """Waits until B runs and returns its process id, or how it ended without having run."""
         told = self._read()
-        pid: int | None = told.get("pid")
-        return self._ended(told) if pid is None else pid
+        self._pid = told.get("pid")
+        return self._ended(told) if self._pid is None else self._pid
 
     def wait(self) -> Ended:
         """Waits until B has ended."""
@@ -99,8 +110,16 @@ class Child:
         self._leash.close()
         self._reap()
         if not told:
+            self._end_group()
             return Ended(None)
-        return Ended(told.get("status"), tuple(told.get("lines", ())), told.get("failure"))
+        left = tuple(told.get("left", ()))
+        return Ended(told.get("status"), tuple(told.get("lines", ())), told.get("failure"), left)
+
+    def _end_group(self) -> None:
+        """Kills what was in B's process group when the guard was killed; the kernel has killed B itself."""
+        if self._pid is not None and not self._leaves:
+            with contextlib.suppress(OSError):  # the group is empty, or another user's
+                os.killpg(self._pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Leaves no zombie behind. A guard that leaves B stays as long as something writes to B's output."""

@@ -7,9 +7,20 @@ DESCRIPTOR is one end of a socket pair, the leash; A has the other. When A lets 
 ends, and B gets SIGTERM, then SIGKILL after the grace. Neither a signal handler nor a thread of A is needed for that,
 which is why there is a process. The other way go two lines of JSON: B's process id, then how it ended and what it said.
 
-B is in a session of its own: Ctrl-C in the terminal reaches A alone, which then ends B; and what B starts is in B's
-process group and ends with it, however B itself ended. With "leave" nothing is ever ended, and this process stays
-to pass on what B writes. B's output goes on to A's own as it comes. Should this process be killed, B is killed with it.
+What ends with B. B is in a session of its own, so Ctrl-C in the terminal reaches A alone, which then ends B. This
+process is a child subreaper (prctl(2)): whatever B starts stays its descendant, also a daemon that has forked twice or
+a process in a session of its own. B has ended when its first process has, and all descendants are then ended with the
+same grace: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to what is left. /proc is read again and
+again, so a process that is started meanwhile is found as well; only waitpid(2), which knows of no child any more, says
+that all have ended. What may not be ended, since it belongs to another user, is reported. With "leave" nothing is ever
+ended, and this process stays to pass on what B writes. B's output goes on to A's own as it comes.
+
+Signals. B begins as a program that a shell starts: no signal is blocked, and none is ignored or handled, whatever A
+does with them. SIGHUP is the exception: where A ignores it, as under nohup(1), so does B. SIGCHLD is this process's
+own, so the exit status of B is known even where A ignores SIGCHLD or reaps every child.
+
+Deaths. A killed: the leash ends. This process killed: the kernel kills B (PR_SET_PDEATHSIG), and A, if it lives, B's
+process group; what has left that group goes on, since nothing is left that knows it.
 
 Standard library only, and nothing of framebus: it is to start fast and stay small.
 """
@@ -29,23 +40,156 @@ import sys
 import threading
 import time
 from collections import deque
-from types import FrameType
-from typing import NoReturn
+from dataclasses import dataclass
 
 LINES = 20  # of each of B's outputs that are told to A, those of standard error last, so that no chatter hides an error
 LINE_BYTES = 1000  # of each
-END_OF_OUTPUT_S = 1.0  # for what B has written to come through, once it has ended; its children may keep the pipe open
+END_OF_OUTPUT_S = 1.0  # for what B has written to come through, once all have ended
+LOOK_S = 0.02  # between two looks at what is left
+KILLED_S = 2.0  # for what got SIGKILL to be gone; longer only if the kernel can't end it
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # as a service manager sends them to every process
+OURS = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by Python, and by us; subprocess restores both for B
 
 
-class Told(Exception):
-    """A signal asks this process to end."""
+class Signals:
+    """The signals of this process, which come as bytes through a pipe, so that select() sees them."""
+
+    def __init__(self) -> None:
+        """Resets what was inherited. The mask comes last: what was blocked and pending is then seen here."""
+        self._reading, writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, *OURS}:
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
+            mine = number == signal.SIGCHLD or number in ENDING
+            signal.signal(number, (lambda *_: None) if mine else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def wait(self, seconds: float | None, *also: socket.socket) -> bool:
+        """Waits for a signal or for `also` to be readable; says whether this process is to end."""
+        watched: list[int | socket.socket] = [self._reading, *also]
+        ready = select.select(watched, [], [], seconds)[0]
+        came = os.read(self._reading, 1 << 16) if self._reading in ready else b""
+        return any(each in ready for each in also) or any(number in came for number in ENDING)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as /proc shows it; the time of its start tells it from a later one of the same id."""
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    group: int
+    started: str
+
+    @classmethod
+    def read(cls, pid: int) -> Process | None:
+        """Returns None where it has ended or may not be seen."""
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                head, _, tail = stat.read().rpartition(")")
+        except OSError:
+            return None
+        fields = tail.split()
+        return cls(pid, head.partition("(")[2], fields[0], int(fields[1]), int(fields[2]), fields[19])
+
+
+class Children:
+    """B and all its descendants: they are descendants of this process, whatever they do."""
+
+    def __init__(self, program: int) -> None:
+        self._program = program
+        self.status: int | None = None  # of B, as subprocess has it
+
+    def reap(self) -> bool:
+        """Leaves no zombie behind; says whether there is any child yet."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            if pid == self._program:
+                self.status = os.waitstatus_to_exitcode(status)
+
+    def descendants(self) -> list[Process]:
+        """All that run at this moment, B first. Those that are started meanwhile may be missing.
+
+        Where /proc is missing, or shows another pid namespace than ours, it is B's process group, named by -group.
+        """
+        if not shows_us():
+            return [Process(-self._program, "process group of the program", "R", 0, self._program, "")]
+        of: dict[int, list[Process]] = {}
+        for pid in [int(name) for name in os.listdir("/proc") if name.isdigit()]:
+            process = Process.read(pid)
+            if process is not None:
+                of.setdefault(process.parent, []).append(process)
+        found = list(of.get(os.getpid(), ()))
+        for process in found:  # grows as it goes
+            found.extend(of.get(process.pid, ()))
+        return [process for process in found if process.state not in "ZX"]
+
+    def end(self, grace_s: float, signals: Signals) -> list[str]:
+        """Ends all of them; returns what could not be ended."""
+        deadline = time.monotonic() + grace_s
+        asked: set[tuple[int, str]] = set()
+        while self.reap():
+            for process in self.descendants():
+                if (process.pid, process.started) not in asked:
+                    asked.add((process.pid, process.started))
+                    send(process.pid, signal.SIGTERM)
+                    send(process.pid, signal.SIGCONT)
+            if time.monotonic() >= deadline:
+                break
+            signals.wait(min(LOOK_S, deadline - time.monotonic()))
+        return self._kill(signals)
+
+    def _kill(self, signals: Signals) -> list[str]:
+        deadline = time.monotonic() + KILLED_S
+        while self.reap():
+            left = self.descendants()
+            mine = [process for process in left if send(process.pid, signal.SIGKILL)]
+            for group in {process.group for process in mine} - {0, os.getpgrp()}:
+                with contextlib.suppress(OSError):  # it has ended
+                    os.killpg(group, signal.SIGKILL)  # at once, so that no fork within the group escapes
+            if (left and not mine) or time.monotonic() >= deadline:
+                return [f"{process.name} (pid {process.pid})" for process in left]
+            signals.wait(LOOK_S / 10)
+        return []
+
+
+def shows_us() -> bool:
+    """Whether the process ids in /proc are those that we and kill(2) use."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def send(pid: int, number: int) -> bool:
+    """Sends a signal, to a process group where it is -group; says whether this process may do that, or need not."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it has become another user's
+        return False
+    return True
 
 
 def start(command: list[str], leave: bool) -> subprocess.Popen[bytes]:
     """Starts B; with `leave` it outlives this process."""
     libc = ctypes.CDLL(None, use_errno=True)
     guard = os.getpid()
+    if not leave and libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "this system has no child subreaper, which ends what the program starts")
 
     def die_with_guard() -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -78,56 +222,34 @@ def pass_on(source: int, target: int, last: deque[bytes]) -> None:
         last.append(rest)
 
 
-def wait(process: subprocess.Popen[bytes], leash: socket.socket) -> None:
-    """Returns when B has ended or the leash has, or at a SIGTERM, as a service manager sends it to every process."""
-
-    def tell(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise Told
-
-    ended, at_end = os.pipe()
-
-    def watch() -> None:
-        process.wait()
-        os.close(at_end)
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        signal.signal(signal.SIGTERM, tell)
-        select.select([leash.fileno(), ended], [], [])
-    except Told:
-        pass
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def end_group(group: int, grace_s: float) -> None:
-    """Ends B and what it has started: SIGTERM, and SIGKILL for what is left after the grace."""
-    deadline = time.monotonic() + grace_s
-    there = signal_group(group, signal.SIGTERM)
-    while there and time.monotonic() < deadline:
-        time.sleep(0.01)
-        there = signal_group(group, 0)
-    if there:
-        signal_group(group, signal.SIGKILL)
-
-
-def signal_group(group: int, number: int) -> bool:
-    """Sends a signal, 0 for none; says whether there was anybody to get it."""
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):  # not ours to end: it has become another user's
-        return False
-    return True
-
-
 def report(leash: socket.socket, **content: object) -> None:
     """Tells A; where A is gone, nobody needs to know."""
     with contextlib.suppress(OSError):
         leash.sendall(json.dumps(content).encode() + b"\n")
 
 
+def wait_and_end(process: subprocess.Popen[bytes], leash: socket.socket, signals: Signals, grace_s: float) -> list[str]:
+    """Returns when B and all that it has started have ended, with what could not be ended."""
+    children = Children(process.pid)
+    while children.reap() and children.status is None:
+        if signals.wait(None, leash):
+            break
+    left = children.end(grace_s, signals)
+    process.returncode = children.status
+    return left
+
+
+def wait_for_left(process: subprocess.Popen[bytes], signals: Signals) -> None:
+    """Returns when B has ended, which nothing here brings about."""
+    children = Children(process.pid)
+    while children.reap() and children.status is None:
+        signals.wait(None)
+    process.returncode = children.status
+
+
 def main() -> None:
-    """Runs B and ends when B, its process group and its output have ended."""
+    """Runs B and ends when B, its descendants and its output have ended."""
+    signals = Signals()
     leash = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
     leave = bool(settings["leave"])
@@ -147,14 +269,16 @@ def main() -> None:
         last.append(deque(maxlen=LINES))
         pumps.append(threading.Thread(target=pass_on, args=(pipe.fileno(), target, last[-1]), daemon=True))
         pumps[-1].start()
-    wait(process, leash)
-    if not leave:
-        end_group(process.pid, float(settings["grace"]))
-    status = process.wait()
+    left: list[str] = []
+    if leave:
+        wait_for_left(process, signals)
+    else:
+        left = wait_and_end(process, leash, signals, float(settings["grace"]))
     deadline = time.monotonic() + END_OF_OUTPUT_S
     for pump in pumps:
         pump.join(max(0.0, deadline - time.monotonic()))
-    report(leash, status=status, lines=[line.decode(errors="replace") for each in last for line in each])
+    lines = [line.decode(errors="replace") for each in last for line in each]
+    report(leash, status=process.returncode, lines=lines, left=left)
     leash.close()
     if leave:
         for pump in pumps:

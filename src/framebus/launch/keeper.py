@@ -9,7 +9,7 @@ kept; with every=True so are all frames after it, as far as the publisher's on_f
 
 from __future__ import annotations
 
-from framebus import _core
+from framebus import _core, names
 
 
 class Keeper:
@@ -17,7 +17,9 @@ class Keeper:
 
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
         """Joins the channel. Raises what Subscriber() raises."""
-        self._channel = _core.Subscriber(name, every, 1, 1, connect_timeout, "park", 0.0, True, True, True)
+        self._channel = _core.Subscriber(
+            names.channel(name), every, 1, 1, connect_timeout, "park", 0.0, True, True, True
+        )
         self._frame: _core.FrameBase | None = None
 
     def keep(self, timeout: float | None) -> None:

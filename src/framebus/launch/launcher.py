@@ -14,7 +14,7 @@ import time
 import weakref
 from collections.abc import Callable
 
-from framebus import _core
+from framebus import _core, names
 from framebus.errors import Error
 from framebus.launch.keeper import Keeper
 from framebus.launch.program import LaunchOption, find_program, launches_of
@@ -47,11 +47,12 @@ class Launcher:
             on_stop: called, in another thread, with how a B ended that has on_exit="stop".
 
         Raises:
+            InvalidName: the channel's name can't be one.
             ProgramNotFound: no such program, or not one that can be started; says where it was looked for.
             TypeError, ValueError: not a program and its arguments; says what to write.
         """
         self.launches = launches_of(launch)
-        self.channel = channel
+        self.channel = None if channel is None else names.channel(channel)
         label = "" if channel is None else f" of {channel!r}"
         self._process = os.getpid()
         self._supervisors = [

@@ -171,6 +171,9 @@ class Supervisor:
         if ended.lines:
             said = "".join(f"\n    {line}" for line in ended.lines)
             output_log.log(level, "the last lines of %s:%s", self._who(), said)
+        if ended.left:
+            which = ", ".join(ended.left)
+            log.error("%s has left what may not be ended, or does not end: %s", self._who(), which)
 
     def _again(self, ended: Ended, pause: float | None, row: int) -> bool:
         """Says whether to start B again; where not, does what else is to be done."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -90,6 +91,95 @@ def into_the_background() -> None:
         time.sleep(600)
     os.read(reading, 1)
     os._exit(0)
+
+
+def daemon(ends: bool = False, ignores: bool = False) -> None:
+    """Start a daemon as daemons are started: forked twice, in a session of its own, its outputs closed."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.chdir("/")
+            for descriptor in (0, 1, 2):
+                os.close(descriptor)
+            if ignores:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                note(os.getpid())
+            else:
+                signal.signal(signal.SIGTERM, lambda *_: [note("daemon: SIGTERM"), os._exit(0)])
+                note(os.getpid())
+            os.write(writing, b"!")
+            time.sleep(600)
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.read(reading, 1)
+    if ends:
+        os._exit(0)
+    time.sleep(600)
+
+
+def starts_another_at_sigterm(generations: int) -> None:
+    """At SIGTERM start another in a session of its own that does the same, and end."""
+
+    def multiply(*_: object) -> None:
+        nonlocal generations
+        generations -= 1
+        if generations == 0 or os.fork() != 0:
+            os._exit(0)
+        os.setsid()
+        note(os.getpid())
+
+    signal.signal(signal.SIGTERM, multiply)
+    note("waiting")
+    while True:
+        time.sleep(600)
+
+
+def many(count: int) -> None:
+    """Start as many children, each in a session of its own."""
+    for _ in range(count):
+        if os.fork() == 0:
+            os.setsid()
+            note(os.getpid())
+            time.sleep(600)
+    time.sleep(600)
+
+
+def with_a_stopped_child() -> None:
+    """Start a child in a session of its own that stops."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, lambda *_: [note("stopped: SIGTERM"), os._exit(0)])
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(600)
+    os.waitpid(child, os.WUNTRACED)
+    note(child)
+    time.sleep(600)
+
+
+def under_another_subreaper() -> None:
+    """Become a subreaper as an init for containers does, with a daemon below."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+    daemon()
+
+
+def run(argv: list[str]) -> None:
+    """Start a program in a session of its own, and wait."""
+    note(subprocess.Popen(argv, start_new_session=True).pid)
+    time.sleep(600)
+
+
+def signals() -> None:
+    """Note which signals are blocked and ignored, as the kernel has it; Python's own doing is undone."""
+    with open("/proc/self/status", encoding="utf-8") as status:
+        masks = dict(line.split(":") for line in status if line.startswith("Sig"))
+    ignored = int(masks["SigIgn"], 16)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        ignored &= ~(1 << (number - 1))
+    note(f"blocked {int(masks['SigBlk'], 16):x} ignored {ignored:x}")
+    wait()
 
 
 note(os.getpid())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from framebus.endpoints.pipe import descriptors
 from framebus.endpoints.pipe.descriptors import Descriptor, Role
+from framebus.endpoints.pipe.reported import Reported, is_needed
 from framebus.errors import EndpointError
 
 GRACE_S = 2.0  # between being asked to end and being killed
@@ -18,7 +19,8 @@ GRACE_S = 2.0  # between being asked to end and being killed
 class Child:
     """A running program, whose standard input (for a sink) or output (for a source) is the pipe.
 
-    A program that frames are read from gets no standard input of ours; everything else it inherits.
+    A program that frames are read from gets no standard input of ours; everything else it inherits. Its exit status is
+    known also where this process ignores SIGCHLD or reaps every child, see reporter.py.
     """
 
     def __init__(self, argv: Sequence[str | os.PathLike[str]], role: Role, buffer: int) -> None:
@@ -33,10 +35,12 @@ class Child:
         ours, theirs = (reading, writing) if role == "source" else (writing, reading)
         self.descriptor: Descriptor = descriptors.own(ours, role, buffer)
         try:
-            if role == "source":
-                self._process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=theirs)
-            else:
-                self._process = subprocess.Popen(self.words, stdin=theirs)
+            stdin, stdout = (subprocess.DEVNULL, theirs) if role == "source" else (theirs, None)
+            self._process: Reported | subprocess.Popen[bytes] = (
+                Reported(self.words, stdin, stdout)
+                if is_needed()
+                else subprocess.Popen(self.words, stdin=stdin, stdout=stdout)
+            )
         except (OSError, ValueError) as error:
             self.descriptor.file.close()
             raise EndpointError(f"can't start {self.words[0]!r}: {error}") from error

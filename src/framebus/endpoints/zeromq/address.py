@@ -16,6 +16,7 @@ from pathlib import Path
 
 from framebus import fds
 from framebus.errors import EndpointError, InvalidUrl
+from framebus.names import has_lone_surrogates
 
 _HOST_AND_PORT = re.compile(r"//(\[[0-9a-fA-F:.%]+\]|[^\[\]/:@]+):(\d{1,5}|\*)")
 _ANY = ("*", "0.0.0.0", "[::]")
@@ -46,9 +47,11 @@ def check(scheme: str, rest: str, *, bind: bool, public: bool) -> Address:
     """Returns the address that `scheme:rest` says.
 
     Raises:
-        InvalidUrl: no host and port, or no path.
+        InvalidUrl: no host and port, no path, or what ZeroMQ can't take since it is no UTF-8.
         EndpointError: binding there would let other machines in, or take away somebody's file or socket.
     """
+    if has_lone_surrogates(rest):
+        raise InvalidUrl(f"{scheme + ':' + rest!r}: an address of ZeroMQ is UTF-8, and this is not; give another path")
     return _tcp(rest, bind, public) if scheme == "tcp" else _ipc(rest, bind)
 
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program at the other end of a pipe that fails is reported, whatever this process does with its signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+import framebus
+
+PICTURE = np.zeros((2, 2), np.uint8)
+
+
+def reap_all(*_: object) -> None:
+    """What programs do that have many children, and libraries that should not."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def ignore_sigchld() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+
+def reap_every_child() -> None:
+    signal.signal(signal.SIGCHLD, reap_all)
+
+
+def block_everything() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGALRM})
+
+
+@pytest.fixture(params=[ignore_sigchld, reap_every_child, block_everything])
+def signals(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Signals that a program has made its own; undone after the test."""
+    mask, handler = signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.getsignal(signal.SIGCHLD)
+    spoil: Callable[[], None] = request.param
+    spoil()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@pytest.mark.usefixtures("signals")
+@pytest.mark.parametrize(("script", "says"), [("exit 3", "status 3"), ("kill -9 $$", "SIGKILL")])
+def test_program_that_fails_after_the_frames_is_reported(script: str, says: str) -> None:
+    sink = framebus.sink("pipe:", argv=["sh", "-c", f"cat > /dev/null; {script}"])
+    sink.send(PICTURE)
+    with pytest.raises(framebus.EndpointError, match=says):
+        sink.close()
+    source = framebus.source("pipe:", argv=["sh", "-c", script])
+    with pytest.raises(framebus.PublisherDied, match=says):
+        source.recv(60)
+    source.close()
+
+
+@pytest.mark.usefixtures("signals")
+def test_program_that_does_well_is_no_error_and_gets_all() -> None:
+    with framebus.sink("pipe:", argv=["sh", "-c", "test $(wc -c) -gt 4"]) as sink:
+        sink.send(PICTURE)
+
+
+@pytest.mark.usefixtures("signals")
+def test_program_that_is_not_there_is_an_error_at_once() -> None:
+    with pytest.raises(framebus.EndpointError, match=r"can't start '/nowhere/program'.*No such file"):
+        framebus.sink("pipe:", argv=["/nowhere/program"])
+
+
+@pytest.mark.usefixtures("signals")
+def test_program_that_goes_on_is_ended() -> None:
+    source = framebus.source("pipe:", argv=["sleep", "600"])
+    source.close()
+    sink = framebus.sink("pipe:", argv=["sleep", "600"], linger=0.1)
+    with pytest.raises(framebus.EndpointError, match="did not end"):
+        sink.close()
