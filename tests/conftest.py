@@ -2,7 +2,8 @@
 """What every test may rely on.
 
 `channel_name` is a valid name that no other test and no other run uses; a test that leaves a file of its channels
-behind fails. `--no-skips` makes every skipped test a failed one, so that a run in CI cannot pass by testing nothing.
+behind fails. A run that leaves anything in /dev/shm fails at its end, see leftovers.py. `--no-skips` makes every
+skipped test a failed one, so that a run in CI cannot pass by testing nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-
-SHARED_MEMORY = Path("/dev/shm")
+from tests import leftovers
+from tests.leftovers import SHARED_MEMORY
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,6 +58,22 @@ def pytest_make_collect_report(
 def _files_left(name: str) -> list[Path]:
     # Also NAME and sem.NAMEMutex of a base image.
     return sorted(path for prefix in ("framebus.", "", "sem.") for path in SHARED_MEMORY.glob(f"{prefix}{name}*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_in_shared_memory() -> Iterator[None]:
+    """Set up before all other fixtures, so it looks when these are gone."""
+    outer = os.environ.get(leftovers.MARK)
+    os.environ[leftovers.MARK] = uuid.uuid4().hex
+    before = leftovers.files()
+    yield
+    gc.collect()
+    left = leftovers.left_since(before)
+    if outer is None:
+        del os.environ[leftovers.MARK]
+    else:
+        os.environ[leftovers.MARK] = outer
+    assert not left, "this run of the tests has left files behind: " + "; ".join(left)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames as OpenCV's users expect images: BGR, uint8, height x width x 3.
 
-Mono8, RGB8, BGR8, RGBa8 and BGRa8 (alpha is dropped) need numpy alone; Bayer patterns of 8 bits, YUV 4:2:2 and NV12 or
-NV21 need OpenCV. Without a pixel format, a uint8 array with 1, 3 or 4 samples for each pixel is taken for Mono8, BGR8
-or BGRa8. Nothing else is guessed at: what has another format, or not the shape that its format says, is no such image.
+Mono8, RGB8, BGR8, RGBa8 and BGRa8 (alpha is dropped) need numpy alone; Bayer patterns of 8 bits, YUV 4:2:2 and 4:2:0
+(I420, YV12, NV12, NV21) need OpenCV, and become what it makes of them. Without a pixel format, a uint8 array with 1, 3
+or 4 samples for each pixel is taken for Mono8, BGR8 or BGRa8. Nothing else is guessed at: what has another format, or
+not the shape that its format says, is no such image.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _CV2_CODES: Final = {
     **dict.fromkeys(("YUV422_8_UYVY", "YCbCr422_8_CbYCrY", "YCbCr601_422_8_CbYCrY"), "COLOR_YUV2BGR_UYVY"),
     "YCbCr420_8_YY_CbCr_Semiplanar": "COLOR_YUV2BGR_NV12",
     "YCbCr420_8_YY_CrCb_Semiplanar": "COLOR_YUV2BGR_NV21",
+    "YCbCr420_8_YY_CbCr_Planar": "COLOR_YUV2BGR_I420",
+    "YCbCr420_8_YY_CrCb_Planar": "COLOR_YUV2BGR_YV12",
 }  # fmt: skip
+_YCBCR420: Final = "YCbCr420_8_YY_"
 
 
 class Picture(NamedTuple):
@@ -41,15 +45,17 @@ class Picture(NamedTuple):
     @property
     def form(self) -> str | None:
         """The PFNC name that convert() takes for it; None where it can't be made BGR."""
-        if self.dtype != np.uint8 or len(self.shape) not in (2, 3):
+        if self.dtype != np.uint8 or len(self.shape) not in (2, 3) or 0 in self.shape:
             return None
         samples = self.shape[2] if len(self.shape) == 3 else 1
         name = self.pixel_format or _UNNAMED.get(samples)
         if name is None or (name not in _BGR_AT and name not in _CV2_CODES):
             return None
-        if name.endswith("_Semiplanar"):  # rows of luminance, and half as many of both colours below them
+        if name.startswith(_YCBCR420):  # rows of luminance, and half as many of both colours below them
             return name if len(self.shape) == 2 and self.shape[0] % 3 == self.shape[1] % 2 == 0 else None
-        return name if FORMATS[name].channels == samples else None
+        if FORMATS[name].channels != samples or (samples == 2 and self.shape[1] % 2):  # two pixels share their colour
+            return None
+        return name
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,7 +65,7 @@ class Picture(NamedTuple):
         if (self.pixel_format or "").endswith("_Planar") and len(self.shape) == 3:
             return self.shape[1], self.shape[2]
         rows, columns = self.shape[:2]
-        return rows * 2 // 3 if (self.form or "").endswith("_Semiplanar") else rows, columns
+        return rows * 2 // 3 if (self.form or "").startswith(_YCBCR420) else rows, columns
 
 
 def convert(array: NDArray[Any], form: str, image: NDArray[Any]) -> None:

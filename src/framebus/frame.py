@@ -3,6 +3,10 @@
 
 A Frame from a Subscriber is a view: its arrays are the shared memory, read-only. The slot stays theirs until the frame
 and every array made from it are gone; nobody overwrites it before that. A Frame from copy() owns private memory.
+
+A Frame is pickled as its copy: another process, or a later one, gets the same arrays in private, writable memory, and
+nothing that refers to the channel. Pickling copies the pixels into the stream, and twice more out of it. With protocol
+5 and a buffer_callback they are handed over as they lie in shared memory, and loads() makes the one copy.
 """
 
 from __future__ import annotations
@@ -69,14 +73,30 @@ class Frame(_core.FrameBase):
 
     def copy(self) -> Frame:
         """Returns the same frame in private, writable memory; it outlives the channel and holds no slot."""
-        return Frame(
-            {name: np.array(array, order="C") for name, array in self.arrays.items()},
-            seq=self.seq,
-            timestamp_ns=self.timestamp_ns,
-            wall_time_ns=self.wall_time_ns,
-            meta=metadata.decode(metadata.encode(self.meta) or b""),
-            pixel_format=self.pixel_format,
-        )
+        return Frame({name: np.array(array, order="C") for name, array in self.arrays.items()}, **self._facts())
+
+    def __copy__(self) -> Frame:
+        """Does what copy() does, as copy.copy() of an array does."""
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Frame:
+        """Does what copy() does."""
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The copy of this frame, for pickle; raises Error after release()."""
+        arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
+        return _restored, (arrays, {name: array.dtype.str for name, array in arrays.items()}, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        """All but the arrays, as __init__ takes it; the metadata is a copy."""
+        return {
+            "seq": self.seq,
+            "timestamp_ns": self.timestamp_ns,
+            "wall_time_ns": self.wall_time_ns,
+            "meta": metadata.decode(metadata.encode(self.meta) or b""),
+            "pixel_format": self.pixel_format,
+        }
 
     def __enter__(self) -> Frame:
         return self
@@ -114,6 +134,16 @@ class Frame(_core.FrameBase):
         )
         form = f" {self.pixel_format}" if self.pixel_format else ""
         return f"<Frame {self.seq}: {arrays}{form}>"
+
+
+def _restored(arrays: dict[str, NDArray[Any]], dtypes: dict[str, str], facts: dict[str, Any]) -> Frame:
+    """What a pickled frame becomes.
+
+    Numpy restores an array that was read-only as one over bytes, and before protocol 5 any array in native byte order.
+    """
+    return Frame(
+        {name: array.astype(dtypes[name], copy=not array.flags.writeable) for name, array in arrays.items()}, **facts
+    )
 
 
 def _use_for_the_first_time(array: NDArray[Any]) -> None:

@@ -66,7 +66,11 @@ _SINGLES: tuple[PixelFormat, ...] = (
     PixelFormat("YUV411_8_UYYVYY", 12, 3, None),
     PixelFormat("YCbCr411_8", 12, 3, None),
     *(PixelFormat(f"YCbCr{standard}411_8_CbYYCrYY", 12, 3, None) for standard in ("", "601_", "709_", "2020_")),
-    *(PixelFormat(f"YCbCr420_8_YY_{order}_Semiplanar", 12, 3, None) for order in ("CbCr", "CrCb")),
+    *(
+        PixelFormat(f"YCbCr420_8_YY_{order}_{layout}", 12, 3, None)
+        for order in ("CbCr", "CrCb")
+        for layout in ("Planar", "Semiplanar")
+    ),
     *(PixelFormat(f"YCbCr422_8_YY_{order}_Semiplanar", 16, 3, None) for order in ("CbCr", "CrCb")),
 )
 
@@ -76,8 +80,16 @@ _ALIASES: Final = {
     "gray": "Mono8", "grey": "Mono8", "gray8": "Mono8", "l": "Mono8", "y8": "Mono8",
     "gray16": "Mono16", "gray16le": "Mono16", "y16": "Mono16",
     "yuyv": "YUV422_8", "yuyv422": "YUV422_8", "uyvy": "YUV422_8_UYVY", "uyvy422": "YUV422_8_UYVY",
-    "z16": "Coord3D_C16", "depth16": "Coord3D_C16", "nv12": "YCbCr420_8_YY_CbCr_Semiplanar",
+    "z16": "Coord3D_C16", "depth16": "Coord3D_C16",
 }  # fmt: skip
+
+# What cameras and FFmpeg call 4:2:0, in lower case. All mean the same by these, so they are taken for the name.
+_SYNONYMS: Final = {
+    **dict.fromkeys(("i420", "iyuv", "yu12", "yuv420p", "yuv420"), "YCbCr420_8_YY_CbCr_Planar"),
+    "yv12": "YCbCr420_8_YY_CrCb_Planar",
+    "nv12": "YCbCr420_8_YY_CbCr_Semiplanar",
+    "nv21": "YCbCr420_8_YY_CrCb_Semiplanar",
+}
 
 _SUFFIX_LETTER: Final = {"": "uint", "s": "int", "f": "float"}
 
@@ -119,11 +131,19 @@ def check(name: str) -> str:
     )
 
 
+def named(name: str) -> str:
+    """Returns the PFNC name for what an option of a URL says: a PFNC name, or I420, yuv420p, YV12, NV12 or NV21.
+
+    Raises as check() does.
+    """
+    return _SYNONYMS.get(str(name).lower()) or check(name)
+
+
 def _did_you_mean(name: str) -> str:
     import difflib  # only for the message
 
     lower = name[: 2 * MAX_NAME_BYTES].lower()
     by_lower = {known.lower(): known for known in FORMATS}
-    found = _ALIASES.get(lower) or by_lower.get(lower)
+    found = _ALIASES.get(lower) or _SYNONYMS.get(lower) or by_lower.get(lower)
     close = [found] if found else [by_lower[near] for near in difflib.get_close_matches(lower, by_lower, 3, 0.7)]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else "."

@@ -9,9 +9,11 @@
         cv2.putText(image, "hello", (10, 30), 0, 1, (0, 255, 0))
 
 Promise: methods, arguments and results are those of cv2.VideoCapture (5.0, where releases differ); a test calls both in
-turn. What cv2 answers with False is answered with False here, or raised with setExceptionMode(True), then as a
-framebus.Error. Two things always raise: arguments that can't be meant, as cv2 has it, and what only framebus knows
-(TooManyHeld with zero_copy=True, use in a forked child).
+turn. What cv2 answers with False is answered with False here, and the reason logged, or raised with
+setExceptionMode(True), then as a framebus.Error. Two things always raise: arguments of a wrong type, as cv2 has it, and
+what only framebus knows (TooManyHeld with zero_copy=True, use in a forked child, an OpenCV that is missing).
+
+Width, height and rate are known before the first read(), as those of a camera are: see framebus.lookahead.
 
 Images are private, writable, BGR, uint8, height x width x 3, made from the formats that framebus.bgr knows. All else
 (Mono16, depth, floats) is given as it was sent, and with set(CAP_PROP_CONVERT_RGB, 0) everything is.
@@ -34,20 +36,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus import bgr
-from framebus.errors import (
-    ChannelClosed,
-    ChannelNotFound,
-    CorruptChannel,
-    Error,
-    InvalidName,
-    LayoutMismatch,
-    PermissionDenied,
-    PublisherDied,
-    SystemFailure,
-    Timeout,
-)
+from framebus.errors import ChannelClosed, ChannelNotFound, Error, InvalidName
 from framebus.frame import Frame
-from framebus.listing import channels, look_at
+from framebus.listing import channels
+from framebus.lookahead import ENDS, FAILURES, Lookahead
 from framebus.subscriber import Subscriber, Wait
 
 # OpenCV's own numbers.
@@ -66,9 +58,6 @@ CAP_PROP_READ_TIMEOUT_MSEC: Final = 54
 
 READ_TIMEOUT_S: Final = 30.0  # as cv2 has it for streams
 
-# What cv2 answers with False.
-_ENDS = (ChannelClosed, Timeout)
-_FAILURES = (*_ENDS, ChannelNotFound, PublisherDied, CorruptChannel, LayoutMismatch, PermissionDenied, SystemFailure)
 _OPEN_PARAMETERS = frozenset({CAP_PROP_OPEN_TIMEOUT_MSEC, CAP_PROP_READ_TIMEOUT_MSEC, CAP_PROP_CONVERT_RGB})
 _FOR_OPENCV = "files, streams and cameras are opened by cv2.VideoCapture, channels by framebus.VideoCapture"
 
@@ -78,6 +67,7 @@ _FOURCC: Final = {
     "BayerRG8": "RGGB", "BayerGR8": "GRBG", "BayerGB8": "GBRG", "BayerBG8": "BA81", "YUV422_8": "YUYV",
     "YCbCr422_8": "YUYV", "YUV422_8_UYVY": "UYVY", "YCbCr422_8_CbYCrY": "UYVY",
     "YCbCr420_8_YY_CbCr_Semiplanar": "NV12", "YCbCr420_8_YY_CrCb_Semiplanar": "NV21",
+    "YCbCr420_8_YY_CbCr_Planar": "YU12", "YCbCr420_8_YY_CrCb_Planar": "YV12",
 }  # fmt: skip
 
 _log = logging.getLogger(__name__)
@@ -138,11 +128,8 @@ class VideoCapture:
         self._zero_copy = zero_copy
         self._convert = True
         self._raises = False
-        self._fps = 0.0
-        self._subscriber: Subscriber | None = None
+        self._lookahead: Lookahead | None = None  # of the channel that is open
         self._frame: Frame | None = None
-        self._picture: bgr.Picture | None = None  # of the frame last grabbed, which need not be held any more
-        self._seq = self._timestamp_ns = 0
         if filename is not None:
             self.open(filename, apiPreference, params)
 
@@ -157,7 +144,6 @@ class VideoCapture:
 
         Raises:
             TypeError: not a str; cameras by number are cv2's.
-            InvalidName: not a channel name, but perhaps that of a file, a device or a stream.
             ValueError: an odd number of params, or a negative timeout.
         """
         self.release()
@@ -175,27 +161,27 @@ class VideoCapture:
             unknown = ", ".join(map(str, sorted(wanted.keys() - _OPEN_PARAMETERS)))
             return self._failed(Error(f"a channel has no property {unknown} to be opened with; leave it out of params"))
         try:
-            self._subscriber = Subscriber(filename, **{**self._options, "connect_timeout": self._connect_timeout})
+            subscriber = Subscriber(filename, **{**self._options, "connect_timeout": self._connect_timeout})
         except InvalidName as error:
-            raise InvalidName(f"{error}; {_FOR_OPENCV}") from None
-        except _FAILURES as error:
+            return self._failed(InvalidName(f"{error}; {_FOR_OPENCV}"))
+        except FAILURES as error:
             if isinstance(error, ChannelNotFound) and "." in filename and os.path.isfile(filename):
-                raise InvalidName(f"{filename!r} is a file, and no channel of that name runs; {_FOR_OPENCV}") from None
+                what = f"{filename!r} is a file, and no channel of that name runs; {_FOR_OPENCV}"
+                return self._failed(InvalidName(what))
             return self._failed(error)
+        self._lookahead = Lookahead(subscriber)
         return True
 
     def isOpened(self) -> bool:
         """Whether open() went well, and release() was not called since; also at the end of the channel."""
-        return self._subscriber is not None
+        return self._lookahead is not None
 
     def release(self) -> None:
         """Leaves the channel. Images that were read stay valid. May be repeated."""
-        subscriber, self._subscriber = self._subscriber, None
-        self._frame = self._picture = None
-        self._fps = 0.0
-        self._seq = self._timestamp_ns = 0
-        if subscriber is not None:
-            subscriber.close()
+        lookahead, self._lookahead = self._lookahead, None
+        self._frame = None
+        if lookahead is not None:
+            lookahead.subscriber.close()
 
     def grab(self) -> bool:
         """Fetches the next frame and holds it, unconverted, until the next grab(); says whether there was one.
@@ -203,19 +189,16 @@ class VideoCapture:
         Grab from several cameras first and retrieve() then, and the frames are as close in time as can be.
         """
         self._frame = None
-        subscriber = self._subscriber
-        if subscriber is None:
+        lookahead = self._lookahead
+        if lookahead is None:
             return self._failed(ChannelClosed("this VideoCapture is not open; call open() with the name of a channel"))
         try:
-            frame = subscriber._next(self._timeout)
-        except _FAILURES as error:
+            self._frame = lookahead.next(self._timeout)
+        except FAILURES as error:
             return self._failed(error)
-        if frame is None:
-            return self._failed(ChannelClosed(f"the publisher of {subscriber.name!r} has closed the channel"))
-        array = frame.array
-        self._frame = frame
-        self._picture = bgr.Picture(array.shape, array.dtype, frame.pixel_format)
-        self._seq, self._timestamp_ns = frame.seq, frame.timestamp_ns
+        if self._frame is None:
+            name = lookahead.subscriber.name
+            return self._failed(ChannelClosed(f"the publisher of {name!r} has closed the channel"))
         return True
 
     # The image is None where the first is False; cv2's stubs hide that too, or every program would have to check twice.
@@ -231,13 +214,14 @@ class VideoCapture:
             Error: making BGR of this pixel format takes OpenCV, which is not installed.
         """
         _check_image(image)
-        frame, picture = self._frame, self._picture
-        if frame is None or picture is None:
+        frame = self._frame
+        if frame is None:
             return self._failed(Error("no frame was grabbed; call grab() and see whether it is True")), None
         arrays = list(frame.arrays.values())
         if not 0 <= flag < len(arrays):
             return self._failed(Error(f"flag must be 0 to {len(arrays) - 1} for this frame, got {flag}")), None
         array = arrays[flag]
+        picture = bgr.Picture(array.shape, array.dtype, frame.pixel_format)
         form = picture.form if self._convert and flag == 0 else None
         if form is not None and form != "BGR8":
             out = _target(image, (*picture.size, 3), array.dtype)
@@ -257,15 +241,19 @@ class VideoCapture:
     def get(self, propId: int) -> float:
         """Returns a property, CAP_PROP_UNKNOWN for one that a channel does not have or when none is open.
 
-        CAP_PROP_FRAME_WIDTH and _HEIGHT are those of the frame last grabbed, before that of the newest in the channel;
-        POS_FRAMES is its sequence number, POS_MSEC its timestamp on CLOCK_MONOTONIC, as cv2 has it for cameras.
-        FPS is how fast the publisher sends, of late. All are 0 as long as they are not known. FOURCC is Video4Linux's
-        name for the pixel format; FRAME_COUNT is unknown; BUFFERSIZE is 1, or with every=True the channel's slots.
+        CAP_PROP_FRAME_WIDTH, _HEIGHT and FOURCC (Video4Linux's name for the pixel format) are those of the frame last
+        grabbed, before that of the newest in the channel; FPS is how fast the publisher sends, of late. What is not
+        known yet is waited for: the first frame, for FPS the second, altogether at most as long as read() waits; then
+        it is 0 (FOURCC: CAP_PROP_UNKNOWN). No frame is lost by that: the next grab() takes the one that came.
+
+        POS_FRAMES is the sequence number of the frame last grabbed, POS_MSEC its timestamp on CLOCK_MONOTONIC, as cv2
+        has it for cameras. FRAME_COUNT is unknown; BUFFERSIZE is 1, or with every=True the channel's slots.
         """
         prop = operator.index(propId)
-        if self._subscriber is None or prop not in _PROPERTIES:
+        lookahead = self._lookahead
+        if lookahead is None or prop not in _PROPERTIES:
             return float(CAP_PROP_UNKNOWN)
-        return float(_PROPERTIES[prop](self, self._subscriber))
+        return float(_PROPERTIES[prop](self, lookahead))
 
     def set(self, propId: int, value: float) -> bool:
         """Sets CAP_PROP_CONVERT_RGB or CAP_PROP_READ_TIMEOUT_MSEC (0: no limit) and returns True; False for all else.
@@ -274,11 +262,11 @@ class VideoCapture:
         """
         prop = operator.index(propId)
         _check_number(value)
-        if self._subscriber is not None:
+        if self._lookahead is not None:
             if prop == CAP_PROP_CONVERT_RGB:
                 self._convert = bool(value)
                 return True
-            if prop == CAP_PROP_READ_TIMEOUT_MSEC:
+            if prop == CAP_PROP_READ_TIMEOUT_MSEC and value >= 0:
                 self._timeout = _seconds(value)
                 return True
             if prop == CAP_PROP_BUFFERSIZE and value == self.get(prop):
@@ -287,7 +275,7 @@ class VideoCapture:
 
     def getBackendName(self) -> str:
         """Returns "FRAMEBUS". Raises Error when no channel is open, as cv2 does whatever the exception mode."""
-        if self._subscriber is None:
+        if self._lookahead is None:
             raise Error("this VideoCapture is not open, so it has no backend; call open() with the name of a channel")
         return "FRAMEBUS"
 
@@ -300,49 +288,38 @@ class VideoCapture:
         return self._raises
 
     def __repr__(self) -> str:
-        return f"<VideoCapture {'not open' if self._subscriber is None else repr(self._subscriber.name)}>"
+        return f"<VideoCapture {'not open' if self._lookahead is None else repr(self._lookahead.subscriber.name)}>"
 
     def _failed(self, error: Error, level: int = logging.WARNING) -> bool:
         """Raises the error, or logs it if it is not how every loop ends; returns False."""
         if self._raises:
             raise error
-        if not isinstance(error, _ENDS):
+        if not isinstance(error, ENDS):
             _log.log(level, "%s", str(error))  # a log that keeps the error itself would keep the channel open
         return False
 
-    def _newest(self) -> bgr.Picture | None:
-        """The picture last grabbed, or before that the newest in the channel."""
-        if self._picture is None and self._subscriber is not None:
-            channel = look_at(self._subscriber.name)
-            if channel is not None and channel.arrays:
-                first = channel.arrays[0]
-                return bgr.Picture(first.shape, first.dtype, channel.pixel_format)
-        return self._picture
+    def _size(self, lookahead: Lookahead) -> tuple[int, int]:
+        picture = lookahead.find_picture(self._timeout)
+        return (0, 0) if picture is None else picture.size
 
-    def _size(self) -> tuple[int, int]:
-        newest = self._newest()
-        return (0, 0) if newest is None else newest.size
+    def _slots(self, lookahead: Lookahead) -> int:
+        return lookahead.subscriber.statistics().slots if self._options["every"] else 1
 
-    def _rate(self, name: str) -> float:
-        channel = look_at(name)
-        self._fps = (0.0 if channel is None else channel.rate_hz) or self._fps  # at the end of a channel, the last
-        return self._fps
-
-    def _fourcc(self) -> int:
-        newest = self._newest()
-        code = None if newest is None else _FOURCC.get(newest.pixel_format or newest.form or "")
+    def _fourcc(self, lookahead: Lookahead) -> int:
+        picture = lookahead.find_picture(self._timeout)
+        code = None if picture is None else _FOURCC.get(picture.pixel_format or picture.form or "")
         return CAP_PROP_UNKNOWN if code is None else int.from_bytes(code.encode(), "little")
 
 
-_PROPERTIES: Final[dict[int, Callable[[VideoCapture, Subscriber], float]]] = {
-    CAP_PROP_POS_MSEC: lambda capture, _: capture._timestamp_ns / 1e6,
-    CAP_PROP_POS_FRAMES: lambda capture, _: capture._seq,
-    CAP_PROP_FRAME_WIDTH: lambda capture, _: capture._size()[1],
-    CAP_PROP_FRAME_HEIGHT: lambda capture, _: capture._size()[0],
-    CAP_PROP_FPS: lambda capture, subscriber: capture._rate(subscriber.name),
-    CAP_PROP_FOURCC: lambda capture, _: capture._fourcc(),
+_PROPERTIES: Final[dict[int, Callable[[VideoCapture, Lookahead], float]]] = {
+    CAP_PROP_POS_MSEC: lambda _, lookahead: lookahead.timestamp_ns / 1e6,
+    CAP_PROP_POS_FRAMES: lambda _, lookahead: lookahead.seq,
+    CAP_PROP_FRAME_WIDTH: lambda capture, lookahead: capture._size(lookahead)[1],
+    CAP_PROP_FRAME_HEIGHT: lambda capture, lookahead: capture._size(lookahead)[0],
+    CAP_PROP_FPS: lambda capture, lookahead: lookahead.find_rate_hz(capture._timeout),
+    CAP_PROP_FOURCC: lambda capture, lookahead: capture._fourcc(lookahead),
     CAP_PROP_CONVERT_RGB: lambda capture, _: capture._convert,
-    CAP_PROP_BUFFERSIZE: lambda capture, end: end.statistics().slots if capture._options["every"] else 1,
+    CAP_PROP_BUFFERSIZE: lambda capture, lookahead: capture._slots(lookahead),
     CAP_PROP_OPEN_TIMEOUT_MSEC: lambda capture, _: _milliseconds(capture._connect_timeout),
     CAP_PROP_READ_TIMEOUT_MSEC: lambda capture, _: _milliseconds(capture._timeout),
 }

@@ -230,7 +230,7 @@ def test_read_waits_for_the_next_publisher_when_one_was_killed(
 
 
 def test_rate_is_about_that_of_the_publisher(publisher: Program, channel_name: str) -> None:
-    capture = framebus.VideoCapture(channel_name)
+    capture = framebus.VideoCapture(channel_name, timeout=0)
     assert capture.get(cv2.CAP_PROP_FPS) == 0
     publisher.ask("play", frames=PICTURES)
     assert capture.get(cv2.CAP_PROP_FPS) > 0
@@ -270,6 +270,8 @@ def test_yuv_becomes_the_bgr_it_was_made_of(channel_name: str) -> None:
         "YUV422_8_UYVY": np.stack([chroma, y], axis=2),
         "YCbCr420_8_YY_CbCr_Semiplanar": np.vstack([y, np.stack([u, v], axis=2).reshape(8, 16)]),
         "YCbCr420_8_YY_CrCb_Semiplanar": np.vstack([y, np.stack([v, u], axis=2).reshape(8, 16)]),
+        "YCbCr420_8_YY_CbCr_Planar": planes.reshape(24, 16),
+        "YCbCr420_8_YY_CrCb_Planar": np.concatenate([y.ravel(), v.ravel(), u.ravel()]).reshape(24, 16),
     }
     with framebus.Publisher(channel_name) as sender:
         capture = framebus.VideoCapture(channel_name)
@@ -280,6 +282,29 @@ def test_yuv_becomes_the_bgr_it_was_made_of(channel_name: str) -> None:
             assert (ok, result.shape) == (True, (16, 16, 3)), form
             assert (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (16, 16)
             assert np.abs(result.astype(int) - gray_then_red).max() <= 3, form
+
+
+@pytest.mark.parametrize(
+    ("form", "code"),
+    [
+        ("YCbCr420_8_YY_CbCr_Planar", cv2.COLOR_YUV2BGR_I420),
+        ("YCbCr420_8_YY_CrCb_Planar", cv2.COLOR_YUV2BGR_YV12),
+        ("YCbCr420_8_YY_CbCr_Semiplanar", cv2.COLOR_YUV2BGR_NV12),
+        ("YCbCr420_8_YY_CrCb_Semiplanar", cv2.COLOR_YUV2BGR_NV21),
+    ],
+)
+@pytest.mark.parametrize(("width", "height"), [(66, 50), (64, 48), (2, 2), (1922, 4)])
+def test_420_becomes_exactly_what_opencv_makes_of_it(
+    channel_name: str, form: str, code: int, width: int, height: int
+) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (height * 3 // 2, width), np.uint8)
+    with framebus.Publisher(channel_name) as sender:
+        capture = framebus.VideoCapture(channel_name)
+        sender.send(image, pixel_format=form)
+        assert (capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (width, height)
+        ok, result = capture.read()
+        assert ok
+        assert (result == cv2.cvtColor(image, code)).all()
 
 
 def test_clip_has_the_rate_and_the_number_of_pictures_that_the_tests_rely_on(clip: str) -> None:

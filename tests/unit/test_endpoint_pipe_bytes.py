@@ -98,6 +98,7 @@ def test_samples_of_two_bytes_are_little_endian_whatever_was_sent(read: Read) ->
         ("Mono12p", (48, 96), "u1"),
         ("Coord3D_ABC32f", (48, 64, 3), "<f4"),
         ("YCbCr420_8_YY_CbCr_Semiplanar", (72, 64), "u1"),
+        ("YCbCr420_8_YY_CrCb_Planar", (72, 64), "u1"),
         ("YCbCr422_8_YY_CbCr_Semiplanar", (96, 64), "u1"),
     ],
 )

@@ -35,6 +35,8 @@ from framebus import pixel_format
         ("YCbCr422_8_CbYCrY", 16, 2, "uint8"),
         ("YCbCr2020_422_12p_CbYCrY", 24, 2, None),
         ("YCbCr420_8_YY_CbCr_Semiplanar", 12, 3, None),
+        ("YCbCr420_8_YY_CbCr_Planar", 12, 3, None),
+        ("YCbCr420_8_YY_CrCb_Planar", 12, 3, None),
         ("Coord3D_C16", 16, 1, "uint16"),
         ("Coord3D_AC32f", 64, 2, "float32"),
         ("Coord3D_ABC32f", 96, 3, "float32"),
@@ -75,6 +77,8 @@ def test_no_name_is_given_twice() -> None:
         ("gray16", "Mono16"),
         ("yuyv", "YUV422_8"),
         ("Z16", "Coord3D_C16"),
+        ("I420", "YCbCr420_8_YY_CbCr_Planar"),
+        ("nv12", "YCbCr420_8_YY_CbCr_Semiplanar"),
         ("BayerRG9", "BayerRG8"),
         ("Coord3D_ABC32", "Coord3D_ABC32f"),
     ],
@@ -83,6 +87,31 @@ def test_an_unknown_name_is_refused_with_the_one_that_was_meant(wrong: str, mean
     with pytest.raises(ValueError, match="did you mean") as caught:
         pixel_format.check(wrong)
     assert f"'{meant}'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("synonym", "name"),
+    [
+        ("I420", "YCbCr420_8_YY_CbCr_Planar"),
+        ("i420", "YCbCr420_8_YY_CbCr_Planar"),
+        ("IYUV", "YCbCr420_8_YY_CbCr_Planar"),
+        ("YU12", "YCbCr420_8_YY_CbCr_Planar"),
+        ("yuv420p", "YCbCr420_8_YY_CbCr_Planar"),
+        ("yuv420", "YCbCr420_8_YY_CbCr_Planar"),
+        ("YV12", "YCbCr420_8_YY_CrCb_Planar"),
+        ("NV12", "YCbCr420_8_YY_CbCr_Semiplanar"),
+        ("nv21", "YCbCr420_8_YY_CrCb_Semiplanar"),
+        ("BGR8", "BGR8"),
+    ],
+)
+def test_an_option_may_call_420_what_cameras_and_ffmpeg_call_it(synonym: str, name: str) -> None:
+    assert pixel_format.named(synonym) == name
+
+
+def test_an_option_may_use_no_other_synonyms() -> None:
+    for wrong in ("bgr24", "i421", "", 8):
+        with pytest.raises((ValueError, TypeError)):
+            pixel_format.named(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("wrong", ["", "?", "Mono8\x00", "größe", "x" * 10_000, "0x01080001"])

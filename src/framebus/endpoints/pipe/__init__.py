@@ -59,7 +59,7 @@ def open_source(
 ) -> PipeSource:
     """Opens the reading end."""
     url = f"pipe:{rest}"
-    _check_options(url, mode, format, width, height, pixel_format)
+    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
     if not linger >= 0:
         raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     layout = None
@@ -93,7 +93,7 @@ def open_sink(
 ) -> PipeSink:
     """Opens the writing end."""
     url = f"pipe:{rest}"
-    _check_options(url, mode, format, width, height, pixel_format)
+    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
     if not linger >= 0:
         raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     if not 0 < fps <= 1e6:
@@ -121,8 +121,8 @@ def _check_options(
     width: int | None,
     height: int | None,
     pixel_format: str | None,
-) -> None:
-    """Refuses options that would do nothing."""
+) -> str | None:
+    """Refuses options that would do nothing, and returns the PFNC name of the pixel format."""
     given = {"width": width, "height": height, "pixel_format": pixel_format}
     said = [name for name, value in given.items() if value is not None]
     if mode == "message" and (said or format != "raw"):
@@ -133,11 +133,12 @@ def _check_options(
         raise InvalidUrl(f"{url!r}: a YUV4MPEG2 stream says its size itself; leave width and height out")
     if pixel_format is not None:
         try:
-            formats.check(pixel_format)
+            pixel_format = formats.named(pixel_format)
         except ValueError as error:
             raise InvalidUrl(f"{url!r}: {error}") from None
     if format == "y4m" and pixel_format not in (None, *y4m.CONVERTED):
         raise InvalidUrl(f"{url!r}: format=y4m knows pixel_format {', '.join(y4m.CONVERTED)}, not {pixel_format}")
+    return pixel_format
 
 
 def _layout(url: str, width: int, height: int, pixel_format: str) -> Layout:

@@ -3,7 +3,8 @@
 
 Nothing in the stream says how large an image is or what its pixels are, so both programs must know. Samples of more
 than one byte are little-endian. An image whose samples share bytes, or whose pixels share samples, is an array of the
-bytes of its rows; a semiplanar one has its rows of Y first, then those of CbCr.
+bytes of its rows; one of 4:2:0 (I420, YV12, NV12, NV21) has its rows of Y first, then half as many with the bytes of
+its colours, as OpenCV has it. For that its width and height must be even; format=y4m has planes of any size.
 """
 
 from __future__ import annotations
@@ -54,10 +55,13 @@ def layout_of(width: int, height: int, pixel_format: str) -> Layout:
         samples = () if known.channels == 1 else (known.channels,)
         planar = known.name.endswith("_Planar")
         return Layout((*samples, height, width) if planar else (height, width, *samples), dtype, pixel_format)
-    if known.name.endswith("_Semiplanar"):
+    if known.name.endswith(("_Planar", "_Semiplanar")):
         rows = height * known.bits_per_pixel / 8
         if width % 2 or rows % 1:
-            raise ValueError(f"{pixel_format} needs an even width and height, got {width}x{height}")
+            raise ValueError(
+                f"{pixel_format} needs an even width and height, got {width}x{height}; crop the images to that, or "
+                "have them sent as YUV4MPEG2 (ffmpeg -f yuv4mpegpipe) and pass format=y4m"
+            )
         return Layout((int(rows), width), dtype, pixel_format)
     if width * known.bits_per_pixel % 8:
         raise ValueError(f"a row of {width} pixels of {pixel_format} is no whole number of bytes")

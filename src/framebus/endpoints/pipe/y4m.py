@@ -2,9 +2,10 @@
 """mode=byte, format=y4m: YUV4MPEG2, what `ffmpeg -f yuv4mpegpipe` reads and writes.
 
 A line says what all frames are; each frame is the line FRAME and its planes. A source gives them as they are, arrays
-"y", "u" and "v" (and "a" where there is alpha), or, of a mono stream, one image; asked for a pixel format it converts.
-Frames of full range carry {"color_range": "full"} in their metadata. A sink takes what a source gives, and converts
-RGB8 and BGR8 images to 4:4:4 of limited range. Samples of more than 8 bits are read, and neither converted nor written.
+"y", "u" and "v" (and "a" where there is alpha), or, of a mono stream, one image; asked for a pixel format it converts,
+but a format of 4:2:0 only puts the planes of such a stream into one array. Frames of full range carry {"color_range":
+"full"} in their metadata. A sink takes what a source gives, sample for sample, and converts RGB8 and BGR8 images to
+4:4:4 of limited range. Samples of more than 8 bits are read, and neither converted nor written.
 
 The first line is checked before anything is allocated: its length, every field, and the size of a frame.
 """
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus.endpoint import Abilities, Outgoing
-from framebus.endpoints.pipe import colour
+from framebus.endpoints.pipe import colour, ycbcr420
 from framebus.endpoints.pipe.child import Child
 from framebus.endpoints.pipe.descriptors import Descriptor
 from framebus.endpoints.pipe.ends import PipeSink, PipeSource, aligned
@@ -31,8 +32,7 @@ from framebus.frame import Frame
 from framebus.wire import Malformed
 
 RANGE_KEY = "color_range"
-CONVERTED = ("RGB8", "BGR8", "Mono8")
-
+CONVERTED = ("RGB8", "BGR8", "Mono8", *ycbcr420.FORMS)
 
 _WRITTEN = ("444", "422", "420jpeg", "411")
 _MONO = {8: "Mono8", 10: "Mono10", 12: "Mono12", 14: "Mono14", 16: "Mono16"}
@@ -67,6 +67,11 @@ class Y4mSource(PipeSource):
                 f"{self.url!r}: {header.chroma} of {header.depth} bits can't become {self._pixel_format}; leave "
                 "pixel_format out to have its planes"
             )
+        if self._pixel_format in ycbcr420.FORMS and not _is_one_array(header):
+            raise EndpointError(
+                f"{self.url!r}: {header.chroma} of {header.width}x{header.height} can't become {self._pixel_format}, "
+                "which is 4:2:0 of an even width and height; leave pixel_format out to have its planes"
+            )
         seq = 0
         while True:
             self.at_boundary = True
@@ -98,12 +103,14 @@ class Y4mSource(PipeSource):
             planes[name], samples = samples[: shape[0] * shape[1]].reshape(shape), samples[shape[0] * shape[1] :]
         form = self._pixel_format
         meta: dict[str, Any] = {}
-        if form is not None:
+        if header.full_range and (form in ycbcr420.FORMS or (form is None and len(planes) > 1)):
+            meta = {RANGE_KEY: "full"}
+        if form in ycbcr420.FORMS:
+            planes = {"image": ycbcr420.join(list(planes.values()), form)}
+        elif form is not None:
             planes = {"image": _converted(list(planes.values()), header.full_range, form)}
         elif len(planes) == 1:
             form = _MONO.get(header.depth)
-        elif header.full_range:
-            meta = {RANGE_KEY: "full"}
         return Frame(
             planes,
             seq=seq,
@@ -112,6 +119,10 @@ class Y4mSource(PipeSource):
             meta=meta,
             pixel_format=form,
         )
+
+
+def _is_one_array(header: Header) -> bool:
+    return header.chroma.startswith("420") and header.width % 2 == header.height % 2 == 0
 
 
 def _converted(planes: list[NDArray[Any]], full_range: bool, form: str) -> NDArray[Any]:
@@ -167,8 +178,10 @@ class Y4mSink(PipeSink):
         arrays = frame.arrays if set(frame.arrays) == set("yuv") else {"image": frame.array}
         if any(array.dtype != np.uint8 or not array.size for array in arrays.values()):
             raise self._refusal(frame)
-        if len(arrays) == 3:
-            luma, *small = (arrays[name] for name in "yuv")
+        image, form = frame.array, frame.pixel_format or self._pixel_format
+        one_array = len(arrays) == 1 and ycbcr420.is_image(image, form)
+        if len(arrays) == 3 or one_array:
+            luma, *small = ycbcr420.split(image, str(form)) if one_array else (arrays[name] for name in "yuv")
             full = frame.meta.get(RANGE_KEY) == "full"
             for name in _WRITTEN:
                 header = Header(luma.shape[-1], luma.shape[0], name, 8, self._fps, full)
@@ -177,7 +190,6 @@ class Y4mSink(PipeSink):
             raise self._refusal(frame)
         if len(frame.arrays) > 1 and not self.lossy:
             raise self._refusal(frame)
-        image, form = frame.array, frame.pixel_format or self._pixel_format
         if image.ndim == 2 and form in (None, "Mono8"):
             return Header(image.shape[1], image.shape[0], "mono", 8, self._fps, True), [image]
         if image.ndim == 3 and image.shape[2] == 3 and form in ("RGB8", "BGR8"):
@@ -188,6 +200,6 @@ class Y4mSink(PipeSink):
     def _refusal(self, frame: Outgoing) -> EndpointError:
         found = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in frame.arrays.items())
         return EndpointError(
-            f"{self.url!r} takes uint8 images of Mono8, RGB8 or BGR8, or planes y, u and v, got {found} of pixel "
+            f"{self.url!r} takes uint8 images of {', '.join(CONVERTED)}, or planes y, u and v, got {found} of pixel "
             f"format {frame.pixel_format}; send it with pixel_format=, or open the sink with pixel_format="
         )
