@@ -36,6 +36,7 @@ from typing import Literal, Protocol, TypeVar
 from framebus import fds, lifetime
 from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
+from framebus.exhausted import descriptors_told
 from framebus.frame import Frame
 from framebus.outgoing import (
     MAX_ARRAYS as MAX_ARRAYS,
@@ -300,11 +301,13 @@ class BaseSource(_End, ABC):
             ChannelClosed: the other end, or this one, was closed.
             PublisherDied: the other end died, where the mechanism can tell.
             EndpointError: what came is no frame, or the mechanism failed.
+            SystemFailure: this program has no file descriptors left.
             ValueError: a negative timeout.
         """
         self._check_open()
         fds.fill_standard()  # what the mechanism opens now, in here or in a thread of its own, stays off 0, 1 and 2
-        frame = self._receive(Deadline(timeout))
+        with descriptors_told(f"{self.url!r} failed"):
+            frame = self._receive(Deadline(timeout))
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame
 
@@ -360,6 +363,7 @@ class BaseSink(_End, ABC):
         Raises:
             TypeError, ValueError: no array, or something that JSON or PFNC does not know.
             EndpointError: something that this mechanism cannot carry, or the mechanism failed.
+            SystemFailure: this program has no file descriptors left; nothing was sent.
             Timeout: there was no room in time.
             ChannelClosed: this end was closed, or nobody is left at the other one.
         """
@@ -375,7 +379,8 @@ class BaseSink(_End, ABC):
             pixel_format,
         )
         self._check_able(frame)
-        self._send(frame, deadline)
+        with descriptors_told(f"{self.url!r} failed"):
+            self._send(frame, deadline)
         self._last_seq = frame.seq
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame.seq

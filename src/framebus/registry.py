@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from framebus import fds, lifetime, url as urls
 from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left
 from framebus.errors import EndpointError, InvalidUrl
+from framebus.exhausted import descriptors_told
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -82,6 +83,7 @@ def source(url: str, **options: Any) -> Source:
     Raises:
         InvalidUrl: no such scheme or option, or a value that is not of its type.
         EndpointError: the mechanism failed, can't be read from, or needs a package that is not installed.
+        SystemFailure: this program has no file descriptors left; nothing stays open.
         ChannelNotFound and the other errors of Subscriber, where they fit.
     """
     opened: Source = _open("source", url, options)
@@ -101,31 +103,38 @@ def endpoints() -> tuple[EndpointInfo, ...]:
 
 def _open(role: Literal["source", "sink"], text: str, given: dict[str, Any]) -> Any:
     url = urls.parse(text)
-    endpoint = _find(url)
-    opener = endpoint.source if role == "source" else endpoint.sink
-    if opener is None:
-        other = "written to" if role == "source" else "read from"
-        raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
+    with descriptors_told(f"{text!r} can't be opened"):
+        endpoint = _find(url)
+        opener = endpoint.source if role == "source" else endpoint.sink
+        if opener is None:
+            other = "written to" if role == "source" else "read from"
+            raise EndpointError(f"{text!r} can only be {other}: {endpoint.scheme}: is {endpoint.summary}")
+        values = _values(url, endpoint, opener, given)
+        _import(endpoint.needs)
+        fds.fill_standard()
+        try:
+            opened = opener(url.rest, **values)
+        except ModuleNotFoundError as error:
+            if _package(error.name or "") not in map(_package, endpoint.needs):
+                raise
+            raise EndpointError(_needs(endpoint, error.name or "")) from error
+    close_when_left(opened)
+    return opened
+
+
+def _values(url: urls.Url, endpoint: Endpoint, opener: Callable[..., object], given: dict[str, Any]) -> dict[str, Any]:
+    """Returns what to call `opener` with: the options of the URL and those given, which come first."""
     options = _options(url.scheme, opener)
     unknown = given.keys() - options.keys()
     if unknown:
         raise InvalidUrl(
             f"{endpoint.scheme}: has no option {min(unknown)!r} here; it knows {', '.join(options) or 'none'}"
         )
-    _import(endpoint.needs)
     values = {**urls.typed_options(url, options), **given}
     missing = [option.name for option in options.values() if option.required and option.name not in values]
     if missing:
-        raise InvalidUrl(f"{text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
-    fds.fill_standard()
-    try:
-        opened = opener(url.rest, **values)
-    except ModuleNotFoundError as error:
-        if _package(error.name or "") not in map(_package, endpoint.needs):
-            raise
-        raise EndpointError(_needs(endpoint, error.name or "")) from error
-    close_when_left(opened)
-    return opened
+        raise InvalidUrl(f"{url.text!r}: {endpoint.scheme}: needs {missing[0]}=, {options[missing[0]].meaning}")
+    return values
 
 
 def _import(modules: tuple[str, ...]) -> None:
@@ -145,6 +154,8 @@ def _needs(endpoint: Endpoint, module: str) -> str:
 
 
 def _find(url: urls.Url) -> Endpoint:
+    if url.scheme in _OURS:
+        return _load(url.scheme, None)
     known = _known()
     if url.scheme not in known:
         raise InvalidUrl(f"{url.text!r}: no endpoint for {url.scheme}:; there are {', '.join(sorted(known))}")

@@ -15,7 +15,7 @@ change while it copied, unless it says so. What cannot, since there is no room f
 whole if its writer stood still in the middle of it; that none was missed; that none comes twice. With one waiting
 Writer and one Reader with acknowledge="after" all three hold. docs/baseimage.md has the reasons.
 
-This package re-exports the public names. Layers, from the bottom: layout, place; linux; end; writer, reader.
+This package re-exports the public names. Layers, from the bottom: layout, trust, place; linux; end; writer, reader.
 """
 
 from framebus.baseimage.layout import CAPACITY as CAPACITY

@@ -19,7 +19,9 @@ From C they are shm_open("/NAME") and sem_open("/NAMEMutex"), linked against gli
   byte after it as well, so that readers with framebus know.
 - *New memory gets its name when it has its size*, so nobody can ever map an empty one.
 
-A semaphore file that somebody cuts while it is in use ends the program: libc maps it. It is checked before each use.
+- *Both files are a trusted user's*, and what they are said to be: trust.py.
+
+A semaphore file that its owner cuts while it is in use ends the program: libc maps it. It is checked before each use.
 """
 
 from __future__ import annotations
@@ -41,16 +43,15 @@ from framebus import fds
 from framebus.baseimage.place import Place
 from framebus.baseimage.semaphore import (
     FOLDER,
-    SEMAPHORE_BYTES,
     TRIES,
     Semaphore,
-    check_regular,
     facts_of,
     failure,
     identity_of,
     libc,
     opening,
 )
+from framebus.baseimage.trust import SEMAPHORE_BYTES, check_file, check_memory
 from framebus.errors import ChannelInUse, ChannelNotFound, FrameTooLarge, SystemFailure
 
 _OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -96,14 +97,14 @@ class SystemPlace(Place):
         _places.add(self)
 
     @classmethod
-    def open(cls, name: str) -> SystemPlace:
+    def open(cls, name: str, public: bool = False) -> SystemPlace:
         """Opens both files."""
-        return cls._find(name, None, 0)
+        return cls._find(name, None, 0, public)
 
     @classmethod
-    def make(cls, name: str, capacity: int, mode: int) -> SystemPlace:
+    def make(cls, name: str, capacity: int, mode: int, public: bool = False) -> SystemPlace:
         """Opens or makes both files and takes the lock of the writer."""
-        place = cls._find(name, mode, capacity)
+        place = cls._find(name, mode, capacity, public)
         if not _lock(place._memory, fcntl.F_WRLCK, _WRITER):
             place.close(keep=True)
             raise ChannelInUse(
@@ -113,15 +114,15 @@ class SystemPlace(Place):
         return place
 
     @classmethod
-    def _find(cls, name: str, mode: int | None, capacity: int) -> SystemPlace:
+    def _find(cls, name: str, mode: int | None, capacity: int, public: bool) -> SystemPlace:
         for _ in range(TRIES):
             # The semaphore first: whoever finds the memory finds it as well.
             try:
-                semaphore = Semaphore(name, mode)
+                semaphore = Semaphore(name, mode, public)
             except FileNotFoundError as error:
                 raise _not_found(name) from error
             try:
-                memory = _open_memory(FOLDER + name, mode, capacity)
+                memory = _open_memory(FOLDER + name, mode, capacity, public)
             except FileNotFoundError as error:
                 semaphore.close()
                 raise _not_found(name) from error
@@ -168,7 +169,7 @@ class SystemPlace(Place):
             os.posix_fallocate(self._memory, 0, count)
         except OSError as error:
             if error.errno != errno.ENOSPC:
-                raise failure(f"reserve {count} bytes of {self._path}", error) from None
+                raise failure(f"reserve {count} bytes of", self._path, error) from None
             room = os.statvfs(FOLDER)
             raise FrameTooLarge(
                 f"/dev/shm is full: {count} bytes wanted for {self._path}, {room.f_bavail * room.f_frsize} bytes free; "
@@ -292,7 +293,7 @@ class SystemPlace(Place):
             os.close(descriptor)
 
 
-def _open_memory(path: str, mode: int | None, capacity: int) -> int | None:
+def _open_memory(path: str, mode: int | None, capacity: int, public: bool) -> int | None:
     """Returns a descriptor, None to try again; makes the memory if there is a `mode`."""
     try:
         memory = fds.open_path(path, _OPEN_FLAGS)
@@ -303,12 +304,14 @@ def _open_memory(path: str, mode: int | None, capacity: int) -> int | None:
     except BlockingIOError:  # its last user is just removing it
         return None
     except OSError as error:
-        raise failure(f"open {path}", error) from None
+        raise failure("open", path, error) from None
     try:
         facts = os.fstat(memory)
-        check_regular(facts, path)
+        check_file(facts, path, public)
         if facts.st_size == 0 and mode is not None:  # made by a program that got no further
             os.truncate(memory, capacity)
+        if mode is not None:
+            check_memory(memory, path)
     except BaseException:
         os.close(memory)
         raise
@@ -319,7 +322,7 @@ def _make_memory(path: str, mode: int, capacity: int) -> int | None:
     try:
         memory = fds.open_path(FOLDER, os.O_TMPFILE | os.O_RDWR, mode)
     except OSError as error:
-        raise failure(f"make {path}", error) from None
+        raise failure("make", path, error) from None
     try:
         os.fchmod(memory, mode)  # whatever the umask
         os.truncate(memory, capacity)
@@ -329,7 +332,7 @@ def _make_memory(path: str, mode: int, capacity: int) -> int | None:
         return None
     except OSError as error:
         os.close(memory)
-        raise failure(f"make {path}", error) from None
+        raise failure("make", path, error) from None
     return memory
 
 

@@ -24,12 +24,15 @@ class Place(ABC):
 
     @classmethod
     @abstractmethod
-    def open(cls, name: str) -> Place:
-        """Opens what is there. Raises ChannelNotFound, PermissionDenied, CorruptChannel or SystemFailure."""
+    def open(cls, name: str, public: bool = False) -> Place:
+        """Opens what is there; what a stranger made only if it is `public`.
+
+        Raises ChannelNotFound, PermissionDenied, CorruptChannel or SystemFailure.
+        """
 
     @classmethod
     @abstractmethod
-    def make(cls, name: str, capacity: int, mode: int) -> Place:
+    def make(cls, name: str, capacity: int, mode: int, public: bool = False) -> Place:
         """Opens what is there, of whatever size, and makes what is missing; for a writer.
 
         Raises ChannelInUse if another writer that uses framebus is there, and what open() raises.

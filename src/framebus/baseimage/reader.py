@@ -105,6 +105,7 @@ class Reader(End):
         acknowledge: Literal["before", "after"] = "before",
         pixel_format: str | None = None,
         keep: bool = False,
+        public: bool = False,
     ) -> None:
         """Opens what program A has made.
 
@@ -124,11 +125,12 @@ class Reader(End):
             pixel_format: what the pixels mean, where "Mono8", "Mono16", "BGR8" and "BGRa8" are wrong; used for frames
                 of the same depth.
             keep: leave memory and event there when the last program leaves.
+            public: use what another user has made, too; without it memory and event are this user's or root's.
 
         Raises:
             ChannelNotFound: program A has not started.
             InvalidName: not a name.
-            PermissionDenied, CorruptChannel, SystemFailure: it is there but can't be used.
+            PermissionDenied, CorruptChannel, SystemFailure: it is another user's, or can't be used for another reason.
             ValueError: an option out of range.
         """
         if stride is not None and stride not in STRIDES:
@@ -138,18 +140,16 @@ class Reader(End):
         check_choice("acknowledge", acknowledge, ("before", "after"))
         options: dict[str, Any] = {"connect_timeout": connect_timeout, "fresh": fresh, "stride": stride}
         options |= {"bottom_up": bottom_up, "retries": retries, "on_torn": on_torn, "acknowledge": acknowledge}
-        options |= {"settle": settle, "pixel_format": pixel_format}
+        options |= {"settle": settle, "pixel_format": pixel_format, "public": public}
         deadline = Deadline(connect_timeout, "connect_timeout")
         self._settle = Deadline(settle, "settle").timeout
         self._format = None if pixel_format is None else formats.FORMATS[formats.check(pixel_format)]
-        self._stride = stride
-        self._bottom_up = bottom_up
-        self._retries = retries
+        self._stride, self._bottom_up, self._retries = stride, bottom_up, retries
         self._raise_torn = on_torn == "raise"
         self._after = acknowledge == "after"
         self._statistics = ReaderStatistics()
-        super().__init__(name, lambda: _connect(name, deadline), keep, options)
-        self._open_place = lambda: system().open(name)
+        super().__init__(name, lambda: _connect(name, deadline, public), keep, options)
+        self._open_place = lambda: system().open(name, public)
         self._count(stale=int((not self._after if fresh is None else fresh) and self._hold.place.take(0.0)))
 
     def statistics(self) -> ReaderStatistics:
@@ -306,10 +306,10 @@ class Reader(End):
             return self._statistics
 
 
-def _connect(name: str, deadline: Deadline) -> Place:
+def _connect(name: str, deadline: Deadline, public: bool) -> Place:
     while True:
         try:
-            return system().open(name)
+            return system().open(name, public)
         except ChannelNotFound:
             if deadline.is_over:
                 raise

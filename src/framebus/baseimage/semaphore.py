@@ -3,7 +3,7 @@
 
 Calls leave the interpreter to other threads. sem_clockwait waits on the monotonic clock, so nothing depends on the time
 of day, and returns when a signal comes, so that Ctrl-C is seen at once; where the C library has none, a wait is a short
-sleep and a look. A file that is no semaphore is refused before libc maps it.
+sleep and a look. A file that is no semaphore, or a stranger's, is refused before libc uses it (trust.py).
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import stat
 import threading
 import time
 
-from framebus import fds
+from framebus import fds, owners
+from framebus.baseimage.trust import check_file, check_semaphore
 from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
+from framebus.exhausted import is_none_left, none_left
 
 FOLDER = "/dev/shm/"
 TRIES = 200  # for what other programs may change meanwhile
-SEMAPHORE_BYTES = 16  # the least that sizeof(sem_t) is anywhere
 
 Identity = tuple[int, int]
 
@@ -44,21 +44,20 @@ if _clockwait is not None:
 opening = threading.Lock()
 
 
-def failure(what: str, error: OSError) -> Exception:
-    """Returns what to raise for `error`, which came of trying to `what`."""
+def failure(what: str, path: str, error: OSError) -> Exception:
+    """Returns what to raise for `error`, which came of trying to `what` with the file of this path."""
+    what = f"{what} {path}"
+    if is_none_left(error.errno):
+        return none_left(f"cannot {what}", error.errno)
     if isinstance(error, PermissionError):
-        return PermissionDenied(f"cannot {what}: {error.strerror}; its owner must let you read and write it (mode=)")
+        facts = facts_of(path)
+        owner = "its owner" if facts is None else owners.name_of(facts.st_uid)
+        return PermissionDenied(f"cannot {what}: {error.strerror}; {owner} must let you read and write it (mode=)")
     if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
         return CorruptChannel(
             f"cannot {what}: it is no shared memory ({error.strerror}); remove it or use another name"
         )
     return SystemFailure(f"cannot {what}: {error.strerror}")
-
-
-def check_regular(facts: os.stat_result, path: str) -> None:
-    """Raises CorruptChannel for a folder, a FIFO, a link and the like."""
-    if not stat.S_ISREG(facts.st_mode):
-        raise CorruptChannel(f"{path} is no shared memory but something else; remove it or use another name")
 
 
 def identity_of(facts: os.stat_result) -> Identity:
@@ -77,17 +76,16 @@ def facts_of(path: str) -> os.stat_result | None:
 class Semaphore:
     """An open named semaphore."""
 
-    def __init__(self, name: str, mode: int | None) -> None:
-        """Opens it, or makes it, at 0, if there is a `mode`. Raises FileNotFoundError if there is none."""
+    def __init__(self, name: str, mode: int | None, public: bool = False) -> None:
+        """Opens it, or makes it, at 0, if there is a `mode`. Raises FileNotFoundError if there is none.
+
+        Raises what trust.py raises for a file that is not to be used.
+        """
         self.path = f"{FOLDER}sem.{name}Mutex"
         c_name = f"/{name}Mutex".encode()
         for _ in range(TRIES):
-            before = facts_of(self.path)
-            if before is not None:
-                check_regular(before, self.path)
-                if before.st_size < SEMAPHORE_BYTES:
-                    raise CorruptChannel(f"{self.path} is no semaphore: it has {before.st_size} bytes; remove it")
-            elif mode is None:
+            before = self._checked(public)
+            if before is None and mode is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             flags = 0 if before is not None else os.O_CREAT | os.O_EXCL
             fds.fill_standard()
@@ -95,9 +93,10 @@ class Semaphore:
                 self._handle = libc.sem_open(c_name, flags, ctypes.c_uint(mode or 0), ctypes.c_uint(0))
                 code = 0 if self._handle else ctypes.get_errno()
             if code not in (0, errno.ENOENT, errno.EEXIST):
-                raise failure(f"open the semaphore {self.path}", OSError(code, os.strerror(code)))
+                raise failure("open the semaphore", self.path, OSError(code, os.strerror(code)))
             after = facts_of(self.path)
-            if self._handle and after and (before is None or identity_of(before) == identity_of(after)):
+            # A file that libc made, or was checked. libc has only mapped it so far, which does no harm.
+            if self._handle and after and (before is None or before == identity_of(after)):
                 self.identity = identity_of(after)
                 self.made = before is None
                 if before is None and mode is not None:
@@ -106,6 +105,26 @@ class Semaphore:
             if self._handle:
                 self.close()
         raise SystemFailure(f"{self.path} is removed and made again without end by other programs")
+
+    def _checked(self, public: bool) -> Identity | None:
+        """Returns which file has the name, once it has been checked; None if there is none."""
+        facts = facts_of(self.path)
+        if facts is None:
+            return None
+        check_file(facts, self.path, public)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failure("open the semaphore", self.path, error) from None
+        try:
+            facts = os.fstat(descriptor)
+            check_file(facts, self.path, public)
+            check_semaphore(descriptor, self.path)
+        finally:
+            os.close(descriptor)
+        return identity_of(facts)
 
     def value(self) -> int:
         """Posts that nobody has taken."""

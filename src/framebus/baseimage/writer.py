@@ -65,6 +65,7 @@ class Writer(End):
         wait_for_reader: bool = False,
         mode: int = 0o600,
         keep: bool = False,
+        public: bool = False,
     ) -> None:
         """Makes the memory and the event, or uses what is there.
 
@@ -79,11 +80,15 @@ class Writer(End):
                 that is dead or absent takes nothing: send() then ends with Timeout, or waits for the next reader.
             mode: file mode if they have to be made: who else may read and write.
             keep: leave memory and event there when the last program leaves.
+            public: use memory and event that another user made, too. Without it they have to be this user's or root's:
+                every user can take a name first, and read or fake what comes through it.
 
         Raises:
             InvalidName: not a name.
             ChannelInUse: another program with a Writer writes it. Other writers can't be noticed.
-            PermissionDenied, CorruptChannel, SystemFailure: it is there but can't be used, or can't be made.
+            PermissionDenied: what is there belongs to another user; the message names it.
+            CorruptChannel: what is there is no image: another kind of file, or it holds something else.
+            SystemFailure: the system refuses to make it.
             ValueError: capacity, stride or mode out of range.
         """
         check_range("capacity", capacity, HEADER.size + 1, 1 << 40)
@@ -96,8 +101,9 @@ class Writer(End):
             "bottom_up": bottom_up,
             "wait_for_reader": wait_for_reader,
             "mode": mode,
+            "public": public,
         }
-        super().__init__(name, lambda: system().make(name, capacity, mode), keep, options)
+        super().__init__(name, lambda: system().make(name, capacity, mode, public), keep, options)
         self._stride = stride
         self._bottom_up = bottom_up
         self._wait_for_reader = wait_for_reader

@@ -77,6 +77,7 @@ def open_source(
     on_torn: Annotated[Literal["mark", "raise"], "what to do after that"] = "mark",
     acknowledge: Annotated[Literal["before", "after"], "reset the event before or after the copy"] = "before",
     pixel_format: Annotated[str | None, "what the pixels mean"] = None,
+    public: Annotated[bool, "use what another user has made, too"] = False,
 ) -> BaseImageSource:
     """Opens what program A has made, as Reader does."""
     return BaseImageSource(
@@ -90,6 +91,7 @@ def open_source(
             on_torn=on_torn,
             acknowledge=acknowledge,
             pixel_format=pixel_format,
+            public=public,
         )
     )
 
@@ -102,11 +104,18 @@ def open_sink(
     bottom_up: Annotated[bool, "write the last row first"] = False,
     wait_for_reader: Annotated[bool, "wait until the last frame was taken"] = False,
     keep: Annotated[bool, "leave the memory there at the end"] = False,
+    public: Annotated[bool, "use what another user has made, too"] = False,
     lossy: Annotated[bool, "leave out metadata and further arrays instead of refusing them"] = False,
 ) -> BaseImageSink:
     """Makes the memory and the event, or uses what is there, as Writer does."""
     writer = Writer(
-        name, capacity=capacity, stride=stride, bottom_up=bottom_up, wait_for_reader=wait_for_reader, keep=keep
+        name,
+        capacity=capacity,
+        stride=stride,
+        bottom_up=bottom_up,
+        wait_for_reader=wait_for_reader,
+        keep=keep,
+        public=public,
     )
     return BaseImageSink(writer, lossy)
 

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from framebus.endpoints.msg.parts import LEAST_BYTES, MAX_SENDERS
-from framebus.errors import EndpointError, PermissionDenied
+from framebus.errors import EndpointError, PermissionDenied, SystemFailure
+from framebus.exhausted import check_descriptors
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock with 64-bit offsets
 _TO_THE_END = 0
@@ -163,25 +164,37 @@ class Queue:
         """Opens the queue, or makes it; returns whether it was made."""
         for _ in range(_TRIES):
             try:
-                self._queue: Any = self._ipc.MessageQueue(self._path)
+                self._queue: Any = self._join()
                 return False
             except self._ipc.ExistentialError:
                 pass  # then make it
             except self._ipc.PermissionsError:
                 raise PermissionDenied(f"msg:{self.name} is a queue of another user; use another name") from None
+            except SystemFailure:
+                raise
             except OSError as error:
                 raise self._failure("opened", error) from error
             sizes = _sizes(depth, part_bytes)
             try:
-                self._queue = self._ipc.MessageQueue(
-                    self._path, self._ipc.O_CREX, 0o600, max_messages=sizes[0], max_message_size=sizes[1]
-                )
+                self._queue = self._join(self._ipc.O_CREX, 0o600, max_messages=sizes[0], max_message_size=sizes[1])
                 return True
             except self._ipc.ExistentialError:
                 continue  # somebody else was faster
+            except SystemFailure:
+                raise
             except (OSError, ValueError) as error:
                 raise self._failure("made for {} messages of {} bytes".format(*sizes), error) from error
         raise EndpointError(f"msg:{self.name} is made and removed by others without end; try again")
+
+    def _join(self, *how: int, **sizes: int) -> Any:
+        """Opens the queue, or makes it. Raises what posix_ipc raises; SystemFailure where no descriptors are left."""
+        try:
+            return self._ipc.MessageQueue(self._path, *how, **sizes)
+        except self._ipc.Error:
+            raise
+        except OSError:  # without an errno
+            check_descriptors(1, f"msg:{self.name} can't be opened")
+            raise
 
     def _failure(self, what: str, error: Exception) -> EndpointError:
         bytes_left, _ = resource.getrlimit(resource.RLIMIT_MSGQUEUE)
@@ -196,7 +209,7 @@ class Queue:
     def _has_the_name(self) -> bool:
         """Whether the name still leads to the queue that is open here."""
         try:
-            named = self._ipc.MessageQueue(self._path)
+            named = self._join()
         except self._ipc.ExistentialError:
             return False
         try:

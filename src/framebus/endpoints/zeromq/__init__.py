@@ -34,9 +34,14 @@ time of a frame of 1080p by a path (benchmarks/zeromq.py). Bare pyzmq does not w
 be changed. Within a machine TCP has a send buffer of 256 KiB, which makes more of a difference than anything else: left
 to itself it takes nearly twice as long, see plug.py.
 
-Security: loopback and paths alone unless public=true. With curve keys, made by zmq.auth.create_certificates(), the end
-that binds needs curve_secret_key, the end that connects curve_server_key, the public key of the other: traffic is
-encrypted, and who binds is who it says. A program that doesn't know the public key can't connect. Without keys, a
+Security: loopback and paths alone unless public=true. A path is bound with mode 0600, whatever the umask, and an end
+that connects to one refuses the socket of another user (local.py), and sends nothing before it knows whose it is; an
+abstract name is bound with public=true or keys only. tcp://127.0.0.1 is open to every user of this machine: with mode=every a stranger that connects as a receiver
+takes its share of the frames, and with each mode a stranger can read them, and feed a source that binds. Keys keep it
+out. With curve keys, made by zmq.auth.create_certificates(), the end that binds needs curve_secret_key, the end that
+connects curve_server_key, the public key of the other: traffic is encrypted, and who binds is who it says. A program
+that doesn't know the public key can't connect. What strangers send that is no ZeroMQ of version 3 or newer (ZMTP 3) is
+refused before it becomes a peer, and changes nothing for those that are (connections.py). Without keys, a
 foreign sender can make a source hold more memory than max_bytes says: ZeroMQ limits the size of a part, not how many
 make a message, and hands a message over only when it is complete. Here no part is kept of one that has too many.
 
@@ -69,7 +74,7 @@ def open_source(
     *,
     mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
     bind: Annotated[bool, "bind here and let sinks connect"] = False,
-    public: Annotated[bool, "allow to bind where other machines can connect"] = False,
+    public: Annotated[bool, "let other machines in, or all users of this one"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     reconnect: Annotated[bool, "go on when a sender that died comes again"] = True,
     max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
@@ -81,8 +86,8 @@ def open_source(
     with lifetime.importing:
         from framebus.endpoints.zeromq import receiving
 
-    where = addresses.check(scheme, rest, bind=bind, public=public)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key, max_bytes)
+    where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
     kind = receiving.EverySource if mode == "every" else receiving.LatestSource
     return kind(where, settings, reconnect)
 
@@ -93,7 +98,7 @@ def open_sink(
     *,
     mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
     bind: Annotated[bool, "bind here and let sources connect"] = True,
-    public: Annotated[bool, "allow to bind where other machines can connect"] = False,
+    public: Annotated[bool, "let other machines in, or all users of this one"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     wait_for: Annotated[int, "receivers to wait for before the first frame is sent"] = 0,
     copy: Annotated[bool, "for mode=every: copy each frame instead of waiting until it has left"] = False,
@@ -108,8 +113,8 @@ def open_sink(
 
     check_range("wait_for", wait_for, 0, 1 << 16)
     _check_seconds("linger", linger)
-    where = addresses.check(scheme, rest, bind=bind, public=public)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key)
+    where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
     return sending.Sink(where, settings, wait_for, copy, linger)
 
 

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where an end of ZeroMQ is, and whether it may be there: checked before a socket is opened.
 
-Binding is for this machine alone unless `public` says otherwise. A path is bound only if nothing is there, or a socket
-that nobody listens to any more: ZeroMQ itself would remove whatever it finds, a live program's socket or a user's file.
+Binding is for this machine alone unless `public` says otherwise, and by a path for this user alone. An abstract name
+has no owner and no mode, so every local user can connect to it: it is bound with `public` or a curve key only. How
+paths are bound, and how the owner of what is connected to is checked, is in local.py.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import socket
-import stat
 from dataclasses import dataclass
-from pathlib import Path
 
-from framebus import fds
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.names import has_lone_surrogates
 
@@ -33,6 +30,7 @@ class Address:
         is_ipv6: whether the host is a numeric address with colons.
         is_tcp: whether it is TCP; else a path.
         is_loopback: whether it is TCP that does not leave this machine, as far as the address says.
+        is_public: whether other users of this machine are let in, and trusted, at a path or an abstract name.
     """
 
     url: str
@@ -41,18 +39,25 @@ class Address:
     is_ipv6: bool = False
     is_tcp: bool = True
     is_loopback: bool = False
+    is_public: bool = False
+
+    @property
+    def path(self) -> str | None:
+        """The path of a socket that has one; None for TCP and for abstract names."""
+        name = self.endpoint.removeprefix("ipc://")
+        return None if self.is_tcp or name.startswith("@") else name
 
 
-def check(scheme: str, rest: str, *, bind: bool, public: bool) -> Address:
+def check(scheme: str, rest: str, *, bind: bool, public: bool, has_keys: bool = False) -> Address:
     """Returns the address that `scheme:rest` says.
 
     Raises:
         InvalidUrl: no host and port, no path, or what ZeroMQ can't take since it is no UTF-8.
-        EndpointError: binding there would let other machines in, or take away somebody's file or socket.
+        EndpointError: binding there would let in other machines, or all users of this one.
     """
     if has_lone_surrogates(rest):
         raise InvalidUrl(f"{scheme + ':' + rest!r}: an address of ZeroMQ is UTF-8, and this is not; give another path")
-    return _tcp(rest, bind, public) if scheme == "tcp" else _ipc(rest, bind)
+    return _tcp(rest, bind, public) if scheme == "tcp" else _ipc(rest, bind, public, has_keys)
 
 
 def _tcp(rest: str, bind: bool, public: bool) -> Address:
@@ -84,30 +89,15 @@ def _is_loopback(host: str) -> bool:
         return False  # the name of an interface, or *
 
 
-def _ipc(rest: str, bind: bool) -> Address:
+def _ipc(rest: str, bind: bool, public: bool, has_keys: bool) -> Address:
     url = f"ipc:{rest}"
     path = rest[2:]
     if not rest.startswith("//") or not path or "\0" in path:
         raise InvalidUrl(f"{url!r}: expected ipc://PATH, such as ipc:///run/user/1000/camera0")
-    if bind and not path.startswith("@"):
-        _check_free(url, Path(path))
-    return Address(url, f"ipc://{path}", bind, is_tcp=False)
-
-
-def _check_free(url: str, path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
-    if not stat.S_ISSOCK(mode):
-        raise EndpointError(f"{url!r}: {path} is there and is no socket; take another path, or remove it")
-    with fds.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            return  # left over by a program that was killed; ZeroMQ replaces it
-        except OSError as error:
-            raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
-    raise EndpointError(f"{url!r} is bound by a running program already; end it, or take another path")
+    if bind and path.startswith("@") and not (public or has_keys):
+        raise EndpointError(
+            f"{url!r} would let every user of this machine in, since an abstract name has no mode; bind to a path, "
+            "such as ipc:///run/user/1000/camera0, or pass public=true if that is meant, or curve_secret_key= so that "
+            "only programs that know this end's key can connect"
+        )
+    return Address(url, f"ipc://{path}", bind, is_tcp=False, is_public=public)

@@ -33,8 +33,11 @@ from zmq.utils.monitor import recv_monitor_message
 
 from framebus import wire
 from framebus.endpoint import Deadline
+from framebus.endpoints.zeromq import local
 from framebus.endpoints.zeromq.address import Address
+from framebus.endpoints.zeromq.connections import Connections
 from framebus.errors import EndpointError, Error
+from framebus.exhausted import check_descriptors, is_none_left, none_left
 
 _LOOK_S = 0.005
 LOOPBACK_BUFFER = 256 << 10
@@ -48,6 +51,7 @@ _FAILED = {
 _BEGUN = (zmq.Event.ACCEPTED, zmq.Event.CONNECTED)
 _OTHERS = (zmq.Event.HANDSHAKE_SUCCEEDED, zmq.Event.DISCONNECTED, zmq.Event.CONNECT_RETRIED)
 _EVENTS = sum(map(int, [*_OTHERS, *_BEGUN, *_FAILED]))
+_DESCRIPTORS = 12  # that opening takes, and a few more; where it gets none for its threads, ZeroMQ ends the program
 _PATIENCE_S = 0.5  # from the end of a connection to ZeroMQ's decision to make it again
 
 
@@ -62,48 +66,91 @@ class Settings:
     curve_server_key: str | None
     curve_secret_key: str | None
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether traffic is encrypted, and the end that binds is known by its key."""
+        return self.curve_server_key is not None or self.curve_secret_key is not None
+
 
 class Plug:
     """A socket that is bound or connected.
 
     Attributes:
         url: where, with the real port.
-        peers: connections there are.
-        lost: connections that have ended.
+        connections: which there are, and what became of those that there were.
         refused: connections that strangers made here, and that were ended because of what came.
+        checks_owner: whether what this end connects to has to belong to a trusted user.
         trouble: why the last one failed, "" where none did since one succeeded.
-        is_hopeless: whether that will not get better by waiting: this end connects, and the other refused it.
+        is_hopeless: whether that will not get better by waiting: this end connects, and the other refused it, or a
+            stranger has its name.
+        is_distrusted: whether it is that stranger.
     """
 
     def __init__(self, kind: int, address: Address, settings: Settings) -> None:
-        """Opens it. Raises EndpointError where that is impossible."""
+        """Opens it. Raises EndpointError where that is impossible, SystemFailure where no descriptors are left."""
         self.address = address
         self.url = address.url
-        self.peers = self.lost = self.refused = self._failing = 0
-        self._descriptors: set[int] = set()  # of the connections; they are ZeroMQ's
+        self.connections = Connections()
+        self.refused = 0
         self._given_up_at: float | None = None  # when a connection ended that ZeroMQ has not begun to make again
-        self.trouble, self.is_hopeless = "", False
+        self._listener: local.Listener | None = None
+        self.checks_owner = not (address.is_tcp or address.bind or address.is_public or settings.has_keys)
+        self.trouble, self.is_hopeless, self.is_distrusted = "", False, False
         self._pid = os.getpid()
+        if self.checks_owner:
+            local.check_owner(address)
+        check_descriptors(_DESCRIPTORS, f"{address.url!r} can't be opened")
         self._context = zmq.Context()
-        self.socket: zmq.Socket[bytes] = self._context.socket(kind)
+        try:
+            self.socket: zmq.Socket[bytes] = self._context.socket(kind)
+        except zmq.ZMQError as error:
+            self._context.destroy()
+            if is_none_left(error.errno):
+                raise none_left(f"{address.url!r} can't be opened", error.errno) from None
+            raise EndpointError(f"{address.url!r} can't be opened: {error.strerror}") from None
         try:
             self._configure(kind, settings)
             self._monitor = self._watch()
             self._poller = zmq.Poller()
             self._poller.register(self.socket, zmq.POLLOUT)
             self._poller.register(self._monitor, zmq.POLLIN)
-            if address.bind:
-                self.socket.bind(address.endpoint)
-                self.url = str(self.socket.get_string(zmq.LAST_ENDPOINT)) if address.is_tcp else address.url
-            else:
-                self.socket.connect(address.endpoint)
+            self._bind_or_connect()
         except zmq.ZMQError as error:
             self.destroy(0)
             verb = "bound" if address.bind else "connected"
+            if is_none_left(error.errno):
+                raise none_left(f"{address.url!r} can't be {verb}", error.errno) from None
             raise EndpointError(f"{address.url!r} can't be {verb}: {error.strerror}{_hint(error)}") from None
         except BaseException:
             self.destroy(0)
             raise
+
+    def _bind_or_connect(self) -> None:
+        address = self.address
+        if not address.bind:
+            self.socket.connect(address.endpoint)
+            return
+        if address.path is not None:
+            self._listener = local.listen(address)
+            try:
+                self.socket.setsockopt(zmq.USE_FD, self._listener.descriptor)
+                self.socket.bind(address.endpoint)
+            except BaseException:
+                os.close(self._listener.descriptor)
+                raise
+        else:
+            self.socket.bind(address.endpoint)
+        self.url = str(self.socket.get_string(zmq.LAST_ENDPOINT)) if address.is_tcp else address.url
+
+    @property
+    def peers(self) -> int:
+        """Connections to the other end that there are."""
+        return self.connections.peers
+
+    @property
+    def lost(self) -> int:
+        """Connections to the other end that have ended."""
+        return self.connections.lost
 
     def _configure(self, kind: int, settings: Settings) -> None:
         socket = self.socket
@@ -117,8 +164,15 @@ class Plug:
             socket.sndbuf = LOOPBACK_BUFFER
         if settings.heartbeat and self.address.is_tcp:
             self._give_signs_of_life(settings)
+        # Else frames would wait for a connection to be made, and be sent before it is known whose it is.
+        socket.immediate = self.checks_owner
         if kind == zmq.SUB:
             socket.subscribe(b"")
+        if not settings.has_keys:
+            # With a domain, ZeroMQ refuses the handshakes of versions 1 and 2 (ZMTP before 3.0), which are so short
+            # that random bytes pass for one, and which don't check the kind of the socket: a stranger would be sent
+            # every second frame of mode=every. No handler for the domain is there, so nothing else is changed by it.
+            socket.zap_domain = b"framebus"
         self._use_keys(settings)
 
     def _give_signs_of_life(self, settings: Settings) -> None:
@@ -188,26 +242,36 @@ class Plug:
             self.socket.connect(self.address.endpoint)
 
     def _note(self, event: zmq.Event, value: int) -> None:
+        connections = self.connections
         if event in _BEGUN:
-            self._descriptors.add(value)
+            connections.begun(value)
+            if self.checks_owner:
+                self._check_owner(value)
         elif event == zmq.Event.HANDSHAKE_SUCCEEDED:
-            self.peers += 1
-            self.trouble, self.is_hopeless = "", False
+            connections.succeeded()
+            if not self.is_distrusted:
+                self.trouble, self.is_hopeless = "", False
         elif event in _FAILED:
-            self.refused += self.address.bind
-            self._failing += 1
-            self.trouble = _FAILED[event]
-            self.is_hopeless = not self.address.bind and event != zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+            connections.failed()
+            if not self.is_distrusted:
+                self.trouble = _FAILED[event]
+                self.is_hopeless = not self.address.bind and event != zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
         elif event == zmq.Event.CONNECT_RETRIED:
             self._given_up_at = None
         elif event == zmq.Event.DISCONNECTED:
             self._given_up_at = None if self.address.bind else time.monotonic() + _PATIENCE_S
-            self._descriptors.discard(value)
-            if self._failing:
-                self._failing -= 1  # the end of one that never was
-            else:
-                self.peers = max(0, self.peers - 1)
-                self.lost += 1
+            was_peer = connections.ended(value)
+            self.refused += self.address.bind and not was_peer
+
+    def _check_owner(self, descriptor: int) -> None:
+        """Gives this end up if a stranger is at the other side of a connection that was just made."""
+        try:
+            uid = local.stranger(descriptor)
+        except OSError:
+            return  # it has ended meanwhile, and nothing will come of it
+        if uid is not None:
+            self.is_distrusted = self.is_hopeless = True
+            self.trouble = local.distrust(uid)
 
     def wait_for_room(self, milliseconds: int) -> None:
         """Waits until the socket can be written to, or something has happened to a connection."""
@@ -222,7 +286,7 @@ class Plug:
         quiet = 0
         while quiet < 2 and not deadline.is_over:
             self.look()
-            quiet = 0 if any(map(_unsent, self._descriptors)) else quiet + 1
+            quiet = 0 if any(map(_unsent, self.connections.descriptors)) else quiet + 1
             self.wait_for_connections(deadline.left_ms(_LOOK_S))
 
     def is_ours(self) -> bool:
@@ -238,14 +302,22 @@ class Plug:
         """What is known about a connection that does not come about, for error messages."""
         return f"; the last connection failed: {self.trouble}" if self.trouble else ""
 
+    def refusal(self) -> str:
+        """What to say where is_hopeless."""
+        if self.is_distrusted:
+            return f"{self.url!r}: {self.trouble}"
+        return f"{self.url!r} refuses this end: {self.trouble}; check curve_server_key= and the mode"
+
     def destroy(self, linger: float) -> None:
         """Closes all of it and waits at most `linger` seconds for what is on its way."""
         if not self.is_ours():
             return
         if not self.socket.closed:
             self.socket.disable_monitor()
-        self.socket.close(int(linger * 1000))
+            self.socket.close(int(linger * 1000))
         self._context.destroy()
+        if self._listener is not None:
+            self._listener.remove()
 
 
 def _unsent(descriptor: int) -> int:

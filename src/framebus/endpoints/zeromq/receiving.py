@@ -69,7 +69,7 @@ class Inlet:
         if self._has_ended:
             return ChannelClosed(f"the sender of {url!r} has closed it")
         if self.plug.is_hopeless:
-            return EndpointError(f"{url!r} refuses this end: {self.plug.trouble}; check curve_server_key= and the mode")
+            return EndpointError(self.plug.refusal())
         return None
 
     def _look(self) -> None:
@@ -111,6 +111,8 @@ class Inlet:
         parts: list[zmq.Frame] = []
         while not self._is_too_long:
             part = self.plug.socket.recv(zmq.NOBLOCK if parts else 0, copy=False)
+            if not parts:
+                self._check_sender(part)
             parts.append(part)
             if not part.more:
                 return parts
@@ -120,6 +122,17 @@ class Inlet:
                 raise zmq.Again
             self._is_too_long = self.plug.socket.recv(zmq.NOBLOCK, copy=False).more
         raise wire.Malformed(f"more than {1 + MAX_ARRAYS} parts")
+
+    def _check_sender(self, part: zmq.Frame) -> None:
+        """Takes note of the connection that a message came through. Raises Malformed where it is a stranger's."""
+        plug = self.plug
+        if plug.checks_owner:
+            plug.look()  # what ZeroMQ has said about the connection, it has said before it read the message
+            if plug.is_distrusted:
+                self._is_too_long = part.more
+                raise wire.Malformed("a message from a stranger")
+        elif not plug.connections.are_decided:
+            plug.connections.heard(int(part.get(zmq.SRCFD)))
 
     def _frame_of(self, parts: list[zmq.Frame]) -> Frame | None:
         """The frame that these parts are, None for the end. Raises ValueError if they are neither."""

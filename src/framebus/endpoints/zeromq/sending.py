@@ -45,10 +45,12 @@ from framebus.endpoint import Arrays, BaseSink, Deadline, Outgoing
 from framebus.endpoints.zeromq.address import Address
 from framebus.endpoints.zeromq.plug import SLICE_MS, Plug, Settings
 from framebus.errors import EndpointError, Timeout
+from framebus.exhausted import check_descriptors
 
 _JOIN_S = 0.5  # that close() waits, so that the address is free again in all but rare cases
 _SMALL = 1 << 16  # smaller parts are copied rather than lent
 _PAGE = 1 << 12
+_RELEASE_DESCRIPTORS = 12  # of pyzmq's context for it, and a few more
 _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
 
@@ -56,6 +58,7 @@ class Outlet(ABC):
     """A socket that frames are given to. The methods that are not `finish` want its lock held."""
 
     def __init__(self, kind: int, address: Address, settings: Settings, linger: float) -> None:
+        _start_release_thread(address.url)
         self.plug = Plug(kind, address, settings)
         self.lock = threading.Lock()
         self._linger = linger
@@ -156,8 +159,9 @@ class Every(Outlet):
         return bool(self.plug.socket.poll(0, zmq.POLLOUT))
 
     def ends(self) -> int:
-        """One for each connection."""
-        return self.receivers()
+        """One for each connection that may be a receiver's; more than one reaches it as one."""
+        self.plug.look()
+        return len(self.plug.connections.descriptors)
 
 
 class Latest(Outlet):
@@ -222,7 +226,9 @@ class Sink(BaseSink):
         return enough and (not isinstance(outlet, Latest) or outlet.is_subscribed())
 
     def _send_latest(self, outlet: Latest, frame: Outgoing) -> None:
-        if outlet.receivers():
+        # ZeroMQ's own count of subscriptions: strangers that connect and send garbage never change it.
+        if outlet.is_subscribed():
+            self._check_hopeful()
             head, arrays = wire.encode(frame)
             pieces = [memoryview(head), *wire.pieces(arrays)]
             size = sum(len(piece) for piece in pieces)
@@ -235,7 +241,7 @@ class Sink(BaseSink):
             if not self._copy and deadline.timeout is None and outlet.plug.peers == 1:
                 is_sent = self._lend(outlet, frame)
             else:
-                is_sent = outlet.has_room() and self._copied(outlet, frame)
+                is_sent = outlet.has_room() and self._is_hopeful() and self._copied(outlet, frame)
             if is_sent:
                 return
             if deadline.is_over:
@@ -273,11 +279,16 @@ class Sink(BaseSink):
             pieces[index] = place
         return outlet.give([head, *pieces], memory)
 
+    def _is_hopeful(self) -> bool:
+        """Checks the owner of a connection that was made since the last look: its room is seen after it is told of."""
+        self._check_hopeful()
+        return True
+
     def _check_hopeful(self) -> None:
         plug = self._outlet.plug
         plug.look()
         if plug.is_hopeless:
-            raise EndpointError(f"{self.url!r} refuses this end: {plug.trouble}")
+            raise EndpointError(plug.refusal())
 
     def _no_room(self, deadline: Deadline, what: str) -> Timeout:
         plug = self._outlet.plug
@@ -289,6 +300,16 @@ class Sink(BaseSink):
         thread = threading.Thread(target=self._outlet.finish, name=f"framebus {self.url}")
         thread.start()
         thread.join(_JOIN_S)
+
+
+def _start_release_thread(url: str) -> None:
+    """Starts the thread of pyzmq that is told what has left, so that close() finds it where no descriptors are left.
+
+    Raises SystemFailure where none are left now.
+    """
+    if not zmq.utils.garbage.gc.is_alive():
+        check_descriptors(_RELEASE_DESCRIPTORS, f"{url!r} can't be opened")
+        _tracked(b"\0")
 
 
 def _tracked(piece: Any) -> zmq.Frame:
