@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus.errors import Error
-from framebus.pixel_format import FORMATS
+from framebus.pixel_format import FORMATS, guess
 
 # Where blue, green and red are in a pixel.
 _BGR_AT: Final = {"Mono8": (0, 0, 0), "BGR8": (0, 1, 2), "RGB8": (2, 1, 0), "BGRa8": (0, 1, 2), "RGBa8": (2, 1, 0)}
-_UNNAMED: Final = {1: "Mono8", 3: "BGR8", 4: "BGRa8"}
 
 # What cv2.cvtColor calls the way to BGR. Both name a Bayer pattern by its first two rows, PFNC by two letters of them.
 _CV2_CODES: Final = {
@@ -48,7 +47,7 @@ class Picture(NamedTuple):
         if self.dtype != np.uint8 or len(self.shape) not in (2, 3) or 0 in self.shape:
             return None
         samples = self.shape[2] if len(self.shape) == 3 else 1
-        name = self.pixel_format or _UNNAMED.get(samples)
+        name = self.pixel_format or guess(self.shape, self.dtype)
         if name is None or (name not in _BGR_AT and name not in _CV2_CODES):
             return None
         if name.startswith(_YCBCR420):  # rows of luminance, and half as many of both colours below them

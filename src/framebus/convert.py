@@ -2,7 +2,8 @@
 """Makes arrays of what people want to send: arrays, buffers, Pillow images, DLPack objects, dicts of these.
 
 An exact ndarray is taken as it is; everything else becomes one without a copy where that is possible. What is no
-array of numbers is refused with a TypeError that says what to send instead.
+array of numbers is refused with a TypeError that says what to send instead. Of all these only a Pillow image says what
+its numbers mean, so its pixel format comes along.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from framebus import pillow, pixel_format as formats
 
 
 def to_array(value: object, name: str = "image") -> NDArray[Any]:
@@ -29,6 +32,8 @@ def to_array(value: object, name: str = "image") -> NDArray[Any]:
         )
     if isinstance(value, np.ndarray | np.generic):
         return np.asarray(value)
+    if pillow.is_image(value):
+        return pillow.to_array(value, name)
     if isinstance(value, bytes | bytearray):
         return np.frombuffer(value, dtype=np.uint8)
     if isinstance(value, memoryview | array.array) or hasattr(value, "__array_interface__"):
@@ -50,6 +55,18 @@ def to_frame(value: object) -> NDArray[Any] | dict[str, NDArray[Any]]:
             frame[name] = to_array(item, name)
         return frame
     return to_array(value)
+
+
+def to_frame_of(value: object, given: str | None) -> tuple[NDArray[Any] | dict[str, NDArray[Any]], str | None]:
+    """Returns what to_frame() does, and the pixel format of the first array: `given`, or that of a Pillow image.
+
+    Raises ValueError for a name that is not known, or contradicts the image.
+    """
+    frame = to_frame(value)
+    first = next(iter(value.values()), None) if isinstance(value, Mapping) else value
+    if pillow.is_image(first):
+        return frame, pillow.checked_form(first, given)
+    return frame, formats.check(given) if given is not None else None
 
 
 def _from_dlpack(value: Any, name: str) -> NDArray[Any]:

@@ -13,7 +13,9 @@ How things end, for every source:
     this end was closed         ChannelClosed
 
 No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
-cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out.
+cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a
+source says of its own about a frame, such as the file that it comes from, is not the user's: the source passes it as
+`origin` to Frame(); it is read as metadata, carried where metadata are, and left out elsewhere.
 
 An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
 death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
@@ -33,7 +35,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Protocol, TypeVar
 
-from framebus import fds, lifetime
+from framebus import fds, lifetime, metadata
 from framebus.deadline import Deadline as Deadline
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.exhausted import descriptors_told
@@ -105,7 +107,7 @@ class Abilities:
     Attributes:
         arrays: "many" named arrays, or "one" image whose name is not kept.
         dtypes: "any", or which arrays it takes, in words.
-        meta: carries metadata.
+        meta: carries metadata; without, only what a source says of its own (Frame.origin) is left out without a word.
         pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
         timestamps: carries both timestamps.
         seq: carries sequence numbers; else the receiver counts for itself.
@@ -404,7 +406,7 @@ class BaseSink(_End, ABC):
             what
             for what, is_lost in (
                 (f"{len(frame.arrays)} arrays", len(frame.arrays) > 1 and able.arrays == "one"),
-                ("metadata", bool(frame.meta) and not able.meta),
+                ("metadata", not able.meta and bool(metadata.of_the_user(frame.meta))),
                 (f"pixel format {frame.pixel_format}", frame.pixel_format is not None and able.pixel_format == "none"),
             )
             if is_lost

@@ -49,15 +49,21 @@ class Frame(_core.FrameBase):
         timestamp_ns: int,
         wall_time_ns: int,
         meta: dict[str, Any] | None = None,
+        origin: dict[str, Any] | None = None,
         pixel_format: str | None = None,
     ) -> None:
-        """Makes a frame of arrays that belong to the caller. Subscribers make theirs themselves."""
+        """Makes a frame of arrays that belong to the caller. Subscribers make theirs themselves.
+
+        `origin` is what a source says of its own about the frame, JSON values as in `meta`.
+        """
         super().__init__(dict(arrays), seq, timestamp_ns, wall_time_ns, pixel_format)
         self._meta = {} if meta is None else meta
+        if origin:
+            self._meta = metadata.Metadata(self._meta, origin)
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The metadata that was sent, {} for none.
+        """The metadata that was sent, {} for none, and what the source says of its own: see `origin`.
 
         Raises Error after release(), unless it was read before, and CorruptChannel if it is no metadata.
         """
@@ -70,6 +76,15 @@ class Frame(_core.FrameBase):
         except ValueError as error:
             raise CorruptChannel(f"frame {self.seq} is broken: {error}; restart its publisher") from None
         return self._meta
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The entries of `meta` that are a source's own bookkeeping, such as the file of a picture, {} for none.
+
+        Sinks that can't carry metadata leave them out. Raises as `meta` does.
+        """
+        meta = self.meta
+        return meta.of_the_source() if isinstance(meta, metadata.Metadata) else {}
 
     def copy(self) -> Frame:
         """Returns the same frame in private, writable memory; it outlives the channel and holds no slot."""

@@ -7,6 +7,11 @@ scalars, bytes ...) is refused with the path of the first offender, such as meta
 
 Good metadata costs one call of the encoder and one look at the types of its keys, which the encoder would quietly turn
 into str. Only when something is wrong is the whole walked through again to find out what.
+
+A source says things of its own about a frame, such as the file that it comes from. They are its bookkeeping, not the
+user's metadata, and no reason for a sink to refuse the frame. They are read as all metadata are; Metadata knows which
+entries they are. As JSON their names stand under the reserved key "framebus:origin", so the difference survives every
+mechanism that carries metadata.
 """
 
 from __future__ import annotations
@@ -18,10 +23,56 @@ from typing import Any, NoReturn
 
 MAX_BYTES = 1 << 20
 
+ORIGIN_KEY = "framebus:origin"
+
 # No check for circles: they end in RecursionError, and checking costs on every frame.
 _encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _ONLY_STR = frozenset({str})
+
+
+class Metadata(dict[str, Any]):
+    """Metadata of which some entries are a source's own bookkeeping: a dict in every other respect.
+
+    Attributes:
+        origin: what the source said. An entry that has another value since is the user's.
+    """
+
+    __slots__ = ("origin",)
+
+    origin: dict[str, Any]
+
+    def __init__(self, meta: Mapping[str, Any], origin: Mapping[str, Any]) -> None:
+        """Takes the entries of both; where both have one of a name, that of `meta` is there, and the user's."""
+        super().__init__({**origin, **meta})
+        self.origin = dict(origin)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Metadata, (dict(self), self.origin)
+
+    def of_the_source(self) -> dict[str, Any]:
+        """The entries that are still as the source said them."""
+        return {key: value for key, value in self.items() if key in self.origin and self.origin[key] == value}
+
+
+def of_the_user(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the entries of `meta` that are not a source's bookkeeping."""
+    own = meta.of_the_source() if isinstance(meta, Metadata) else {}
+    return {key: value for key, value in meta.items() if key not in own}
+
+
+def to_object(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the JSON object for `meta`, in which the bookkeeping is named."""
+    own = list(meta.of_the_source()) if isinstance(meta, Metadata) else []
+    return {**meta, ORIGIN_KEY: own} if own else dict(meta)
+
+
+def from_object(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the metadata that a JSON object stands for; to_object() backwards. Names without an entry say nothing."""
+    names = found.get(ORIGIN_KEY)
+    meta = {key: value for key, value in found.items() if key != ORIGIN_KEY}
+    own = {name: meta[name] for name in names if isinstance(name, str) and name in meta} if type(names) is list else {}
+    return Metadata(meta, own) if own else meta
 
 
 def encode(meta: Mapping[str, object] | None) -> bytes | None:
@@ -36,6 +87,10 @@ def encode(meta: Mapping[str, object] | None) -> bytes | None:
         raise TypeError(_not_a_dict(meta))
     if not meta:
         return None
+    if ORIGIN_KEY in meta:
+        raise ValueError(f"meta[{ORIGIN_KEY!r}] is reserved for a source's bookkeeping; use another key")
+    if type(meta) is Metadata:
+        meta = to_object(meta)
     try:
         data = _encoder.encode(meta).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -64,7 +119,7 @@ def decode(data: bytes) -> dict[str, Any]:
         raise ValueError("metadata is nested too deeply") from None
     if not isinstance(meta, dict):
         raise ValueError(f"metadata is a JSON {type(meta).__name__}, expected an object")
-    return meta
+    return from_object(meta) if ORIGIN_KEY in meta else meta
 
 
 def _refuse_constant(text: str) -> NoReturn:

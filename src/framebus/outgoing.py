@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from framebus import convert, metadata, pixel_format as formats
+from framebus import convert, metadata
 
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 8
@@ -45,7 +45,7 @@ def outgoing(
     pixel_format: str | None,
 ) -> Outgoing:
     """Returns the frame that is to be sent; a single array is called "image". Raises TypeError or ValueError."""
-    arrays = convert.to_frame(image)
+    arrays, pixel_format = convert.to_frame_of(image, pixel_format)
     if not isinstance(arrays, dict):
         arrays = {"image": arrays}
     if not 1 <= len(arrays) <= MAX_ARRAYS:
@@ -64,7 +64,7 @@ def outgoing(
         _int64("timestamp_ns", timestamp_ns),
         _int64("wall_time_ns", wall_time_ns),
         metadata.decode(metadata.encode(meta) or b""),
-        formats.check(pixel_format) if pixel_format is not None else None,
+        pixel_format,
     )
 
 

@@ -60,8 +60,9 @@ class PacedSource(BaseSource):
         moment: tuple[int, int],
         meta: dict[str, Any] | None = None,
         pixel_format: str | None = None,
+        origin: dict[str, Any] | None = None,
     ) -> Frame:
-        """Returns the next frame of these; it is due when its timestamp says."""
+        """Returns the next frame of these; it is due when its timestamp says. `origin` is the source's bookkeeping."""
         self._last_seq += 1
         return Frame(
             arrays,
@@ -69,6 +70,7 @@ class PacedSource(BaseSource):
             timestamp_ns=moment[0],
             wall_time_ns=moment[1],
             meta=meta,
+            origin=origin,
             pixel_format=pixel_format,
         )
 

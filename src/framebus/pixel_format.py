@@ -3,11 +3,16 @@
 
 A name says what the numbers of an array mean, nothing else: no array is converted or refused because of it. Names are
 ASCII and at most 32 bytes, the room a frame's description has for them.
+
+guess() is the one place that says what an array without a name is taken for, by everything that has to know:
+(height, width, 3) is blue, green, red, as OpenCV has it.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 MAX_NAME_BYTES = 32
 
@@ -113,6 +118,42 @@ FORMATS: Final[dict[str, PixelFormat]] = {
         *_SINGLES,
     )
 }
+
+
+# What an array is taken for that comes without a name, by dtype and channels.
+_UNNAMED: Final = {
+    ("uint8", 1): "Mono8", ("uint8", 3): "BGR8", ("uint8", 4): "BGRa8",
+    ("uint16", 1): "Mono16", ("uint16", 3): "BGR16", ("uint16", 4): "BGRa16",
+    ("int8", 1): "Data8s", ("int16", 1): "Data16s", ("int32", 1): "Data32s", ("int64", 1): "Data64s",
+    ("uint32", 1): "Data32", ("uint64", 1): "Data64", ("float32", 1): "Data32f", ("float64", 1): "Data64f",
+}  # fmt: skip
+
+
+def guess(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str | None:
+    """Returns the PFNC name that an array of this shape and dtype is taken for where it comes without one.
+
+    An image has the shape (height, width) or (height, width, channels), in any byte order. Returns None for what is not
+    an image, or not one that a name describes.
+    """
+    if len(shape) not in (2, 3):
+        return None
+    return _UNNAMED.get((dtype.name, shape[2] if len(shape) == 3 else 1))
+
+
+def fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether an array of this shape and dtype can be an image of the pixel format `name`, which must be known.
+
+    One channel has no axis, or one of length 1; a planar image has its channels first. False for all formats whose
+    samples share bytes: the shape does not tell.
+    """
+    known = FORMATS[name]
+    if known.dtype is None or dtype.name != known.dtype or len(shape) not in (2, 3):
+        return False
+    if known.channels > 1 and len(shape) == 2:
+        return False
+    if name.endswith("_Planar"):
+        return shape[0] == known.channels
+    return (shape[2] if len(shape) == 3 else 1) == known.channels
 
 
 def check(name: str) -> str:

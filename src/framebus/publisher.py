@@ -107,25 +107,32 @@ class Publisher(End[_core.Publisher]):
         Args:
             image: an array of bool, integer, float or complex numbers with 0 to 8 dimensions, of any strides and byte
                 order; or a buffer (bytes are uint8), a Pillow image, a DLPack object in CPU memory; or a dict of 1 to 8
-                of these by name (1 to 32 bytes of UTF-8). Subscribers get the same shapes and dtypes in C order.
+                of these by name (1 to 32 bytes of UTF-8). Subscribers get the same shapes and dtypes in C order. A
+                Pillow image brings the pixel format of its mode, such as RGB8.
             meta: JSON values by str keys, at most 1 MiB as JSON.
             pixel_format: a PFNC name, for example "BGR8"; says how to read the first array, and is not checked
-                against it.
+                against it, but for a Pillow image.
             timeout: seconds to wait where on_full="block"; None for ever.
             timestamp_ns: when the frame was captured, CLOCK_MONOTONIC; None for now.
             wall_time_ns: the same by the wall clock; None for now.
 
         Raises:
             TypeError: not an array of numbers, or metadata that is not JSON; says what to send instead.
-            ValueError: more than 8 dimensions or arrays, an unknown pixel format, a negative timeout.
+            ValueError: more than 8 dimensions or arrays, a pixel format that is unknown or contradicts a Pillow image,
+                a negative timeout.
             ChannelFull: on_full="raise", or "block" that ran into its timeout.
             FrameTooLarge: shared memory is full; says what was wanted and what is free.
             ChannelClosed: this Publisher has been closed.
         """
+        frame: object = image
+        if type(image) is not np.ndarray:
+            frame, pixel_format = convert.to_frame_of(image, pixel_format)
+        elif pixel_format is not None:
+            formats.check(pixel_format)
         return self._native.send(
-            image if type(image) is np.ndarray else convert.to_frame(image),
+            frame,
             metadata.encode(meta) if meta is not None else None,
-            formats.check(pixel_format) if pixel_format is not None else None,
+            pixel_format,
             timeout,
             timestamp_ns,
             wall_time_ns,

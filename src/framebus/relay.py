@@ -10,18 +10,22 @@ only while it is being sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from framebus import convert, metadata, pillow
 from framebus.endpoint import Sink, Source
 from framebus.errors import ChannelClosed, Timeout
 from framebus.frame import Frame
+from framebus.pixel_format import fits
 from framebus.registry import sink as open_sink, source as open_source
 from framebus.subscriber import Subscriber
 
-# What a transform may return: another frame, an image or a dict of arrays for it, or None to leave it out.
+# What a transform may return: another frame, an image or a dict of arrays for it, or None to leave it out. An array
+# keeps the pixel format of the frame where its shape and dtype still fit, see kept_format(); a Pillow image has its
+# own.
 Transform = Callable[[Frame], object]
 OnError = Literal["raise", "skip"] | Callable[[Exception, Frame], object]
 
@@ -66,7 +70,9 @@ def relay(
             skips.
         limit: how many frames to send; None for no end.
         timeout: seconds to wait for a frame, None for ever.
-        transform: called with each frame; returns what to send instead, or None to leave it out.
+        transform: called with each frame; returns what to send instead, or None to leave it out. An array, or the first
+            of a dict, keeps the frame's pixel format if it has its dtype and channels, else it has none; metadata and
+            timestamps are kept. A Pillow image has the pixel format of its mode, a Frame its own of all these.
         on_error: what to do when a frame can't be transformed or sent: "raise", "skip" it, or a function of the error
             and the frame, after which the loop goes on unless it raises. Errors of the source always end the loop.
 
@@ -148,9 +154,31 @@ class _Loop:
         extra: dict[str, Any] = {"seq": like.seq} if self.carries_seq else {}
         self.sink.send(
             made.arrays if isinstance(made, Frame) else made,
-            meta=like.meta or None,
-            pixel_format=like.pixel_format if isinstance(made, Frame) else None,
+            meta=_meta_of(like, frame) or None,
+            pixel_format=like.pixel_format if isinstance(made, Frame) else kept_format(frame, made),
             timestamp_ns=like.timestamp_ns,
             wall_time_ns=like.wall_time_ns,
             **extra,
         )
+
+
+def kept_format(frame: Frame, made: object) -> str | None:
+    """Returns the pixel format of `frame` if it holds for what was made of it, an image or a dict of arrays, else None.
+
+    It holds for an array of the same shape and dtype, and for another one that has its dtype and channels. Of a dict
+    the first array counts. A Pillow image says itself what it is.
+    """
+    first = next(iter(made.values()), None) if isinstance(made, Mapping) else made
+    if frame.pixel_format is None or first is None or pillow.is_image(first):
+        return None
+    array, before = convert.to_array(first), frame.array
+    same = (array.shape, array.dtype) == (before.shape, before.dtype)
+    return frame.pixel_format if same or fits(frame.pixel_format, array.shape, array.dtype) else None
+
+
+def _meta_of(made: Frame, frame: Frame) -> dict[str, Any]:
+    """The metadata of `made`; what it took over from the source of `frame` as it was is still the source's."""
+    meta = made.meta
+    if made is frame or not frame.origin or isinstance(meta, metadata.Metadata):
+        return meta
+    return metadata.Metadata(meta, {key: value for key, value in frame.origin.items() if key in meta})

@@ -127,7 +127,7 @@ def encode(frame: Outgoing) -> tuple[bytes, list[NDArray[Any]]]:
     )
     description = (
         f'{{"seq":{frame.seq},"timestamp_ns":{frame.timestamp_ns},"wall_time_ns":{frame.wall_time_ns},'
-        f'"meta":{_as_json(frame.meta)},{described}}}'
+        f'"meta":{_as_json(metadata.to_object(frame.meta))},{described}}}'
     ).encode()
     description = description.ljust(_round_up(HEAD.size + len(description)) - HEAD.size)
     size = _plan([array.nbytes for array in arrays])[1]
@@ -227,7 +227,7 @@ def describe(data: bytes | memoryview, head: Head) -> Description:
         _number(found, "seq"),
         _number(found, "timestamp_ns"),
         _number(found, "wall_time_ns"),
-        cast("dict[str, Any]", meta),
+        metadata.from_object(cast("dict[str, Any]", meta)),
         form,
     )
 

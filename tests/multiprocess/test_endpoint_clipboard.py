@@ -98,13 +98,14 @@ def png(image: np.ndarray) -> bytes:  # type: ignore[type-arg]
     ("sent", "form", "pasted"),
     [
         (IMAGE, "RGBa8", IMAGE),
-        (IMAGE, "", IMAGE),
+        (IMAGE, "", IMAGE[..., [2, 1, 0, 3]]),
+        (IMAGE[..., :3], "", np.dstack([IMAGE[..., 2::-1], np.full((2, 3), 255, np.uint8)])),
         (IMAGE, "BGRa8", IMAGE[..., [2, 1, 0, 3]]),
         (IMAGE[..., :3], "RGB8", np.dstack([IMAGE[..., :3], np.full((2, 3), 255, np.uint8)])),
         (IMAGE[..., :3], "BGR8", np.dstack([IMAGE[..., 2::-1], np.full((2, 3), 255, np.uint8)])),
         (IMAGE[..., 0], "Mono8", np.dstack([*[IMAGE[..., 0]] * 3, np.full((2, 3), 255, np.uint8)])),
     ],
-    ids=["RGBa8", "four samples", "BGRa8", "RGB8", "BGR8", "Mono8"],
+    ids=["RGBa8", "four samples", "three samples", "BGRa8", "RGB8", "BGR8", "Mono8"],
 )
 def test_another_program_pastes_what_was_sent(
     sent: np.ndarray,  # type: ignore[type-arg]

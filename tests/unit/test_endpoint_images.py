@@ -360,10 +360,11 @@ def test_a_name_that_can_not_be_written_is_refused_at_once(tmp_path: Path, url: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_pillow_or_pyav_is_an_error_that_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("module", ["PIL", "tifffile", "imagecodecs"])
+def test_a_missing_library_is_an_error_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, module, None)
     for opened in (framebus.source, framebus.sink):
         with pytest.raises(framebus.EndpointError, match=r'pip install "framebus\[video\]"'):
             opened(f"images:{tmp_path}/{{seq}}.png")

@@ -261,6 +261,10 @@ def test_colours_survive_the_way_to_ycbcr_and_back(read: Read, pixel_format: str
     assert np.abs(frame.array.astype(int) - BGR).max() <= 2  # limited range has fewer values than RGB
 
 
+def test_three_channels_without_a_name_are_blue_green_and_red_in_y4m_too() -> None:
+    assert written(f"{Y4M}&fps=30", BGR) == written(f"{Y4M}&fps=30", BGR, pixel_format="BGR8")
+
+
 def test_colours_are_those_of_bt_601() -> None:
     # The corners of EBU bars at 100 %, limited range, as the standard's tables have them.
     rgb = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
@@ -284,7 +288,6 @@ def test_mono_stays_as_it_is_and_luma_of_limited_range_is_stretched(read: Read) 
 @pytest.mark.parametrize(
     ("frame", "given"),
     [
-        (BGR, {}),  # of which colours?
         (BGR.astype(np.uint16), {"pixel_format": "BGR8"}),
         (BGR[:, :, :2], {}),
         (BGR[:0, :, 0], {}),

@@ -23,7 +23,10 @@ PYTHON_LAYERS = (
     {"errors"},
     {"_core"},
     {"fds"},
-    {"statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime", "owners", "exhausted"},
+    {
+        "statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime", "owners", "exhausted",
+        "pillow",
+    },
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
     {"aio"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},

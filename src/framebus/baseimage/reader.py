@@ -295,7 +295,7 @@ class Reader(End):
             seq=seq,
             timestamp_ns=copy.timestamp_ns,
             wall_time_ns=copy.wall_time_ns,
-            meta={"torn_suspected": True} if copy.changed else None,
+            origin={"torn_suspected": True} if copy.changed else None,
             pixel_format=known.name if known is not None and known.bits_per_pixel == depth.bits else depth.pixel_format,
         )
 

@@ -144,7 +144,7 @@ class Writer(End):
             ChannelClosed: this Writer has been closed.
         """
         deadline = Deadline(timeout)
-        array, depth, order = prepare(_one_array(image), pixel_format)
+        array, depth, order = prepare(*_one_array(image, pixel_format))
         height, width = array.shape[:2]
         geometry = Geometry(width, height, depth, padded(pixel_bytes(width, depth), self._stride))
         with self._inside():
@@ -213,10 +213,10 @@ class Writer(End):
             place.write(HEADER.size + first * geometry.row_bytes, self._strip[: count * geometry.row_bytes].data)
 
 
-def _one_array(image: object) -> NDArray[Any]:
-    found = convert.to_frame(image)
+def _one_array(image: object, pixel_format: str | None) -> tuple[NDArray[Any], str | None]:
+    found, pixel_format = convert.to_frame_of(image, pixel_format)
     if isinstance(found, Mapping):
         if len(found) != 1:
             raise ValueError(f"a base image is one array, got {len(found)}: {', '.join(found)}; send them to a channel")
-        return next(iter(found.values()))
-    return found
+        return next(iter(found.values())), pixel_format
+    return found, pixel_format

@@ -5,10 +5,10 @@ The sink puts a frame where every desktop program can paste it; the source fetch
 is there already, then whatever comes instead of it.
 
 What a clipboard is: one place for all programs, which holds one image of 8-bit RGBA. So arrays other than uint8 of
-height x width (x 3 or 4), and more than one of them, are refused; metadata are refused unless `lossy`; pixel format,
-numbers and timestamps are those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is
-one frame; what is no image is none, and a broken one counts as refused. There is no telling who copied it, nor that he
-has gone.
+height x width (x 3 or 4), and more than one of them, are refused; without a pixel format three channels are blue,
+green and red, as everywhere in framebus; metadata are refused unless `lossy`; pixel format, numbers and timestamps are
+those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is one frame; what is no image
+is none, and a broken one counts as refused. There is no telling who copied it, nor that he has gone.
 
 On X11 an image lives as long as the program that copied it, or with `detach` until another one is copied, and may take
 16 MB as PNG: a larger one would never arrive, so it is refused. Nothing tells that there is something new: the source
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from framebus.endpoint import Abilities, BaseSink, BaseSource, Deadline, Endpoint, Outgoing
 from framebus.errors import EndpointError
 from framebus.frame import Frame
+from framebus.pixel_format import guess
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -114,7 +115,7 @@ def _rgba(frame: Outgoing) -> NDArray[np.uint8]:
     array, form = frame.array, frame.pixel_format
     samples = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
     if form is None or form not in _CHANNELS:
-        form = {1: "Mono8", 3: "RGB8", 4: "RGBa8"}.get(samples) if form is None else None
+        form = guess(array.shape, array.dtype) if form is None else None
     wanted = _CHANNELS.get(form, ())
     if array.dtype != np.uint8 or not wanted or samples != max(wanted) + 1 or 0 in array.shape:
         raise EndpointError(

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""images:GLOB: the pictures of image files one after the other, and an image file for each picture, by Pillow.
+"""images:GLOB: the pictures of image files one after the other, and an image file for each picture, with exact numbers.
 
     source   reads what a glob finds, in natural order
     sink     writes PNG, TIFF or JPEG, so that nobody ever finds half a file
-    deep     colour with 16 bits, which Pillow would cut down to 8: PyAV's
+    reading  chooses the reader of a file by its first bytes
+    page     what all readers return, and what samples are called
+    tiff     TIFF, read and written, by tifffile
+    netpbm   PBM, PGM, PPM, PAM and PFM, by numpy
+    coded    PNG, JPEG, JPEG 2000 and AVIF with more than 8 bits, by imagecodecs
 
 A question mark in a glob or a name is written %3F in a URL.
 """
@@ -22,7 +26,7 @@ ENDPOINTS = {
         source=open_source,
         sink=open_sink,
         abilities=ABILITIES,
-        needs=("PIL", "av"),
+        needs=("PIL", "tifffile", "imagecodecs"),
         extra="video",
     ),
 }

@@ -6,12 +6,14 @@ the name is frame-{seq:06d}.png. A folder that is missing is made, not the one i
 written:
 
     .png          Mono8, Mono16, RGB8, BGR8, RGBa8, BGRa8, RGB16, BGR16, RGBa16, BGRa16
-    .tif, .tiff   the same, Data32s and Data32f (int32 and float32 with one channel)
+    .tif, .tiff   the same, also of 10, 12 and 14 bits; Data8s to Data64f, that is (un)signed and floating numbers with
+                  one channel; without a pixel format every dtype of numbers but bool, with any number of channels
     .jpg, .jpeg   Mono8, RGB8, BGR8, with some loss
 
-Anything else is refused, but for Mono10, Mono12 and Mono14 with `lossy`: their numbers are stored as they are, and read
-as Mono16. Without a pixel format, three channels are taken for blue, green and red as everywhere in
-framebus. Metadata and timestamps are lost, except those in the name.
+What is written is read back equal, by other programs too, but for JPEG. Anything else is refused, before anything is
+written, with a format that can store it; but for Mono10, Mono12 and Mono14 as PNG with `lossy`: their numbers are
+stored as they are, and read as Mono16. Without a pixel format, three channels of 8 or 16 bits are taken for blue, green
+and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name.
 
 Each file is written under another name beside its place, which begins with a dot, and then renamed: whoever looks for
 files finds whole ones only. A file of the same name is replaced. A writer that is killed leaves at most one such .part.
@@ -19,6 +21,7 @@ files finds whole ones only. A file of the same name is replaced. A writer that 
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import string
@@ -30,13 +33,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus.endpoint import Abilities, BaseSink, Deadline, Outgoing
-from framebus.endpoints.images import deep
+from framebus.endpoints.images import coded, tiff
 from framebus.errors import EndpointError, InvalidUrl
-from framebus.pixel_format import FORMATS
+from framebus.pixel_format import fits, guess
 
 ABILITIES = Abilities(
     arrays="one",
-    dtypes="uint8 or uint16 with 1, 3 or 4 channels; int32 or float32 with one",
+    dtypes="uint8 or uint16 with 1, 3 or 4 channels; in TIFF numbers of any dtype, with any number of channels",
     meta=False,
     pixel_format="some",
     timestamps=False,
@@ -50,12 +53,15 @@ _FIELDS = ("seq", "timestamp_ns", "wall_time_ns")
 
 _GREY_AND_COLOUR = ("Mono8", "RGB8", "BGR8")
 _EXACT = (*_GREY_AND_COLOUR, "Mono16", "RGBa8", "BGRa8", "RGB16", "BGR16", "RGBa16", "BGRa16")
-_TAKES = {"PNG": _EXACT, "TIFF": (*_EXACT, "Data32s", "Data32f"), "JPEG": _GREY_AND_COLOUR}
+_DEEP = tuple(f"{order}{depth}" for order in ("Mono", "RGB", "BGR", "RGBa", "BGRa") for depth in (10, 12, 14))
+_DATA = ("Data8s", "Data16s", "Data32", "Data32s", "Data32f", "Data64", "Data64s", "Data64f")
+_TAKES = {"PNG": _EXACT, "TIFF": (*_EXACT, *_DEEP, *_DATA), "JPEG": _GREY_AND_COLOUR}
 _EXTENSIONS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_UNNAMED = {
-    ("uint8", 1): "Mono8", ("uint8", 3): "BGR8", ("uint8", 4): "BGRa8", ("int32", 1): "Data32s",
-    ("uint16", 1): "Mono16", ("uint16", 3): "BGR16", ("uint16", 4): "BGRa16", ("float32", 1): "Data32f",
-}  # fmt: skip
+# What else a TIFF stores, where no pixel format says what it means; read back as it was.
+_NUMBERS = frozenset(
+    {"uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"}
+    | {"float16", "float32", "float64", "complex64", "complex128"}
+)
 
 
 class ImagesSink(BaseSink):
@@ -71,44 +77,71 @@ class ImagesSink(BaseSink):
         self._name, self._kind, self._options = name, kind, options
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
-        from PIL import Image
-
         array, form = self._pixels(frame)
         path = Path(self._name.format(**{field: getattr(frame, field) for field in _FIELDS}))
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            if form.endswith("16") and array.ndim == 3:
-                part.write_bytes(deep.encode(array, self._kind.lower()))
-            else:
-                data = io.BytesIO()
-                Image.fromarray(array).save(data, self._kind, **self._options)
-                part.write_bytes(data.getbuffer())
+            part.write_bytes(self._encoded(array, form))
             os.replace(part, path)
         except (OSError, ValueError) as error:
             part.unlink(missing_ok=True)
             raise EndpointError(f"frame {frame.seq} can't be written to {str(path)!r}: {error}") from error
 
-    def _pixels(self, frame: Outgoing) -> tuple[NDArray[Any], str]:
-        """Returns the array as it is stored, red first, and its pixel format."""
+    def _encoded(self, array: NDArray[Any], form: str | None) -> memoryview:
+        """Returns the whole file."""
+        from PIL import Image
+
+        if self._kind == "TIFF":
+            return tiff.encode(array, form)
+        if array.dtype == np.uint16 and array.ndim == 3:
+            return memoryview(coded.encode_png(array, self._options["compress_level"]))
+        data = io.BytesIO()
+        Image.fromarray(array).save(data, self._kind, **self._options)
+        return data.getbuffer()
+
+    def _pixels(self, frame: Outgoing) -> tuple[NDArray[Any], str | None]:
+        """Returns the array as it is stored, red first, and its pixel format, None for numbers without one."""
         array = frame.array
-        channels = array.shape[2] if array.ndim == 3 else 1
-        form = frame.pixel_format or _UNNAMED.get((str(array.dtype), channels)) or ""
-        if self._kind == "JPEG" and self.lossy and form in ("RGBa8", "BGRa8") and channels == 4:
-            array, channels, form = array[..., :3], 3, form.replace("a", "")
-        elif self.lossy and form in ("Mono10", "Mono12", "Mono14"):
+        form = frame.pixel_format or guess(array.shape, array.dtype)
+        if self._kind == "JPEG" and self.lossy and form in ("RGBa8", "BGRa8") and array.shape[-1:] == (4,):
+            array, form = array[..., :3], form.replace("a", "")
+        elif self._kind == "PNG" and self.lossy and form in ("Mono10", "Mono12", "Mono14"):
             form = "Mono16"  # the same numbers; how many bits they have is lost
-        named = FORMATS[form] if form in _TAKES[self._kind] else None
-        fits = named is not None and (str(array.dtype), channels) == (named.dtype, named.channels)
-        if not fits or array.ndim not in (2, 3) or 0 in array.shape:
-            raise EndpointError(
-                f"{self.url!r} takes {', '.join(_TAKES[self._kind])}; frame {frame.seq} is "
-                f"{'x'.join(map(str, array.shape)) or 'a scalar'} {array.dtype} {frame.pixel_format or ''}".rstrip()
-            )
-        if channels == 1:
-            return np.ascontiguousarray(array.reshape(array.shape[:2])), form
-        if form.startswith("BGR"):
-            array = array[..., [2, 1, 0, 3][:channels]]
+        if not array.dtype.isnative or 0 in array.shape or not self._stores(self._kind, array, form):
+            raise self._refusal(frame)
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[..., 0]
+        elif form is not None and form.startswith("BGR"):
+            array, form = array[..., [2, 1, 0, 3][: array.shape[2]]], form.replace("BGR", "RGB")
         return np.ascontiguousarray(array), form
+
+    @staticmethod
+    def _stores(kind: str, array: NDArray[Any], form: str | None) -> bool:
+        """Whether such a file stores an array of this pixel format exactly, or as well as JPEG does."""
+        if form is None:
+            return kind == "TIFF" and array.ndim in (2, 3) and str(array.dtype) in _NUMBERS
+        return form in _TAKES[kind] and fits(form, array.shape, array.dtype)
+
+    def _refusal(self, frame: Outgoing) -> EndpointError:
+        array = frame.array
+        form = frame.pixel_format or guess(array.shape, array.dtype)
+        found = f"{'x'.join(map(str, array.shape)) or 'a scalar'} {array.dtype} {frame.pixel_format or ''}".rstrip()
+        advice = "send an image of numbers (height, width) or (height, width, channels)"
+        if 0 in array.shape or array.ndim not in (2, 3):
+            pass
+        elif not array.dtype.isnative:
+            advice = "send array.astype(array.dtype.newbyteorder('='))"
+        elif self._kind == "JPEG" and self._stores("PNG", array, form):
+            advice = "write .png or .tif, which store it exactly"
+        elif self._kind != "TIFF" and self._stores("TIFF", array, form):
+            advice = "write .tif, which stores it exactly"
+        elif array.dtype == bool:
+            advice = "send array * numpy.uint8(255) as Mono8"
+        elif frame.pixel_format is not None:
+            advice = "no image file says so; convert it, or leave pixel_format out where it does not fit"
+        return EndpointError(
+            f"{self.url!r} takes {', '.join(_TAKES[self._kind])}; frame {frame.seq} is {found}; {advice}"
+        )
 
 
 def open_sink(
@@ -121,7 +154,8 @@ def open_sink(
     ] = False,
 ) -> ImagesSink:
     """Makes the folder if it is missing. Raises EndpointError if it can't be written to."""
-    import PIL  # noqa: F401 - to say now that it is missing
+    for module in ("PIL", "tifffile", "imagecodecs"):
+        importlib.import_module(module)  # to say now that it is missing
 
     where = f"images:{name}"
     if any(ord(character) < 32 for character in name):

@@ -20,10 +20,6 @@ from framebus import pixel_format as formats
 WHITE = 65535
 _LUMINANCE = (0.114, 0.587, 0.299)  # of blue, green and red, by ITU-R BT.601
 _PLAIN = re.compile(r"(Mono|RGB|BGR|RGBa|BGRa|Data|Coord3D_C|Confidence)(\d+)[sf]?")
-_NAMES = {
-    ("uint8", 1): "Mono8", ("uint8", 3): "BGR8", ("uint8", 4): "BGRa8",
-    ("uint16", 1): "Mono16", ("uint16", 3): "BGR16", ("uint16", 4): "BGRa16",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class Samples:
             if number not in (1, 3, 4):
                 raise ValueError(f"channels must be 1, 3 or 4, got {number}")
             top = int(np.iinfo(kind).max) if kind.kind in "iu" else 1
-            return Samples(kind, number, top, pixel_format=_NAMES.get((kind.name, number)))
+            return Samples(kind, number, top, pixel_format=formats.guess((1, 1, number), kind))
         known = formats.FORMATS[formats.check(pixel_format)]
         plain = _PLAIN.fullmatch(known.name)
         if plain is None or known.dtype is None:

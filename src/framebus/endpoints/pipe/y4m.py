@@ -5,7 +5,8 @@ A line says what all frames are; each frame is the line FRAME and its planes. A 
 "y", "u" and "v" (and "a" where there is alpha), or, of a mono stream, one image; asked for a pixel format it converts,
 but a format of 4:2:0 only puts the planes of such a stream into one array. Frames of full range carry {"color_range":
 "full"} in their metadata. A sink takes what a source gives, sample for sample, and converts RGB8 and BGR8 images to
-4:4:4 of limited range. Samples of more than 8 bits are read, and neither converted nor written.
+4:4:4 of limited range; three channels without a pixel format are BGR8. Samples of more than 8 bits are read, and
+neither converted nor written.
 
 The first line is checked before anything is allocated: its length, every field, and the size of a frame.
 """
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framebus import metadata
 from framebus.endpoint import Abilities, Outgoing
 from framebus.endpoints.pipe import colour, ycbcr420
 from framebus.endpoints.pipe.child import Child
@@ -29,6 +31,7 @@ from framebus.endpoints.pipe.ends import PipeSink, PipeSource, aligned
 from framebus.endpoints.pipe.y4m_header import MAX_LINE, Header, parse
 from framebus.errors import EndpointError
 from framebus.frame import Frame
+from framebus.pixel_format import guess
 from framebus.wire import Malformed
 
 RANGE_KEY = "color_range"
@@ -160,7 +163,7 @@ class Y4mSink(PipeSink):
 
     def _check_able(self, frame: Outgoing) -> None:
         """Refuses metadata, but for the range, which the stream does carry."""
-        others = {key: value for key, value in frame.meta.items() if key != RANGE_KEY}
+        others = {key: value for key, value in metadata.of_the_user(frame.meta).items() if key != RANGE_KEY}
         super()._check_able(replace(frame, meta=others))
 
     def _pieces(self, frame: Outgoing) -> list[memoryview]:
@@ -190,7 +193,8 @@ class Y4mSink(PipeSink):
             raise self._refusal(frame)
         if len(frame.arrays) > 1 and not self.lossy:
             raise self._refusal(frame)
-        if image.ndim == 2 and form in (None, "Mono8"):
+        form = form or guess(image.shape, image.dtype)
+        if image.ndim == 2 and form == "Mono8":
             return Header(image.shape[1], image.shape[0], "mono", 8, self._fps, True), [image]
         if image.ndim == 3 and image.shape[2] == 3 and form in ("RGB8", "BGR8"):
             planes = colour.from_rgb(image if form == "RGB8" else image[:, :, ::-1])

@@ -7,7 +7,7 @@ from typing import Final
 
 from framebus.endpoint import Abilities, Outgoing
 from framebus.errors import EndpointError
-from framebus.pixel_format import FORMATS
+from framebus.pixel_format import FORMATS, guess
 
 ABILITIES: Final = Abilities(
     arrays="one",
@@ -29,11 +29,6 @@ TO_AV: Final = {
     "BGR16": "bgr48le", "RGB16": "rgb48le", "BGRa16": "bgra64le", "RGBa16": "rgba64le",
 }  # fmt: skip
 
-# What an image is taken for that comes without a pixel format, by bits of a sample and channels.
-_UNNAMED: Final = {
-    (8, 1): "Mono8", (8, 3): "BGR8", (8, 4): "BGRa8", (16, 1): "Mono16", (16, 3): "BGR16", (16, 4): "BGRa16",
-}  # fmt: skip
-
 # What an encoder may be given for a format so that nothing is lost before it encodes, the best first.
 KEEPS: Final = {
     "Mono8": ("gray",), "Mono10": ("gray10le",), "Mono12": ("gray12le",), "Mono14": ("gray14le",),
@@ -49,7 +44,7 @@ def form_of(frame: Outgoing, where: str) -> str:
     """Returns the PFNC name of what is in a frame. Raises EndpointError for what has no place in a video."""
     array = frame.array
     channels = array.shape[2] if array.ndim == 3 else 1
-    form = frame.pixel_format or _UNNAMED.get((8 * array.itemsize, channels))
+    form = frame.pixel_format or guess(array.shape, array.dtype)
     named = FORMATS[form] if form in TO_AV else None
     fits = named is not None and (str(array.dtype), channels) == (named.dtype, named.channels)
     if form is None or not fits or array.ndim not in (2, 3) or 0 in array.shape:

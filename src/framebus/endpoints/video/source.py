@@ -2,7 +2,8 @@
 """The source of video:FILE.
 
 Frames have the pixel format that loses least, unless another is asked for: Mono8 or Mono16 for grey video, BGRa8 for
-one with transparency, BGR16 where red, green and blue are stored with more than 8 bits, else BGR8. Their metadata:
+one with transparency, BGR16 where red, green and blue are stored with more than 8 bits, else BGR8. Their metadata are
+the source's own (Frame.origin):
 
     file        the path
     index       number of the picture in this round, from 0 at `start`
@@ -19,6 +20,7 @@ depend on each other hide much damage by themselves, so what comes may still loo
 from __future__ import annotations
 
 import math
+import os
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -49,11 +51,13 @@ class VideoSource(PacedSource):
             raise ChannelClosed(f"{self.url!r} has ended after {self._last_seq} frames; ?loop plays it over and over")
         image = np.empty(picture.shape, picture.dtype)
         picture.draw_into(image)
-        return self._frame({"image": image}, self._moment(picture.time_s), self._meta(picture), picture.form)
+        return self._frame(
+            {"image": image}, self._moment(picture.time_s), pixel_format=picture.form, origin=self._origin_of(picture)
+        )
 
-    def _meta(self, picture: Picture) -> dict[str, Any]:
+    def _origin_of(self, picture: Picture) -> dict[str, Any]:
         meta: dict[str, Any] = {
-            "file": self._reader.path,
+            "file": os.fsencode(self._reader.path).decode(errors="backslashreplace"),
             "index": picture.index,
             "round": picture.round,
             "pts": picture.pts_s,
