@@ -27,7 +27,7 @@ PYTHON_LAYERS = (
         "statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime", "owners", "exhausted",
         "pillow",
     },
-    {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing"},
+    {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing", "partial_file"},
     {"aio"},
     {"publisher", "subscriber", "listing", "doctor", "endpoint", "baseimage"},
     {"wire", "sealed", "registry", "paced", "several"},

@@ -30,9 +30,9 @@ def relay(
     """Move frames from SOURCE to SINK until the source ends.
 
     Both are channel names or URLs, such as pipe:stdout, tcp://127.0.0.1:7000, video:clip.mp4; `framebus endpoints`
-    lists them with their options. Ctrl-C, SIGTERM and SIGHUP end it properly: what has been written is complete. Exit
-    status: 0 when the source has ended or the limit is reached, 1 for an error, 2 for a mistake in the arguments, 128
-    and the signal's number after one of these signals.
+    lists them with their options. Ctrl-C, SIGTERM and SIGHUP (the terminal was closed) end it properly: what has been
+    written is complete; under nohup SIGHUP stays ignored. Exit status: 0 when the source has ended or the limit is
+    reached, 1 for an error, 2 for a mistake in the arguments, 128 and the signal's number after a signal.
 
     Parameters
     ----------

@@ -15,8 +15,10 @@ written, with a format that can store it; but for Mono10, Mono12 and Mono14 as P
 stored as they are, and read as Mono16. Without a pixel format, three channels of 8 or 16 bits are taken for blue, green
 and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name.
 
-Each file is written under another name beside its place, which begins with a dot, and then renamed: whoever looks for
-files finds whole ones only. A file of the same name is replaced. A writer that is killed leaves at most one such .part.
+Each file is written under another name beside its place, .NAME.part, and then renamed: whoever looks for files finds
+whole ones only. A file of the same name is replaced. A writer that is killed leaves at most one such partial file,
+which later writers leave alone. A second sink for the same names is refused as long as the first one is open: names are
+the same if they differ only in how a field is formatted.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import importlib
 import io
 import os
 import string
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +38,7 @@ from numpy.typing import NDArray
 from framebus.endpoint import Abilities, BaseSink, Deadline, Outgoing
 from framebus.endpoints.images import coded, tiff
 from framebus.errors import EndpointError, InvalidUrl
+from framebus.partial_file import Claim, PartialFile, check_target, partial_name
 from framebus.pixel_format import fits, guess
 
 ABILITIES = Abilities(
@@ -71,21 +75,22 @@ class ImagesSink(BaseSink):
     abilities = replace(ABILITIES, seq=True)
 
     def __init__(self, name: str, kind: str, options: dict[str, Any], lossy: bool) -> None:
-        """`name` is the path with its fields, `kind` and `options` are Pillow's."""
+        """`name` is the path with its fields, `kind` and `options` are Pillow's. Raises OSError."""
         super().__init__(f"images:{name}")
         self.lossy = lossy
-        self._name, self._kind, self._options = name, kind, options
+        self._claim = Claim(_same_names(name))
+        self._name, self._kind, self._options = os.path.join(os.getcwd(), name), kind, options
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
         array, form = self._pixels(frame)
         path = Path(self._name.format(**{field: getattr(frame, field) for field in _FIELDS}))
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            part.write_bytes(self._encoded(array, form))
-            os.replace(part, path)
+            _write(path, self._encoded(array, form))
         except (OSError, ValueError) as error:
-            part.unlink(missing_ok=True)
             raise EndpointError(f"frame {frame.seq} can't be written to {str(path)!r}: {error}") from error
+
+    def _close(self) -> None:
+        self._claim.release()
 
     def _encoded(self, array: NDArray[Any], form: str | None) -> memoryview:
         """Returns the whole file."""
@@ -173,11 +178,46 @@ def open_sink(
     if not _fields(str(path.parent)):
         _make_folder(where, path.parent)
     options = {"PNG": {"compress_level": compression}, "JPEG": {"quality": quality}, "TIFF": {}}[kind]
-    return ImagesSink(str(path), kind, options, lossy)
+    try:
+        return ImagesSink(str(path), kind, options, lossy)
+    except OSError as error:
+        raise EndpointError(
+            f"{where} can't be written: {error}; name a folder that is there, or in one that is"
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Gives `path` this content at once. Raises OSError; then no partial file is left."""
+    check_target(path)
+    part = PartialFile(os.path.dirname(path), partial_name(path, hidden=True))
+    try:
+        part.write(data)
+        part.publish(path)
+    except BaseException:
+        with suppress(OSError):  # the one that is raised says more
+            part.discard()
+        raise
+
+
+def _same_names(name: str) -> str:
+    """Returns the target to claim for all files of a sequence: its name without the formats of its fields.
+
+    Where the folder has fields too it is in the last folder above that has none.
+    """
+    pieces = [(text.replace("{", "{{").replace("}", "}}"), field) for text, field, _, _ in _pieces(name)]
+    plain = "".join(text if field is None else f"{text}{{{field}}}" for text, field in pieces)
+    folder = Path(plain)
+    while _fields(str(folder.parent)):
+        folder = folder.parent
+    return os.path.join(folder.parent, plain[len(str(folder.parent)) :].strip(os.sep).replace(os.sep, "|"))
 
 
 def _fields(name: str) -> list[str]:
-    return [field for _, field, _, _ in string.Formatter().parse(name) if field is not None]
+    return [field for _, field, _, _ in _pieces(name) if field is not None]
+
+
+def _pieces(name: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(string.Formatter().parse(name))
 
 
 def _check_fields(where: str, name: str) -> None:

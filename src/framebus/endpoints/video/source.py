@@ -10,8 +10,14 @@ the source's own (Frame.origin):
     round       how often the file had been played before
     pts         seconds by the file's own clock, or null
     time_base   what that clock counts, such as "1/12800"
-    rotation    degrees by which the file wants it turned, only where it does; the picture is as it is stored
+    rotation    degrees counterclockwise by which the file wants it turned, only where it does and that is not done:
+                with rotate=keep, and for what is no quarter turn
     corrupt     true, only where the decoder says so
+
+Pictures are turned and mirrored as the file says, as players and OpenCV do, unless `rotate` says otherwise: keep leaves
+them as they are stored, a number turns them by that many degrees clockwise instead. Colours are converted by the tags
+of the file; where it has none, by BT.709 from 720 lines up and BT.601 below. Times go on evenly where the clock of a
+file starts again or jumps (joined transport streams); its own clock is in pts.
 
 Pieces of the file that can't be decoded are counted in statistics().refused and left out. Codecs for pictures that
 depend on each other hide much damage by themselves, so what comes may still look damaged.
@@ -27,6 +33,7 @@ import numpy as np
 
 from framebus.endpoints.video.forms import TO_AV
 from framebus.endpoints.video.reader import Picture, Reader
+from framebus.endpoints.video.turning import Rotate
 from framebus.errors import ChannelClosed, InvalidUrl
 from framebus.frame import Frame
 from framebus.paced import PacedSource
@@ -63,8 +70,8 @@ class VideoSource(PacedSource):
             "pts": picture.pts_s,
             "time_base": str(self._reader.time_base),
         }
-        if picture.frame.rotation:
-            meta["rotation"] = picture.frame.rotation
+        if picture.rotation:
+            meta["rotation"] = picture.rotation
         if picture.frame.is_corrupt:
             meta["corrupt"] = True
         return meta
@@ -80,6 +87,9 @@ def open_source(
     loop: Annotated[bool, "play it over and over"] = False,
     start: Annotated[float, "leave out so many seconds"] = 0.0,
     pixel_format: Annotated[str, "PFNC name to convert to; auto loses least, native never converts"] = "auto",
+    rotate: Annotated[
+        Rotate, "turn as the file says, not at all, or by degrees clockwise from how it is stored"
+    ] = "auto",
     threads: Annotated[int, "to decode with, 0 for as many as there are processors"] = 0,
 ) -> VideoSource:
     """Opens the file and decodes its first picture. Raises EndpointError if there is none."""
@@ -92,5 +102,5 @@ def open_source(
         raise InvalidUrl(f"{where}: start must be 0 or more seconds, got {start!r}")
     if threads < 0:
         raise InvalidUrl(f"{where}: threads must be 0 or more, got {threads}")
-    reader = Reader(path, form=pixel_format, loop=loop, start_s=start, threads=threads)
+    reader = Reader(path, form=pixel_format, loop=loop, start_s=start, threads=threads, rotate=rotate)
     return VideoSource(path, reader, waits=pace == "real")
