@@ -3,8 +3,8 @@
 // tests/multiprocess/test_crash_points.py and test_iteration_ends.py.
 //
 // FRAMEBUS_CRASH_AT=NAME:N kills (SIGKILL) at the N-th arrival at the step NAME.
-// FRAMEBUS_STOP_AT=NAME:N stops (SIGSTOP) there. The parent sees that by waitpid(), does what is to come in between, and
-// has the program go on (SIGCONT): a race that happens now and then happens every time.
+// FRAMEBUS_STOP_AT=NAME:N stops (SIGSTOP) there. The parent sees that by waitpid(), does what is to come in between,
+// and has the program go on (SIGCONT): a race that happens now and then happens every time.
 #pragma once
 
 #include <unistd.h>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Leaving the channels when the process ends: publishers that are still open, and reader lines that frames still hold.
 //
-// Promises: after the return from main() or std::exit() no channel that this process was in has it as a participant, and
-// the last one out has removed the files, whatever was left open: an end on the heap, a frame in a variable of a thread
-// that never ends, the locals of main(). What is mapped stays mapped until the process is gone. Programs that end by a
-// signal, std::abort() or _exit() skip this; then the kernel drops their locks, and the next participant cleans up.
+// Promises: after the return from main() or std::exit() no channel that this process was in has it as a participant,
+// and the last one out has removed the files, whatever was left open: an end on the heap, a frame in a variable of a
+// thread that never ends, the locals of main(). What is mapped stays mapped until the process is gone. Programs that
+// end by a signal, std::abort() or _exit() skip this; then the kernel drops their locks, and the next participant
+// cleans up.
 //
 // When: kAtExit is made before every static object of a file that includes framebus first, so it goes after them; a
 // static Subscriber leaves in its own destructor. First all ends are closed, so that nothing new is held. Threads that

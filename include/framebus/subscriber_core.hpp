@@ -191,3 +191,5 @@ class SubscriberCore final : Leaver {
 }  // namespace framebus
 
 #include "subscriber_steps.hpp"
+// After the steps.
+#include "subscriber_files.hpp"

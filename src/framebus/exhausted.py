@@ -13,6 +13,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from framebus import fds
 from framebus.errors import EndpointError, Error, SystemFailure
 
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE)
@@ -62,4 +63,4 @@ def check_descriptors(count: int, what: str) -> None:
     """
     with descriptors_told(what), ExitStack() as opened:
         for _ in range(count):
-            opened.callback(os.close, os.open("/", os.O_PATH | os.O_CLOEXEC))
+            opened.callback(os.close, fds.open_path("/", os.O_PATH))

@@ -12,7 +12,7 @@ another thread was importing stays half imported: CPython resets its global impo
 each module. So the modules of endpoints, which are imported when one is opened, are imported with `importing` held, and
 a fork waits for that lock. It waits for a second at most: the forking thread may have a lock that the import needs,
 since logging and concurrent.futures also take theirs before a fork. Locks that live as long as an object are made anew
-in the child, see in_forked_child().
+in the child, see make_locks_of().
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import atexit
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Step = TypeVar("Step", bound=Callable[[], object])
 
@@ -32,7 +33,7 @@ _FORK_WAITS_S = 1.0
 
 _at_exit: list[Callable[[], object]] = []
 _before_os_exit: list[Callable[[], object]] = []
-_in_forked_child: list[Callable[[], object]] = []
+_locked: weakref.WeakSet[_Locked] = weakref.WeakSet()
 _forking: set[int] = set()  # threads that fork and have `importing`
 _exit_handler_in = _finalizer_in = 0  # the process that has it; 0: none
 
@@ -49,10 +50,15 @@ def before_os_exit(step: Step) -> Step:
     return step
 
 
-def in_forked_child(step: Step) -> Step:
-    """A decorator: `step` runs in each forked child before fork() returns, in its only thread."""
-    _in_forked_child.append(step)
-    return step
+class _Locked(Protocol):
+    def _make_locks(self) -> None:
+        """Makes new locks."""
+
+
+def make_locks_of(owner: _Locked) -> None:
+    """Has an object make its locks, now and in each forked child before fork() returns, as long as it lives."""
+    owner._make_locks()
+    _locked.add(owner)
 
 
 def something_is_open() -> None:
@@ -121,8 +127,8 @@ def _begin_forked_child() -> None:
     global importing
     importing = threading.RLock()
     _forking.clear()
-    for step in _in_forked_child:
-        step()
+    for owner in list(_locked):
+        owner._make_locks()
 
 
 _exit_handler_in = os.getpid()

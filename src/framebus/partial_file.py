@@ -38,6 +38,7 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+from framebus import fds
 from framebus.errors import EndpointError
 
 _MARK = b"framebus writer "
@@ -62,13 +63,13 @@ class PartialFile:
             self.path = os.path.join(folder, attempt)
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._descriptor = _open(self.path, flags, mode)
+                self._descriptor = fds.open_path(self.path, flags, mode)
                 break
             except FileExistsError:
                 self.kept.append(self.path)
         _opened.add(self)
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         """Writes all of `data` at the current position. Raises OSError."""
         rest = memoryview(data)
         while rest:
@@ -191,15 +192,15 @@ class Claim:
             found = os.lstat(self._lock)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
-                return _open(self._lock, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+                return fds.open_path(self._lock, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
             return None
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise EndpointError(self._in_the_way())
         with contextlib.suppress(FileNotFoundError):
             try:
-                return _open(self._lock, flags | os.O_RDWR)
+                return fds.open_path(self._lock, flags | os.O_RDWR)
             except PermissionError:
-                return _open(self._lock, flags | os.O_RDONLY)
+                return fds.open_path(self._lock, flags | os.O_RDONLY)
         return None
 
     def _write_note(self) -> None:
@@ -258,10 +259,6 @@ def tell_of_kept(part: PartialFile) -> None:
         )
 
 
-def _open(path: str, flags: int, mode: int = 0o600) -> int:
-    return os.open(path, flags, mode)
-
-
 def _numbered(name: str) -> Iterator[str]:
     """Yields a.part.mkv, a.part-2.mkv, a.part-3.mkv and so on."""
     yield name
@@ -291,7 +288,7 @@ def _leads_to(path: str, descriptor: int) -> bool:
 
 
 def _sync_folder(folder: str) -> None:
-    descriptor = _open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = fds.open_path(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     except OSError as error:

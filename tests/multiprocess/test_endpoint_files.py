@@ -30,7 +30,10 @@ def test_every_picture_of_a_real_clip_is_what_pyav_makes_of_it(name: str, thread
     compared = 0
     with av.open(str(path)) as container, framebus.source(f"video:{path}?pace=fast&threads={threads}") as source:
         for frame, expected in zip(source, container.decode(video=0), strict=True):
-            np.testing.assert_array_equal(frame.array, expected.to_ndarray(format="bgr24"))
+            # Neither says which matrix it has: 720 lines are taken for BT.709, fewer for BT.601.
+            matrix = "ITU709" if height >= 720 else "ITU601"
+            bgr = expected.reformat(format="bgr24", src_colorspace=matrix, dst_colorspace=matrix)
+            np.testing.assert_array_equal(frame.array, bgr.to_ndarray())
             assert frame.meta["pts"] == expected.time
             compared += 1
     assert compared == count
@@ -90,7 +93,7 @@ def test_of_a_killed_writer_of_mkv_all_but_the_last_second_can_be_played(
 ) -> None:
     path = tmp_path / "clip.mkv"
     sent = killed_after(programs, 200, f"video:{path}", f"pattern:ball?fps=0&width=320&height=240&pixel_format={form}")
-    assert [item.name for item in tmp_path.iterdir()] == ["clip.part.mkv"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == [".clip.mkv.lock", "clip.part.mkv"]
     numbers = [read_number(frame.array) for frame in framebus.source(f"video:{tmp_path / 'clip.part.mkv'}?pace=fast")]
     assert numbers == list(range(1, len(numbers) + 1))
     assert len(numbers) >= sent - 25
@@ -104,11 +107,13 @@ def test_a_killed_writer_of_mp4_leaves_the_file_before_it_alone(programs: Progra
         framebus.source(f"video:{tmp_path / 'clip.part.mp4'}")
 
 
-def test_the_next_writer_takes_over_what_a_killed_one_has_left(programs: Programs, tmp_path: Path) -> None:
-    path = tmp_path / "clip.mkv"
+def test_the_next_writer_leaves_alone_what_a_killed_one_has_left(programs: Programs, tmp_path: Path) -> None:
+    path, rescued = tmp_path / "clip.mkv", tmp_path / "clip.part.mkv"
     killed_after(programs, 50, f"video:{path}", "pattern:ball?fps=0&width=320&height=240")
+    before = rescued.read_bytes()
     framebus.relay("pattern:ball?fps=100&count=5", f"video:{path}")
-    assert [item.name for item in tmp_path.iterdir()] == ["clip.mkv"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["clip.mkv", "clip.part.mkv"]
+    assert rescued.read_bytes() == before
     assert len(list(framebus.source(f"video:{path}?pace=fast"))) == 5
 
 

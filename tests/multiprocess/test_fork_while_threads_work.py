@@ -175,4 +175,4 @@ def test_a_child_can_import_what_a_thread_of_its_parent_was_importing(channel_na
 
 def test_what_waits_in_an_event_loop_is_there_from_the_start_and_asyncio_is_not() -> None:
     """So no first recv_async() imports anything while another thread forks; and the package needs no asyncio."""
-    check("import sys, framebus\nprint('done' if 'framebus.aio' in sys.modules and 'asyncio' not in sys.modules else '')")
+    check("import sys, framebus\nif 'framebus.aio' in sys.modules and 'asyncio' not in sys.modules: print('done')")

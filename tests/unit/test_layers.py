@@ -24,7 +24,16 @@ PYTHON_LAYERS = (
     {"_core"},
     {"fds"},
     {
-        "statistics", "pixel_format", "metadata", "url", "names", "deadline", "cpp", "lifetime", "owners", "exhausted",
+        "statistics",
+        "pixel_format",
+        "metadata",
+        "url",
+        "names",
+        "deadline",
+        "cpp",
+        "lifetime",
+        "owners",
+        "exhausted",
         "pillow",
     },
     {"convert", "frame", "end", "loan", "bgr", "launch", "outgoing", "partial_file"},
@@ -40,8 +49,8 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder, and X_steps and X_files are parts of X_core. `bindings` is all of bindings/, the only place
-# that may know Python.
+# From the bottom. `os` is a folder, and X_steps and X_files are parts of X_core. `bindings` is all of bindings/, the
+# only place that may know Python.
 CPP_LAYERS = (
     {"copy_vector"},
     {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},

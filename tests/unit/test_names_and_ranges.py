@@ -199,7 +199,6 @@ LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, whi
         lambda name: framebus.source(f"dde:{name}"),
         lambda name: framebus.sink(f"baseimage:{name}"),
         lambda name: framebus.Launcher(["true"], name),
-        framebus.VideoCapture,
     ],
 )
 def test_name_that_is_not_utf_8_is_refused_as_any_bad_name(use: Callable[[str], object]) -> None:
@@ -214,7 +213,7 @@ def test_name_that_is_no_text_is_refused_by_its_type(use: Callable[[Any], object
         use(name)
 
 
-@pytest.mark.parametrize("address", ["ipc:///tmp/camera-\udcff", "tcp://camera-\udcff:7000"])
+@pytest.mark.parametrize("address", ["ipc:///run/camera-\udcff", "tcp://camera-\udcff:7000"])
 def test_address_of_zeromq_that_is_not_utf_8_is_refused(address: str) -> None:
     pytest.importorskip("zmq")
     for opened in (framebus.source, framebus.sink):

@@ -241,7 +241,9 @@ def test_what_can_not_be_an_image_is_given_as_it_was_sent(channel_name: str, sta
 
 
 def test_scenedetect_reads_a_channel_as_it_reads_a_camera(channel_name: str) -> None:
-    adapter = pytest.importorskip("scenedetect.backends.opencv").VideoCaptureAdapter
+    adapter = pytest.importorskip(
+        "scenedetect.backends.opencv", reason="needs PySceneDetect; run: pip install scenedetect-headless"
+    ).VideoCaptureAdapter
     asked = threading.Event()
     with framebus.Publisher(channel_name, on_full="block") as pub:
         with sending(pub, asked, 8):

@@ -113,7 +113,7 @@ class Semaphore:
             return None
         check_file(facts, self.path, public)
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = fds.open_path(self.path, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -186,7 +186,7 @@ def open_sink(
         ) from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | memoryview) -> None:
     """Gives `path` this content at once. Raises OSError; then no partial file is left."""
     check_target(path)
     part = PartialFile(os.path.dirname(path), partial_name(path, hidden=True))

@@ -50,7 +50,7 @@ def open_source(
     width: Annotated[int | None, "pixels of a row, for format=raw"] = None,
     height: Annotated[int | None, "rows, for format=raw"] = None,
     pixel_format: Annotated[
-        str | None, "PFNC name of what comes (format=raw), or of what to make of it (format=y4m)"
+        str | None, "PFNC name (or I420, YV12, NV12, NV21) of what comes (raw), or of what to make of it (y4m)"
     ] = None,
     argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,
     max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
@@ -84,7 +84,7 @@ def open_sink(
     format: Annotated[Format, "of mode=byte: bare pixels, or YUV4MPEG2"] = "raw",  # noqa: A002 - the option's name
     width: Annotated[int | None, "pixels of a row, for format=raw; the first frame's if not said"] = None,
     height: Annotated[int | None, "rows, for format=raw; the first frame's if not said"] = None,
-    pixel_format: Annotated[str | None, "PFNC name of the frames, for those that don't say it"] = None,
+    pixel_format: Annotated[str | None, "PFNC name (or I420 ...) of the frames, for those that don't say it"] = None,
     fps: Annotated[float, "frames per second that the stream claims, for format=y4m"] = 25.0,
     lossy: Annotated[bool, "leave out what mode=byte can't carry"] = False,
     argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,

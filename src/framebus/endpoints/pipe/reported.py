@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from framebus import fds
+
 _REPORTER = Path(__file__).with_name("reporter.py")
 
 
@@ -26,7 +28,7 @@ class Reported:
 
     def __init__(self, words: Sequence[str], stdin: int | None, stdout: int | None) -> None:
         """Starts it. Raises OSError where that can't be done."""
-        reading, writing = os.pipe()
+        reading, writing = fds.pipe()
         self._reports = os.fdopen(reading, "rb", buffering=0)
         self._unread = b""
         self._status: int | None = None

@@ -36,14 +36,15 @@ to itself it takes nearly twice as long, see plug.py.
 
 Security: loopback and paths alone unless public=true. A path is bound with mode 0600, whatever the umask, and an end
 that connects to one refuses the socket of another user (local.py), and sends nothing before it knows whose it is; an
-abstract name is bound with public=true or keys only. tcp://127.0.0.1 is open to every user of this machine: with mode=every a stranger that connects as a receiver
-takes its share of the frames, and with each mode a stranger can read them, and feed a source that binds. Keys keep it
-out. With curve keys, made by zmq.auth.create_certificates(), the end that binds needs curve_secret_key, the end that
-connects curve_server_key, the public key of the other: traffic is encrypted, and who binds is who it says. A program
-that doesn't know the public key can't connect. What strangers send that is no ZeroMQ of version 3 or newer (ZMTP 3) is
-refused before it becomes a peer, and changes nothing for those that are (connections.py). Without keys, a
-foreign sender can make a source hold more memory than max_bytes says: ZeroMQ limits the size of a part, not how many
-make a message, and hands a message over only when it is complete. Here no part is kept of one that has too many.
+abstract name is bound with public=true or keys only. tcp://127.0.0.1 is open to every user of this machine: with
+mode=every a stranger that connects as a receiver takes its share of the frames, and with each mode a stranger can read
+them, and feed a source that binds. Keys keep it out. With curve keys, made by zmq.auth.create_certificates(), the end
+that binds needs curve_secret_key, the end that connects curve_server_key, the public key of the other: traffic is
+encrypted, and who binds is who it says. A program that doesn't know the public key can't connect. What strangers send
+that is no ZeroMQ of version 3 or newer (ZMTP 3) is refused before it becomes a peer, and changes nothing for those that
+are (connections.py). Without keys, a foreign sender can make a source hold more memory than max_bytes says: ZeroMQ
+limits the size of a part, not how many make a message, and hands a message over only when it is complete. Here no part
+is kept of one that has too many.
 
 On the wire a frame is a message of several parts: head and description as framebus.wire has them, then each array. An
 end is one part.

@@ -29,7 +29,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from framebus import owners
+from framebus import fds, owners
 from framebus.endpoints.zeromq.address import Address
 from framebus.errors import EndpointError
 from framebus.exhausted import descriptors_told, is_none_left
@@ -60,7 +60,7 @@ def listen(address: Address) -> Listener:
     mode = 0o666 if address.is_public else 0o600
     _check_free(address.url, Path(path))
     with descriptors_told(f"{address.url!r} can't be bound"):
-        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        ours = fds.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             os.fchmod(ours.fileno(), mode)
             ours.bind(address.path)
@@ -83,7 +83,7 @@ def listen(address: Address) -> Listener:
 
 def _settle_mode(path: str, mode: int) -> tuple[int, int]:
     """Gives back what the umask took; returns the identity of the file."""
-    made = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    made = fds.open_path(path, os.O_PATH | os.O_NOFOLLOW)
     try:
         found = os.fstat(made)
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
@@ -109,7 +109,7 @@ def _check_free(url: str, path: Path) -> None:
         raise EndpointError(f"{url!r}: {path} is a socket of {owners.name_of(found.st_uid)}; take another path")
     with (
         descriptors_told(f"{url!r} can't be bound"),
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe,
+        fds.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe,
     ):
         try:
             probe.connect(str(path))
@@ -162,7 +162,7 @@ def stranger(descriptor: int) -> int | None:
 
     Raises OSError where the connection has ended.
     """
-    copy = socket.socket(fileno=os.dup(descriptor))
+    copy = socket.socket(fileno=fds.dup(descriptor))
     with copy:
         _, uid, _ = _CREDENTIALS.unpack(copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return None if owners.is_trusted(uid) else uid

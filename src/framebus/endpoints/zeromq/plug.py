@@ -164,8 +164,9 @@ class Plug:
             socket.sndbuf = LOOPBACK_BUFFER
         if settings.heartbeat and self.address.is_tcp:
             self._give_signs_of_life(settings)
-        # Else frames would wait for a connection to be made, and be sent before it is known whose it is.
-        socket.immediate = self.checks_owner
+        # Else frames would wait for a connection, and be sent before it is known whose it is. A receiver must
+        # not have it: the end of a connection would take away what came through it and has not been read.
+        socket.immediate = self.checks_owner and kind == zmq.PUSH
         if kind == zmq.SUB:
             socket.subscribe(b"")
         if not settings.has_keys:

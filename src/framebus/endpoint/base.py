@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every source and every sink promises, and what an endpoint says about itself.
+"""BaseSource and BaseSink: what sources and sinks of all mechanisms share.
 
-A Source gives frames, a Sink takes them. A Subscriber is a Source and a Publisher a Sink as they are; all other
-mechanisms derive from BaseSource and BaseSink and are written against this file alone.
+A mechanism's source writes _receive(), its sink _send(), and either one _close() where there is something to close.
 
 How things end, for every source:
     nothing came in time        Timeout
@@ -29,137 +28,21 @@ import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, Protocol, TypeVar
+from typing import TypeVar
 
 from framebus import fds, lifetime, metadata
-from framebus.deadline import Deadline as Deadline
+from framebus.deadline import Deadline
+from framebus.endpoint.spec import Abilities
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.exhausted import descriptors_told
 from framebus.frame import Frame
-from framebus.outgoing import (
-    MAX_ARRAYS as MAX_ARRAYS,
-    MAX_DIMENSIONS as MAX_DIMENSIONS,
-    MAX_NAME_BYTES as MAX_NAME_BYTES,
-    Arrays as Arrays,
-    Outgoing as Outgoing,
-    outgoing,
-)
+from framebus.outgoing import Outgoing, outgoing
 
 Self = TypeVar("Self", bound="_End")
-
-
-class Source(Protocol):
-    """Anything that frames can be read from."""
-
-    def recv(self, timeout: float | None = None) -> Frame:
-        """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames until the other end closes."""
-
-    def close(self) -> None:
-        """Lets go of it. May be repeated."""
-
-    def __enter__(self) -> Source:
-        """Itself."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Closes it."""
-
-
-class Sink(Protocol):
-    """Anything that frames can be written to."""
-
-    def send(
-        self,
-        image: object,
-        *,
-        meta: Mapping[str, object] | None = None,
-        pixel_format: str | None = None,
-        timeout: float | None = None,
-        timestamp_ns: int | None = None,
-        wall_time_ns: int | None = None,
-    ) -> int:
-        """Hands over one frame, as Publisher.send() does; returns its sequence number."""
-
-    def close(self) -> None:
-        """Says that no more will come, and lets go of it. May be repeated."""
-
-    def __enter__(self) -> Sink:
-        """Itself."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Closes it."""
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """What a mechanism can carry and tell. docs/endpoints.md is made of these.
-
-    Attributes:
-        arrays: "many" named arrays, or "one" image whose name is not kept.
-        dtypes: "any", or which arrays it takes, in words.
-        meta: carries metadata; without, only what a source says of its own (Frame.origin) is left out without a word.
-        pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
-        timestamps: carries both timestamps.
-        seq: carries sequence numbers; else the receiver counts for itself.
-        delivery: "every" frame arrives, or the "latest"; "either" by option.
-        receivers: "one" or "many" at the same time.
-        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
-        notices_death: a receiver can tell the sender's death from silence.
-        reconnects: either end may come again and the other goes on.
-        stored: what is sent is kept, and received when the sink has closed; a receiver never waits for a sender.
-        uniform: all frames of a link have the dtype, shape and pixel format of the first; another one is refused.
-        max_bytes: the largest frame, None where memory alone decides.
-    """
-
-    arrays: Literal["one", "many"] = "many"
-    dtypes: str = "any"
-    meta: bool = True
-    pixel_format: Literal["any", "some", "none"] = "any"
-    timestamps: bool = True
-    seq: bool = True
-    delivery: Literal["every", "latest", "either"] = "every"
-    receivers: Literal["one", "many"] = "one"
-    notices_close: bool = True
-    notices_death: bool = True
-    reconnects: bool = False
-    stored: bool = False
-    uniform: bool = False
-    max_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One mechanism: what it is for, how its ends are opened, what it can do.
-
-    Attributes:
-        scheme: what its URLs begin with.
-        summary: what it is for, in half a sentence.
-        form: how its URLs look.
-        source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
-        sink: opens the sending end.
-        abilities: what it carries and tells.
-        needs: modules beyond numpy that it imports.
-        extra: the extra of the distribution that brings them.
-    """
-
-    scheme: str
-    summary: str
-    form: str
-    source: Callable[..., Source] | None = None
-    sink: Callable[..., Sink] | None = None
-    abilities: Abilities = Abilities()
-    needs: tuple[str, ...] = ()
-    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,14 +70,10 @@ class _End:
         self._closed = False
         self._statistics = EndStatistics()
         self._opened_by: int | None = None  # the process that has to close it, once it is open
-        self._make_locks()
-        _all.add(self)
+        lifetime.make_locks_of(self)
 
     def _make_locks(self) -> None:
-        """Makes the locks that are used without asking first which process this is; again in each forked child.
-
-        One that another thread of the parent had would stay locked there.
-        """
+        """Makes the locks that are used without asking first which process this is; see lifetime.make_locks_of()."""
         self._counting = threading.Lock()
         self._busy = threading.RLock()
 
@@ -266,7 +145,6 @@ class _End:
         return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
 
 
-_all: weakref.WeakSet[_End] = weakref.WeakSet()
 _open: weakref.WeakSet[_End] = weakref.WeakSet()
 
 
@@ -284,12 +162,6 @@ def _close_all() -> None:
         for end in list(_open):
             if end._is_left_to_us():
                 closing.callback(end.close)
-
-
-@lifetime.in_forked_child
-def _make_locks_of_all() -> None:
-    for end in list(_all):
-        end._make_locks()
 
 
 class BaseSource(_End, ABC):

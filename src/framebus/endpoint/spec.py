@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a source and a sink are, and what an endpoint declares about itself.
+
+A Source returns frames, a Sink takes them. A Subscriber is a Source and a Publisher is a Sink as they are; all other
+mechanisms derive from BaseSource and BaseSink (base.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol
+
+from framebus.frame import Frame
+
+
+class Source(Protocol):
+    """Anything that frames can be read from."""
+
+    def recv(self, timeout: float | None = None) -> Frame:
+        """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the other end closes."""
+
+    def close(self) -> None:
+        """Lets go of it. May be repeated."""
+
+    def __enter__(self) -> Source:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
+
+class Sink(Protocol):
+    """Anything that frames can be written to."""
+
+    def send(
+        self,
+        image: object,
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+        timestamp_ns: int | None = None,
+        wall_time_ns: int | None = None,
+    ) -> int:
+        """Hands over one frame, as Publisher.send() does; returns its sequence number."""
+
+    def close(self) -> None:
+        """Says that no more will come, and lets go of it. May be repeated."""
+
+    def __enter__(self) -> Sink:
+        """Itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes it."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a mechanism can carry and tell. docs/endpoints.md is made of these.
+
+    Attributes:
+        arrays: "many" named arrays, or "one" image whose name is not kept.
+        dtypes: "any", or which arrays it takes, in words.
+        meta: carries metadata; without, only what a source says of its own (Frame.origin) is left out without a word.
+        pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
+        timestamps: carries both timestamps.
+        seq: carries sequence numbers; else the receiver counts for itself.
+        delivery: "every" frame arrives, or the "latest"; "either" by option.
+        receivers: "one" or "many" at the same time.
+        notices_close: a receiver is told that the sender has closed; else nothing comes any more.
+        notices_death: a receiver can tell the sender's death from silence.
+        reconnects: either end may come again and the other goes on.
+        stored: what is sent is kept, and received when the sink has closed; a receiver never waits for a sender.
+        uniform: all frames of a link have the dtype, shape and pixel format of the first; another one is refused.
+        max_bytes: the largest frame, None where memory alone decides.
+    """
+
+    arrays: Literal["one", "many"] = "many"
+    dtypes: str = "any"
+    meta: bool = True
+    pixel_format: Literal["any", "some", "none"] = "any"
+    timestamps: bool = True
+    seq: bool = True
+    delivery: Literal["every", "latest", "either"] = "every"
+    receivers: Literal["one", "many"] = "one"
+    notices_close: bool = True
+    notices_death: bool = True
+    reconnects: bool = False
+    stored: bool = False
+    uniform: bool = False
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One mechanism: what it is for, how its ends are opened, what it can do.
+
+    Attributes:
+        scheme: what its URLs begin with.
+        summary: what it is for, in half a sentence.
+        form: how its URLs look.
+        source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
+        sink: opens the sending end.
+        abilities: what it carries and tells.
+        needs: modules beyond numpy that it imports.
+        extra: the extra of the distribution that brings them.
+    """
+
+    scheme: str
+    summary: str
+    form: str
+    source: Callable[..., Source] | None = None
+    sink: Callable[..., Sink] | None = None
+    abilities: Abilities = Abilities()
+    needs: tuple[str, ...] = ()
+    extra: str | None = None
