@@ -211,6 +211,8 @@ def test_signal_ends_a_command_and_what_it_has_started(
     assert process.returncode == 128 + number, errors.decode()
     assert b"Traceback" not in output + errors
     assert not any(runs(each.pid) for each in below)
+    left = [each.name for each in framebus.channels() if each.name.startswith(f"bench-{process.pid}-")]
+    assert left == []
 
 
 @pytest.mark.parametrize("name", ["relay", "run"])
@@ -261,6 +263,29 @@ def test_argument_that_is_not_utf_8_is_refused_in_one_line(words: list[bytes]) -
     [line] = own_lines(done.stderr)
     assert line.startswith(f"framebus {words[0].decode()}: ")
     assert "\\udcff-camera" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "Unknown command"),
+        (["list", "--nothing"], "--nothing"),
+        (["relay", "pattern:gradient"], "SINK"),
+        (["relay", "pattern:gradient", "x", "--fps", "fast"], "--fps"),
+        (["run", "x", "--on-exit", "fly", "--", "true"], "--on-exit"),
+        (["bench", "nothing"], "Unknown command"),
+    ],
+)
+@pytest.mark.parametrize("env", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "COLUMNS": "10"}], ids=["", "narrow C"])
+def test_mistake_in_the_arguments_is_told_in_one_line(words: list[str], said: str, env: dict[str, str]) -> None:
+    done = subprocess.run(
+        [*FRAMEBUS, *words], capture_output=True, text=True, timeout=WATCHDOG_S, check=False, env={**os.environ, **env}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("framebus ")
+    assert said.lower() in line.lower()
+    assert line.endswith("--help")
 
 
 @pytest.mark.parametrize("how", ["ignored", "blocked"])

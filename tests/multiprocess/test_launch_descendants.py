@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,18 @@ from launching import Journal, children, end, runs, until, wait_for_end
 from places import needs_root
 
 PICTURE = np.zeros((48, 64), np.uint8)
+FORKS_AND_ENDS = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+fcntl.flock(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT), fcntl.LOCK_EX)  # of all of them
+os.close(os.open(sys.argv[2], os.O_CREAT))
+until = time.monotonic() + 60
+while time.monotonic() < until:
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    time.sleep(float(sys.argv[3]))
+"""
 
 
 @pytest.fixture
@@ -74,6 +88,22 @@ def test_what_never_stops_starting_others_is_killed_after_the_grace(channel_name
         publisher.send(PICTURE)
         journal.wait(2)
     assert not any(map(runs, pids(journal)))
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.0005, 0.002])
+def test_what_forks_and_ends_over_and_over_is_killed_after_the_grace(
+    channel_name: str, tmp_path: Path, pause: float
+) -> None:
+    held, begun = tmp_path / "held", tmp_path / "begun"
+    run = [sys.executable, "-I", "-S", "-c", FORKS_AND_ENDS, str(held), str(begun), str(pause)]
+    launch = framebus.Launch(run, on_exit="ignore", finish=0, grace=0.1)
+    for _ in range(3):
+        with framebus.Publisher(channel_name, launch=launch) as publisher:
+            publisher.send(PICTURE)
+            until(begun.exists, "the start")
+        with held.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while one of them runs
+        begun.unlink()
 
 
 def test_hundred_processes_in_sessions_of_their_own_end(channel_name: str, journal: Journal) -> None:

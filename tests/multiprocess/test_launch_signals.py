@@ -117,7 +117,7 @@ def test_exit_status_is_known_whatever_the_publisher_does_with_sigchld(
 
 @pytest.mark.parametrize("way", SIGCHLD_WAYS)
 def test_program_that_can_not_be_started_is_reported_whatever_the_publisher_does_with_sigchld(
-    channel_name: str, journal: Journal, way: Callable[[], None]
+    channel_name: str, journal: Journal, way: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     way()
     broken = journal.path.with_name("broken")
@@ -127,3 +127,5 @@ def test_program_that_can_not_be_started_is_reported_whatever_the_publisher_does
         publisher.send(PICTURE)
         until(lambda: publisher.launched[0].failure is not None, "the failure")
         assert "could not be started" in str(publisher.launched[0].failure)
+    [said] = [record.getMessage() for record in caplog.records if "could not be started" in record.getMessage()]
+    assert "without a word" not in said, "nothing ran that could have said one"

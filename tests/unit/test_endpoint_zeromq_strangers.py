@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,24 @@ def test_the_end_of_a_stranger_is_not_taken_for_the_death_of_the_sender(mode: st
         exchange(sink, source, 20)
 
 
+@pytest.mark.parametrize("mode", ["latest", "every"])
+def test_strangers_that_read_nothing_do_not_delay_the_end(tmp_path: Path, mode: str) -> None:
+    """A local socket counts what the other side has not read, such as the greeting that every connection is sent."""
+    path = str(tmp_path / "socket")
+    sink = framebus.sink(f"ipc://{path}", mode=mode, linger=2 * LONG)
+    with framebus.source(sink.url, mode=mode) as source, ExitStack() as opened:
+        exchange(sink, source, 1)
+        for _ in range(STRANGERS):
+            opened.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        sink.close()
+        with pytest.raises(framebus.ChannelClosed):
+            source.recv(LONG)
+        closing = [thread for thread in threading.enumerate() if thread.name.endswith(sink.url) and not thread.daemon]
+        for thread in closing:
+            thread.join(LONG)
+        assert not any(thread.is_alive() for thread in closing)
+
+
 def test_old_handshakes_are_refused() -> None:
     with framebus.sink("tcp://127.0.0.1:0", mode="every") as sink:
         port = int(sink.url.rpartition(":")[2])
@@ -177,6 +197,19 @@ def test_what_ends_undecided_was_no_peer_while_the_others_suffice() -> None:
     assert not account.ended(8)
     assert (account.peers, account.are_decided) == (1, True)
     assert account.ended(7)
+
+
+def test_connections_that_can_be_no_peers_are_not_waited_for() -> None:
+    account = Connections()
+    account.begun(7)
+    account.succeeded()
+    account.begun(8)
+    assert account.descriptors == {7}
+    account.succeeded()
+    account.begun(9)
+    account.begun(10)
+    account.succeeded()
+    assert account.descriptors == {7, 8, 9, 10}, "one of the last two is a peer"
 
 
 def test_a_message_tells_whose_handshake_it_was() -> None:

@@ -186,6 +186,12 @@ def test_pixel_format_nearly_right_is_answered_with_the_right_one(channel_name: 
 LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, which is no UTF-8
 
 
+def strict_capture() -> framebus.VideoCapture:
+    capture = framebus.VideoCapture()
+    capture.setExceptionMode(True)
+    return capture
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -199,6 +205,7 @@ LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, whi
         lambda name: framebus.source(f"dde:{name}"),
         lambda name: framebus.sink(f"baseimage:{name}"),
         lambda name: framebus.Launcher(["true"], name),
+        lambda name: strict_capture().open(name),
     ],
 )
 def test_name_that_is_not_utf_8_is_refused_as_any_bad_name(use: Callable[[str], object]) -> None:

@@ -11,6 +11,7 @@ received when its first and last byte have been read.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -107,4 +108,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the end of the interpreter closes what is open
     main()

@@ -17,6 +17,7 @@ from framebus.fds import fill_standard
 
 SIZES = {"640x480": (640, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 LATENCY_RATE_HZ = 20.0
+STOP_S = 5.0  # for a program to close its end
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,13 @@ class _End:
         self.process.stdin.flush()
 
     def stop(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        """Ends it by SIGTERM, so that it leaves no files, and by SIGKILL where that takes too long."""
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
 
 
 def _run(link: Link, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -27,9 +27,7 @@ def main() -> None:
     end_at_signals()
     try:
         try:
-            from framebus.cli.app import app
-
-            app()
+            _run()
         finally:
             sys.stdout.flush()
     except ModuleNotFoundError as error:
@@ -45,6 +43,18 @@ def main() -> None:
         output.fail(_subcommand(), str(error))
     except Error as error:
         output.fail(_subcommand(), str(error))
+
+
+def _run() -> None:
+    from cyclopts import CycloptsError
+
+    from framebus.cli.app import app
+
+    try:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        command = _subcommand()
+        output.fail(command, f"{error} See: framebus {'' if command == 'command' else command + ' '}--help", 2)
 
 
 def _subcommand() -> str:

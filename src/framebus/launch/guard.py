@@ -11,8 +11,9 @@ What ends with B. B is in a session of its own, so Ctrl-C in the terminal reache
 process is a child subreaper (prctl(2)): whatever B starts stays its descendant, also a daemon that has forked twice or
 a process in a session of its own. B has ended when its first process has, and all descendants are then ended with the
 same grace: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to what is left. /proc is read again and
-again, so a process that is started meanwhile is found as well; only waitpid(2), which knows of no child any more, says
-that all have ended. What may not be ended, since it belongs to another user, is reported. With "leave" nothing is ever
+again, so a process that is started meanwhile is found as well, and one that forks and ends over and over is killed by
+the kernel's list of children, which takes no time to read. Only waitpid(2), which knows of no child any more, says that
+all have ended. What may not be ended, since it belongs to another user, is reported. With "leave" nothing is ever
 ended, and this process stays to pass on what B writes. B's output goes on to A's own as it comes.
 
 Signals. B begins as a program that a shell starts: no signal is blocked, and none is ignored or handled, whatever A
@@ -46,6 +47,8 @@ LINES = 20  # of each of B's outputs that are told to A, those of standard error
 LINE_BYTES = 1000  # of each
 END_OF_OUTPUT_S = 1.0  # for what B has written to come through, once all have ended
 LOOK_S = 0.02  # between two looks at what is left
+OWN = "/proc/thread-self/children"  # of the main thread, which is the only one that has any
+UNSEEN = "processes that start others faster than they can be found"
 KILLED_S = 2.0  # for what got SIGKILL to be gone; longer only if the kernel can't end it
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -148,21 +151,36 @@ class Children:
                     send(process.pid, signal.SIGCONT)
             if time.monotonic() >= deadline:
                 break
-            signals.wait(min(LOOK_S, deadline - time.monotonic()))
+            signals.wait(max(0.0, min(LOOK_S, deadline - time.monotonic())))
         return self._kill(signals)
 
     def _kill(self, signals: Signals) -> list[str]:
         deadline = time.monotonic() + KILLED_S
         while self.reap():
+            self._kill_own()
             left = self.descendants()
             mine = [process for process in left if send(process.pid, signal.SIGKILL)]
             for group in {process.group for process in mine} - {0, os.getpgrp()}:
                 with contextlib.suppress(OSError):  # it has ended
                     os.killpg(group, signal.SIGKILL)  # at once, so that no fork within the group escapes
             if (left and not mine) or time.monotonic() >= deadline:
-                return [f"{process.name} (pid {process.pid})" for process in left]
+                return [f"{process.name} (pid {process.pid})" for process in left] or [UNSEEN]
             signals.wait(LOOK_S / 10)
         return []
+
+    def _kill_own(self) -> None:
+        """Kills children of this process, again and again, as the kernel lists them.
+
+        A process that forks and ends at once, in a session of its own, needs less time than a walk through /proc. What
+        it leaves is a child of this process by then, so the list, which is read within microseconds, has it.
+        """
+        if not shows_us():
+            return
+        until = time.monotonic() + LOOK_S
+        with contextlib.suppress(OSError), open(OWN, "rb", buffering=0) as own:  # a kernel may have no such list
+            while self.reap() and time.monotonic() < until:
+                for pid in os.pread(own.fileno(), 1 << 16, 0).split():
+                    send(int(pid), signal.SIGKILL)
 
 
 def shows_us() -> bool:

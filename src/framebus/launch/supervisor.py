@@ -167,7 +167,7 @@ class Supervisor:
     def _log_end(self, ended: Ended) -> None:
         fine = self._stopping.is_set() or ended.status == 0
         level = logging.INFO if fine else logging.WARNING
-        log.log(level, "%s %s%s", self._who(), ended, "" if ended.lines else " without a word")
+        log.log(level, "%s %s%s", self._who(), ended, "" if ended.lines or ended.failure else " without a word")
         if ended.lines:
             said = "".join(f"\n    {line}" for line in ended.lines)
             output_log.log(level, "the last lines of %s:%s", self._who(), said)

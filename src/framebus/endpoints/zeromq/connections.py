@@ -47,8 +47,8 @@ class Connections:
 
     @property
     def descriptors(self) -> set[int]:
-        """Descriptors of all connections, peers or not."""
-        return self._peers | self._undecided
+        """Descriptors of all connections that may be a peer's: of the undecided ones while one of them is a peer."""
+        return self._peers | self._undecided if self._successes else set(self._peers)
 
     def begun(self, descriptor: int) -> None:
         """A connection was accepted, or made."""
