@@ -12,19 +12,21 @@ another thread was importing stays half imported: CPython resets its global impo
 each module. So the modules of endpoints, which are imported when one is opened, are imported with `importing` held, and
 a fork waits for that lock. It waits for a second at most: the forking thread may have a lock that the import needs,
 since logging and concurrent.futures also take theirs before a fork. Locks that live as long as an object are made anew
-in the child, see make_locks_of().
+in the child, see make_locks_of(). What has threads that Python does not know, as codecs have, waits for them when it is
+freed; a child never frees that, see keep_in_children().
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Step = TypeVar("Step", bound=Callable[[], object])
 
@@ -34,6 +36,7 @@ _FORK_WAITS_S = 1.0
 _at_exit: list[Callable[[], object]] = []
 _before_os_exit: list[Callable[[], object]] = []
 _locked: weakref.WeakSet[_Locked] = weakref.WeakSet()
+_kept: weakref.WeakSet[Any] = weakref.WeakSet()
 _forking: set[int] = set()  # threads that fork and have `importing`
 _exit_handler_in = _finalizer_in = 0  # the process that has it; 0: none
 
@@ -59,6 +62,11 @@ def make_locks_of(owner: _Locked) -> None:
     """Has an object make its locks, now and in each forked child before fork() returns, as long as it lives."""
     owner._make_locks()
     _locked.add(owner)
+
+
+def keep_in_children(owner: object) -> None:
+    """Has a forked child never free an object, nor what it refers to, not even when the child ends."""
+    _kept.add(owner)
 
 
 def something_is_open() -> None:
@@ -129,6 +137,8 @@ def _begin_forked_child() -> None:
     _forking.clear()
     for owner in list(_locked):
         owner._make_locks()
+    for kept in list(_kept):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
 _exit_handler_in = os.getpid()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from framebus import convert, metadata
@@ -34,6 +35,19 @@ class Outgoing:
     def array(self) -> NDArray[Any]:
         """The first array."""
         return next(iter(self.arrays.values()))
+
+    def upright(self, *, by_user: bool = False) -> NDArray[Any]:
+        """The first array, turned as the "rotation" of its source says, in degrees counterclockwise.
+
+        Files that can't say so themselves store this. `by_user` honours a "rotation" of the user's metadata too.
+        """
+        meta = self.meta
+        if not by_user:
+            meta = meta.of_the_source() if isinstance(meta, metadata.Metadata) else {}
+        rotation = meta.get("rotation")
+        if isinstance(rotation, int) and rotation % 90 == 0 and self.array.ndim >= 2:
+            return np.rot90(self.array, rotation // 90)
+        return self.array
 
 
 def outgoing(

@@ -19,6 +19,8 @@ Promises:
 - publish() renames: the target is the old file or the whole new one. A regular file is replaced, and so is a symbolic
   link itself (never what it leads to); a folder, pipe, socket or device is refused. With `durable` the data and the
   name have reached the disk when it returns.
+- A partial file is locked as long as it is open. A writer whose target is the partial file of another one, such as
+  a.part.mkv beside a.mkv, is refused, and publish() does not replace it.
 - A forked child closes what it inherited: it neither writes nor keeps a dead parent's target locked.
 
 On file systems that have no locks (some network and FUSE ones) every writer gets the claim; the files stay whole.
@@ -68,6 +70,8 @@ class PartialFile:
             except FileExistsError:
                 self.kept.append(self.path)
         _opened.add(self)
+        with contextlib.suppress(OSError):  # of file systems that have no locks
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def write(self, data: bytes | memoryview) -> int:
         """Writes all of `data` at the current position. Raises OSError."""
@@ -95,6 +99,8 @@ class PartialFile:
             if not _leads_to(self.path, self._descriptor):
                 raise FileNotFoundError(f"{self.path!r} was moved or removed while it was being written")
             check_target(target)
+            if _is_being_written(target):
+                raise FileExistsError(f"{os.fspath(target)!r} is being written by another writer")
             os.replace(self.path, target)
             self._published = True
             if durable:
@@ -133,6 +139,10 @@ class Claim:
             raise IsADirectoryError(f"{path!r} is a folder")
         self.folder = os.path.realpath(folder, strict=True)
         self.target = os.path.join(self.folder, name)
+        if _is_being_written(self.target):
+            raise EndpointError(
+                f"{self.target!r} is the partial file of another writer; close that writer, or choose another name"
+            )
         self._lock = os.path.join(self.folder, _fitted("." + name, ".lock"))
         self._descriptor = -1
         self._descriptor = self._locked()
@@ -285,6 +295,26 @@ def _leads_to(path: str, descriptor: int) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(found, os.fstat(descriptor))
+
+
+def _is_being_written(path: str | Path) -> bool:
+    """Whether it is a partial file that is open."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        descriptor = _open(os.fspath(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # it is not there, or another user's whose files we may not read
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _sync_folder(folder: str) -> None:

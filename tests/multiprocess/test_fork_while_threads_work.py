@@ -144,6 +144,39 @@ def test_a_child_waits_for_no_thread_that_uses_an_endpoint(channel_name: str, tm
         check(HEAD + ENDPOINT + FORKS, *arguments, env=env)
 
 
+VIDEO = """
+folder = rest[0]
+with framebus.sink(f"video:{folder}/a.mkv") as sink:
+    for number in range(9): sink.send(image, timestamp_ns=number * 10**7)
+source = framebus.source(f"video:{folder}/a.mkv?pace=fast&loop=true")
+sink = framebus.sink(f"video:{folder}/b.mkv?fps=25")
+source.recv(), sink.send(image)
+def is_refused(use):
+    try: use()
+    except framebus.Error as error: assert "was opened by the parent process" in str(error), error
+    else: raise AssertionError("the child could use it")
+if rest[1] == "in use":
+    in_thread(source.recv); in_thread(lambda: sink.send(image))
+for work in (lambda: is_refused(source.recv), lambda: is_refused(lambda: sink.send(image)), sink.close, source.close,
+             lambda: sys.exit(0), lambda: globals().pop("sink") and None):
+    in_child(work)
+if rest[1] == "idle":
+    assert source.recv().array.shape == image.shape
+    sink.send(image); sink.close()
+    with framebus.source(f"video:{folder}/b.mkv?pace=fast") as read: assert sum(1 for _ in read) == 2
+    assert sorted(os.listdir(folder)) == ["a.mkv", "b.mkv"]
+print("done", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("state", ["idle", "in use"])
+def test_a_child_waits_for_no_thread_of_a_video(tmp_path: Path, state: str) -> None:
+    """Codecs have threads of their own, for which they wait when they are used, closed or freed."""
+    pytest.importorskip("av", reason='needs PyAV; run: pip install "framebus[video]"')
+    check(HEAD + VIDEO, "unused", str(tmp_path), state)
+
+
 IMPORTS = {
     "framebus.endpoints.pattern": "use_it = lambda: framebus.source('pattern:bars').recv()",
     "zmq.backend": "use_it = lambda: framebus.source('tcp://127.0.0.1:9').close()",

@@ -208,8 +208,14 @@ def test_rotate_keeps_or_turns_from_how_it_is_stored(turned: Path) -> None:
 
 
 @pytest.mark.parametrize("rotate", ["auto", "keep"])
-def test_a_relay_into_a_file_does_not_lose_which_way_is_up(turned: Path, tmp_path: Path, rotate: str) -> None:
-    framebus.relay(f"video:{turned}?pace=fast&rotate={rotate}", f"video:{tmp_path}/relayed.mkv?lossy")
+@pytest.mark.parametrize("option", ["", "?lossy"])
+def test_a_relay_into_a_file_does_not_lose_which_way_is_up(
+    turned: Path, tmp_path: Path, rotate: str, option: str
+) -> None:
+    framebus.relay(f"video:{turned}?pace=fast&rotate={rotate}", f"video:{tmp_path}/relayed.mkv{option}")
+    framebus.relay(f"video:{turned}?pace=fast&rotate={rotate}", f"images:{tmp_path}/{{seq}}.png{option}")
+    with framebus.source(f"images:{tmp_path}/1.png") as source, source.recv() as image:
+        np.testing.assert_array_equal(image.array, read(turned)[0].array[..., ::-1])
     np.testing.assert_array_equal(read(tmp_path / "relayed.mkv")[0].array, read(turned)[0].array)
 
 

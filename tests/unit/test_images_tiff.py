@@ -172,6 +172,37 @@ def test_a_tiff_that_ends_too_early_is_refused(tmp_path: Path, compression: Any)
     assert "can't be read as an image" in refusal(tmp_path / "a.tif")
 
 
+def changed(path: Path, code: int, entry: bytes) -> None:
+    """Replaces the entry of a tag in the first directory of a little-endian TIFF."""
+    with tifffile.TiffFile(path) as file:
+        place = file.pages.first.tags[code].offset
+    data = bytearray(path.read_bytes())
+    data[place : place + len(entry)] = entry
+    path.write_bytes(data)
+
+
+def test_a_tiff_that_does_not_say_what_black_is_has_its_numbers_as_they_are(tmp_path: Path) -> None:
+    expected = noise("u2")
+    tifffile.imwrite(tmp_path / "a.tif", expected, photometric="minisblack", byteorder="<", metadata=None)
+    changed(tmp_path / "a.tif", 262, (260).to_bytes(2, "little"))  # a tag that says nothing
+    frame = check(tmp_path / "a.tif", expected, "Mono16")
+    assert set(frame.origin) == {"file"}
+
+
+def test_a_tiff_with_less_data_than_its_pictures_need_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise("u2"), photometric="minisblack", byteorder="<", metadata=None)
+    changed(tmp_path / "a.tif", 279, b"\x17\x01\4\0\1\0\0\0\x64\0\0\0")
+    assert "page 0 has 100 bytes of 1428" in refusal(tmp_path / "a.tif")
+
+
+def test_a_tiff_whose_channels_differ_is_refused_with_the_reason(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise("u1", (4, 5, 2)), photometric="minisblack", planarconfig="contig", byteorder="<"
+    )
+    changed(tmp_path / "a.tif", 258, b"\2\1\3\0\2\0\0\0\x08\0\4\0")
+    assert "the channels of page 0 differ in depth or kind; store them alike" in refusal(tmp_path / "a.tif")
+
+
 def test_colours_without_red_green_and_blue_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise("u1", (4, 5, 3)), photometric="cielab")
     assert "store it as red, green and blue" in refusal(tmp_path / "a.tif")

@@ -105,6 +105,25 @@ def test_files_that_are_one_by_a_hard_link_become_two_whole_ones(tmp_path: Path)
     assert (levels(tmp_path / "a.mkv"), levels(tmp_path / "b.mkv")) == ([10] * 5, [20] * 5)
 
 
+def test_a_recorder_does_not_replace_the_partial_file_of_another_one(tmp_path: Path) -> None:
+    with framebus.sink(f"video:{tmp_path}/o.mkv") as first:
+        with pytest.raises(framebus.EndpointError, match=r"o\.part\.mkv' is the partial file of another writer"):
+            framebus.sink(f"video:{tmp_path}/o.part.mkv")
+        first.send(IMAGE)
+    assert (names(tmp_path), levels(tmp_path / "o.mkv")) == (["o.mkv"], [7])
+
+
+def test_a_recorder_that_came_first_does_not_replace_a_partial_file_either(tmp_path: Path) -> None:
+    early = framebus.sink(f"video:{tmp_path}/o.part.mkv")
+    early.send(IMAGE + 1)
+    with framebus.sink(f"video:{tmp_path}/o.mkv") as late:
+        late.send(IMAGE)
+        with pytest.raises(framebus.EndpointError, match=r"is being written by another writer.*o\.part\.part\.mkv'"):
+            early.close()
+    assert names(tmp_path) == ["o.mkv", "o.part.part.mkv"]
+    assert (levels(tmp_path / "o.mkv"), levels(tmp_path / "o.part.part.mkv")) == ([7], [8])
+
+
 @pytest.mark.parametrize("name", ["shot-{seq:03d}.png", "shot-{seq}.png"])
 def test_names_that_differ_only_in_the_format_of_the_number_have_one_writer(tmp_path: Path, name: str) -> None:
     with framebus.sink(f"images:{tmp_path}/shot-{{seq:06d}}.png"), framebus.sink(f"images:{tmp_path}/left-{{seq}}.png"):

@@ -13,7 +13,8 @@ written:
 What is written is read back equal, by other programs too, but for JPEG. Anything else is refused, before anything is
 written, with a format that can store it; but for Mono10, Mono12 and Mono14 as PNG with `lossy`: their numbers are
 stored as they are, and read as Mono16. Without a pixel format, three channels of 8 or 16 bits are taken for blue, green
-and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name.
+and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name. A picture whose source
+says "rotation" (Frame.origin) is turned before it is written.
 
 Each file is written under another name beside its place, .NAME.part, and then renamed: whoever looks for files finds
 whole ones only. A file of the same name is replaced. A writer that is killed leaves at most one such partial file,
@@ -106,7 +107,7 @@ class ImagesSink(BaseSink):
 
     def _pixels(self, frame: Outgoing) -> tuple[NDArray[Any], str | None]:
         """Returns the array as it is stored, red first, and its pixel format, None for numbers without one."""
-        array = frame.array
+        array = frame.upright()
         form = frame.pixel_format or guess(array.shape, array.dtype)
         if self._kind == "JPEG" and self.lossy and form in ("RGBa8", "BGRa8") and array.shape[-1:] == (4,):
             array, form = array[..., :3], form.replace("a", "")

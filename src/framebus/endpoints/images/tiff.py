@@ -34,7 +34,7 @@ _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR = range(7)
 _CFA, _LINEAR_RAW = 32803, 34892
 _KNOWN: Final = (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _CMYK, _YCBCR, _CFA, _LINEAR_RAW)
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # of ExtraSamples
-_ORIENTATION, _MAX_SAMPLE_VALUE = 274, 281
+_PHOTOMETRIC, _ORIENTATION, _MAX_SAMPLE_VALUE = 262, 274, 281
 
 
 def pages(path: str) -> Iterator[Page]:
@@ -75,7 +75,7 @@ def _of_page(path: str, file: TiffFile, page: TiffPage, index: int) -> Iterator[
     check_size(page.imagewidth, page.imagelength, page.samplesperpixel * page.imagedepth)
     if not page.shape or 0 in page.shape:
         raise ValueError(f"page {index} has the shape {page.shape}")
-    photometric = int(page.photometric)
+    photometric = _photometric(page)
     if photometric not in _KNOWN:
         raise ValueError(f"page {index} has colours of {page.photometric!r}; store it as red, green and blue")
     if photometric == _YCBCR and int(page.compression) not in (6, 7):
@@ -85,6 +85,10 @@ def _of_page(path: str, file: TiffFile, page: TiffPage, index: int) -> Iterator[
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
         if offset + count > size:
             raise ValueError(f"page {index} ends {offset + count - size} bytes behind the end of the file")
+    if any(isinstance(told, tuple) for told in (page.bitspersample, page.sampleformat)):
+        raise ValueError(f"the channels of page {index} differ in depth or kind; store them alike")
+    if page.is_contiguous and sum(page.databytecounts) < page.nbytes:
+        raise ValueError(f"page {index} has {sum(page.databytecounts)} bytes of {page.nbytes}")
     array = page.asarray(maxworkers=1)
     if "Z" in page.axes:
         layers = np.moveaxis(array, page.axes.index("Z"), 0)
@@ -112,7 +116,7 @@ def _page(page: TiffPage, index: int, array: NDArray[Any], axes: str | None = No
 
 
 def _coloured(page: TiffPage, index: int, array: NDArray[Any]) -> Page:
-    photometric, extra = int(page.photometric), [int(sample) for sample in page.extrasamples]
+    photometric, extra = _photometric(page), [int(sample) for sample in page.extrasamples]
     if photometric == _PALETTE:
         return _by_palette(page, index, array)
     if photometric == _CMYK:
@@ -133,6 +137,11 @@ def _coloured(page: TiffPage, index: int, array: NDArray[Any]) -> Page:
     found = of_samples(array, maxval, colour=photometric == _RGB, alpha=alpha)
     found.origin.update(origin)
     return found
+
+
+def _photometric(page: TiffPage) -> int:
+    """What the numbers mean; the usual black of 0 where the file does not say, for which tifffile has WhiteIsZero."""
+    return int(page.photometric) if _PHOTOMETRIC in page.tags else _BLACK_IS_ZERO
 
 
 def _maxval(page: TiffPage, array: NDArray[Any]) -> int | None:

@@ -9,29 +9,30 @@ Times: without `fps` each picture is shown when its timestamp says, counted from
 in .mkv, a 60,000th of a second in .mp4, .mov and .m4v, a millisecond in .webm. Frames that are closer together than the
 file can say are moved apart by that much; where this would move them by more than 50 ms, which is a rate that the file
 does not hold, they are refused. A frame older than the one before it is refused. With `fps` timestamps don't matter.
-What gets lost are metadata and sequence numbers, and when the first frame was. With `lossy` a picture whose metadata
-say "rotation" is turned before it is written.
+What gets lost are metadata and sequence numbers, and when the first frame was. A picture whose source says "rotation"
+(Frame.origin) is turned before it is written, with `lossy` also one whose metadata say so.
 
 The file is written beside its place as NAME.part.EXT and gets its name when the sink is closed, whatever ended the
 `with` block, so FILE is always a whole video or the one that was there before. A writer that is killed, or ends without
 close(), leaves the partial file: of .mkv and .webm all but the last second or so can be played, of an .mp4, .mov or
 .m4v nothing. The next writer keeps it, logs a warning, and uses NAME.part-2.EXT. A second writer of the same FILE is
-refused as long as the first one is open. A sink that never got a frame leaves no file.
+refused as long as the first one is open. A sink that never got a frame leaves no file. A forked child may not use the
+sink of its parent, and its close() does nothing.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-
+from framebus import lifetime
 from framebus.endpoint import BaseSink, Deadline, Outgoing
 from framebus.endpoints.video.encoder import KINDS, Encoder, Encoding, codec_for, refuse_what_is_lost
 from framebus.endpoints.video.forms import ABILITIES, form_of
-from framebus.errors import EndpointError, InvalidUrl
+from framebus.errors import EndpointError, Error, InvalidUrl
 from framebus.partial_file import Claim, check_target, partial_name, tell_of_kept
 
 _MOST_MOVED_S = Fraction(1, 20)
@@ -64,13 +65,17 @@ class VideoSink(BaseSink):
                 f"{self.url!r} can't be written: {error}; name a file in a folder that is there"
             ) from error
         self._claim = claim
+        self._pid = os.getpid()
+        lifetime.keep_in_children(self)  # the encoder has threads
         tell_of_kept(self._part)
 
     def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
         import av
 
+        if os.getpid() != self._pid:
+            raise Error(f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child")
         form = form_of(frame, self.url)
-        array = self._upright(frame)
+        array = frame.upright(by_user=self.lossy)
         shape = array.shape[:2]
         if self._begun is not None and self._begun != (shape, form):
             has = f"{self._begun[0][1]}x{self._begun[0][0]} {self._begun[1]}"
@@ -90,13 +95,6 @@ class VideoSink(BaseSink):
         except (av.FFmpegError, OSError) as error:
             raise EndpointError(f"{self.url!r}: frame {frame.seq} can't be written: {error}") from error
         self._last_tick, self._last_ns = tick, frame.timestamp_ns
-
-    def _upright(self, frame: Outgoing) -> Any:
-        """Returns the image; where its metadata, which `lossy` leaves out, say how it wants to be turned, turned."""
-        rotation = frame.meta.get("rotation") if frame.meta and self.lossy else None
-        if rotation in (90, 180, 270, -90, -180, -270):
-            return np.rot90(frame.array, rotation // 90)  # both count counterclockwise
-        return frame.array
 
     def _tick(self, frame: Outgoing) -> int:
         """Returns when it is shown, in ticks of the file."""
@@ -121,6 +119,8 @@ class VideoSink(BaseSink):
     def _close(self) -> None:
         import av
 
+        if os.getpid() != self._pid:
+            return
         try:
             if self._encoder is not None:
                 self._encoder.finish()

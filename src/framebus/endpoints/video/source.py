@@ -21,6 +21,8 @@ file starts again or jumps (joined transport streams); its own clock is in pts.
 
 Pieces of the file that can't be decoded are counted in statistics().refused and left out. Codecs for pictures that
 depend on each other hide much damage by themselves, so what comes may still look damaged.
+
+A forked child may not use the source of its parent, and its close() does nothing.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
+from framebus import lifetime
 from framebus.endpoints.video.forms import TO_AV
 from framebus.endpoints.video.reader import Picture, Reader
 from framebus.endpoints.video.turning import Rotate
-from framebus.errors import ChannelClosed, InvalidUrl
+from framebus.errors import ChannelClosed, Error, InvalidUrl
 from framebus.frame import Frame
 from framebus.paced import PacedSource
 
@@ -46,10 +49,14 @@ class VideoSource(PacedSource):
         """Decodes the first picture, so that a file that can't be played is noticed now."""
         super().__init__(f"video:{path}", waits=waits)
         self._reader = reader
+        self._pid = os.getpid()
+        lifetime.keep_in_children(self)  # the decoder has threads
         self._pictures = reader.pictures()
         self._next: Picture | None = next(self._pictures)
 
     def _make(self) -> Frame:
+        if os.getpid() != self._pid:
+            raise Error(f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child")
         picture = self._next if self._next is not None else next(self._pictures, None)
         self._next = None
         if refused := self._reader.refused - self._statistics.refused:
@@ -77,7 +84,8 @@ class VideoSource(PacedSource):
         return meta
 
     def _let_go(self) -> None:
-        self._pictures.close()  # type: ignore[attr-defined]  # it is a generator, and closes the file
+        if os.getpid() == self._pid:
+            self._pictures.close()  # type: ignore[attr-defined]  # it is a generator, and closes the file
 
 
 def open_source(
