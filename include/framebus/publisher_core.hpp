@@ -62,6 +62,7 @@ class PublisherCore final : Leaver {
 
   void close() noexcept {
     if (mark_.is_inherited()) return;
+    let_readers_come_along();
     const std::lock_guard lock(mutex_);
     close_locked();
   }
@@ -197,6 +198,7 @@ class PublisherCore final : Leaver {
  private:
   void leave_at_exit() noexcept override {
     if (control_->is_forked()) return;
+    let_readers_come_along();
     const auto lock = lock_briefly(mutex_);
     if (lock.owns_lock()) close_locked();
   }
@@ -255,6 +257,7 @@ class PublisherCore final : Leaver {
   void make_files_again();
   void make_control_again();
   void keep_for_awaited();
+  void let_readers_come_along() noexcept;
   void tell_predecessors_of_end() noexcept;
   [[nodiscard]] std::uint32_t slots_required() const;
   std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);

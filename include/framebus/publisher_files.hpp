@@ -16,9 +16,16 @@
 // after it, until it succeeds.
 //
 // A publisher that sends nothing looks for nothing: there is no thread.
+//
+// A publisher that closes while readers are left in a replaced control block (after a removal, or after a takeover with
+// a narrower mode) first gives them half a second to come along. The last one out removes the files, and a reader that
+// is still on its way is not in them yet: without the pause it would lose the last frames.
 #pragma once
 
+#include <time.h>
+
 #include <limits>
+#include <memory>
 
 #include "publisher_core.hpp"
 
@@ -107,6 +114,27 @@ inline void PublisherCore::keep_for_awaited() {
     return none;
   });
   now_.writer->keep_after(least);
+}
+
+// Before the channel ends: those that wait have been woken and come within milliseconds. Those that do not look, that
+// may not come, or that hold a frame of the old block are not waited for any longer than this.
+inline void PublisherCore::let_readers_come_along() noexcept {
+  constexpr struct timespec kPause = {0, 1'000'000};
+  constexpr int kPauses = 500;
+  std::shared_ptr<Control> left;
+  {
+    const auto lock = lock_briefly(mutex_);
+    if (!lock.owns_lock() || closed_) return;
+    left = control_->predecessor;
+  }
+  try {
+    for (int i = 0; left != nullptr && i < kPauses; ++i) {
+      while (left != nullptr && !has_readers(*left)) left = left->predecessor;
+      if (left != nullptr) ::nanosleep(&kPause, nullptr);
+    }
+  } catch (const Error&) {
+    // Closing cannot fail: where the kernel can't be asked, nobody is waited for.
+  }
 }
 
 // For readers that have not come along yet: the channel they know ends here, too. Under the mutex.
