@@ -77,7 +77,8 @@ struct ControlBlock {
   Atomic<std::uint32_t> state;            // 0 new, 1 open, 2 closed, 3 moved; publisher
   Atomic<std::uint32_t> publisher_epoch;  // counts publishers; publisher
   Atomic<std::uint32_t> closed_epoch;     // the last epoch that ended with close(); publisher
-  std::uint32_t pad1[7];
+  Atomic<std::uint32_t> died_epoch;       // the last epoch that ended without; set by the publisher after it
+  std::uint32_t pad1[6];
   // Line 2: the readers.
   Atomic<std::uint64_t> readers;         // a bit for each reader line in use; readers, fetch_or/and
   Atomic<std::uint32_t> space;           // futex word for a waiting publisher; readers, fetch_add

@@ -70,6 +70,14 @@ inline bool is_over(const ControlBlock& block) noexcept {
   return state == kStateClosed || (state == kStateMoved && block.closed_epoch.load() == block.publisher_epoch.load());
 }
 
+// Begins the epoch of the next publisher. How the last one ended is noted first: pairs with SubscriberCore::ending,
+// which looks for a new epoch and then for this.
+inline void begin_epoch(ControlBlock& block) noexcept {
+  const std::uint32_t last = block.publisher_epoch.load();
+  if (block.closed_epoch.load() != last) block.died_epoch.store(last);
+  block.publisher_epoch.store(last + 1);
+}
+
 // Is somebody removing the files right now?
 inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
 

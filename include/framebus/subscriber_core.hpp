@@ -192,4 +192,5 @@ class SubscriberCore final : Leaver {
 
 #include "subscriber_steps.hpp"
 // After the steps.
+#include "subscriber_counts.hpp"
 #include "subscriber_files.hpp"

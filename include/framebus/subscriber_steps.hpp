@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The steps of SubscriberCore: attaching, waiting, noticing the end, counting. Included by subscriber_core.hpp only.
+// The steps of SubscriberCore: attaching, waiting, noticing the end. Included by subscriber_core.hpp only.
 #pragma once
 
 #include "subscriber_core.hpp"
@@ -146,9 +146,12 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
 inline SubscriberCore::Ending SubscriberCore::ending(bool until_closed, bool ask_kernel) const {
   const ControlBlock& block = session_->block();
   if (options_.reconnect) return until_closed && is_over(block) ? Ending::closed : Ending::none;
-  const bool gone = is_replaced() || (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
+  const bool replaced = is_replaced();
+  const bool gone = replaced || (ask_kernel && !is_publisher_alive(session_->control()) && !has_moved());
   // After `gone`: a publisher that closes says so before it drops its lock.
   if (block.closed_epoch.load() == session_->epoch()) return Ending::closed;
+  // Others may have closed since. All have if none died; a death after a close hides the close.
+  if (replaced && session_->epoch() != kNoEpoch && block.died_epoch.load() < session_->epoch()) return Ending::closed;
   return gone ? Ending::died : Ending::none;
 }
 
@@ -202,41 +205,6 @@ inline bool SubscriberCore::is_ready(Berth& berth) {
   }
   berth = {session_, session_->waiter().ticket()};  // before the look
   return has_news() || (!options_.reconnect && ending(false, true) != Ending::none);
-}
-
-inline Statistics SubscriberCore::statistics() const {
-  if (mark_.is_inherited() || !is_closed()) {
-    const auto lock = enter();
-    return measure();
-  }
-  const std::lock_guard lock(mutex_);
-  Statistics s = last_;
-  const auto session = after_close_.lock();
-  s.held = session == nullptr ? 0 : session->held();
-  return s;
-}
-
-inline Statistics SubscriberCore::measure() const {
-  Statistics s;
-  s.frames = frames_;
-  s.bytes = bytes_;
-  s.missed = before_.missed + fetcher_->counts().missed;
-  s.dropped = before_.dropped + fetcher_->counts().dropped;
-  s.pending = fetcher_->pending();
-  s.held = session_->held();
-  s.sleeps = before_sleeps_ + session_->waiter().sleeps();
-  s.spun_s = static_cast<double>(before_spun_ns_ + session_->waiter().spun_ns()) * 1e-9;
-  for_each_reader(session_->block(), [&](std::uint32_t i, ReaderLine& line) {
-    if ((line.flags.load() & kReaderObserver) != 0) return;
-    if (&line == &session_->line() || is_reader_alive(session_->control(), i)) ++s.subscribers;
-  });
-  s.rate_hz = meter_.rate_hz(os::monotonic_ns());
-  s.latency_p50_s = meter_.latency_s(0.50);
-  s.latency_p99_s = meter_.latency_s(0.99);
-  s.generation = session_->block().generation.load();
-  s.memory_bytes = os::allocated_bytes(store_path(name_, s.generation));
-  if (fetcher_->store() != nullptr) s.slots = fetcher_->store()->slot_count();
-  return s;
 }
 
 }  // namespace framebus

@@ -60,6 +60,7 @@ inline std::shared_ptr<Control> make_successor(const Control& old, std::uint32_t
   to.generation.store(from.generation.load());
   to.publisher_epoch.store(from.publisher_epoch.load());
   to.closed_epoch.store(from.closed_epoch.load());
+  to.died_epoch.store(from.died_epoch.load());
   to.history_wanted.store(std::min(from.history_wanted.load(), kMaxSlots));
   to.frames.store(from.frames.load());
   to.bytes.store(from.bytes.load());
@@ -90,7 +91,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
 
 // Tells the readers of a replaced block to come along. `by_another`: for them it is another publisher's channel now.
 inline void leave_behind(ControlBlock& old, bool by_another) {
-  if (by_another) old.publisher_epoch.store(old.publisher_epoch.load() + 1);
+  if (by_another) begin_epoch(old);
   FRAMEBUS_STEP("move:epoch");
   old.state.store(kStateMoved);  // pairs with the loads in SubscriberCore::has_moved
   FRAMEBUS_STEP("move:left");

@@ -48,7 +48,7 @@ inline bool remove_if_abandoned(const std::string& name) {
 inline void open_channel(ControlBlock& block) {
   os::write_identity(block.publisher);
   block.space_wanted.store(0);  // a predecessor may have died waiting
-  block.publisher_epoch.store(block.publisher_epoch.load() + 1);
+  begin_epoch(block);
   FRAMEBUS_STEP("open:epoch_moved");
   block.state.store(kStateOpen);
   FRAMEBUS_STEP("open:state");

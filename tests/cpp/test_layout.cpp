@@ -56,6 +56,7 @@ void control_block() {
   AT(ControlBlock, state, 88U);
   AT(ControlBlock, publisher_epoch, 92U);
   AT(ControlBlock, closed_epoch, 96U);
+  AT(ControlBlock, died_epoch, 100U);
   AT(ControlBlock, readers, 128U);
   AT(ControlBlock, space, 136U);
   AT(ControlBlock, space_wanted, 140U);

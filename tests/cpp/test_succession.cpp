@@ -6,10 +6,12 @@
 #include <atomic>
 #include <framebus/framebus.hpp>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "check.hpp"
+#include "doomed.hpp"
 #include "link.hpp"
 
 using namespace framebus;
@@ -179,6 +181,33 @@ void a_state_that_claims_a_move_moves_nobody_from_the_file_that_has_the_name() {
   CHECK(link.publisher.statistics().subscribers == 1);
 }
 
+// A narrower mode each time: the next publisher makes another control block.
+void an_end_is_known_after_later_publishers(bool dies, bool narrows) {
+  const std::string name = fresh_name();
+  std::optional<DoomedPublisher> doomed;
+  std::optional<Publisher> first;
+  if (dies) {
+    doomed.emplace(name);
+  } else {
+    first.emplace(name, PublisherOptions{.mode = 0666});
+  }
+  Subscriber looks(name, {.reconnect = false}), loops(name, {.reconnect = false});
+  first.reset();
+  if (doomed) doomed->kill();
+  for (const unsigned mode : {0666, 0640, 0600}) {
+    Publisher later(name, {.mode = narrows ? mode : dies ? 0600 : 0666});
+    send(later, 1);
+  }
+  if (dies) {
+    CHECK_FAILS(looks.try_recv(), Errc::publisher_died);
+    CHECK_FAILS(loops.next(10s), Errc::publisher_died);
+    return;
+  }
+  CHECK_FAILS(looks.try_recv(), Errc::channel_closed);
+  CHECK(looks.is_ended() && looks.try_next().ended);
+  CHECK(!loops.next(10s));
+}
+
 }  // namespace
 
 int main() {
@@ -198,5 +227,9 @@ int main() {
   a_descriptor_and_wait_any_ring_after_a_move();
   a_name_that_is_taken_is_an_error_until_it_is_free();
   a_state_that_claims_a_move_moves_nobody_from_the_file_that_has_the_name();
+  for (const bool narrows : {false, true}) {
+    an_end_is_known_after_later_publishers(false, narrows);
+    an_end_is_known_after_later_publishers(true, narrows);
+  }
   return check::finish();
 }

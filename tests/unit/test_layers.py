@@ -49,8 +49,8 @@ PYTHON_LAYERS = (
     {"__main__"},
 )
 
-# From the bottom. `os` is a folder, and X_steps and X_files are parts of X_core. `bindings` is all of bindings/, the
-# only place that may know Python.
+# From the bottom. `os` is a folder; X_steps, X_files and X_counts are parts of X_core. `bindings` is all of bindings/,
+# the only place that may know Python.
 CPP_LAYERS = (
     {"copy_vector"},
     {"crash", "atomic", "copy", "elbow_room", "layout", "error", "error_code", "os", "predictor", "timeout"},
@@ -121,7 +121,7 @@ def cpp_uses(headers: Path, bindings: Path) -> Iterator[Use]:
 
 
 def cpp_module(path: Path, headers: Path) -> str:
-    return re.sub("_(steps|files)$", "_core", path.relative_to(headers).with_suffix("").parts[0])
+    return re.sub("_(steps|files|counts)$", "_core", path.relative_to(headers).with_suffix("").parts[0])
 
 
 def faults(uses: list[Use], layers: tuple[set[str], ...]) -> list[str]:
