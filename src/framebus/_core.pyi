@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy.typing
 
 
-LAYOUT_VERSION: int = 2
+LAYOUT_VERSION: int = 3
 
 def begin_exit() -> None:
     """At exit: other threads that wait in here stop for good."""

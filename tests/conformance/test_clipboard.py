@@ -31,14 +31,14 @@ def desktop() -> Iterator[None]:
 
 
 class TestClipboard(conformance.Suite):
-    pixel_format = "RGB8"
+    pixel_format = "BGR8"
 
     def link(self, tmp_path: Path) -> conformance.Link:  # noqa: ARG002 - there is one clipboard
-        url = "clipboard:?interval=0.01&pixel_format=RGB8"
+        url = "clipboard:?interval=0.01&pixel_format=BGR8"
         return conformance.Link(source=url, sink="clipboard:")
 
     def carries(self, dtype: str, shape: Sequence[int]) -> bool:
-        # Grey ones and those of four samples are taken too, but come out as RGB8; 4K may be too much for X11.
+        # Grey ones and those of four samples are taken too, but come out as BGR8; 4K may be too much for X11.
         return dtype == "|u1" and len(shape) == 3 and shape[2] == 3 and 0 < shape[0] * shape[1] <= 2048 * 2048
 
     def test_every_dtype_in_both_byte_orders_arrives_or_is_refused(self, ends: Ends) -> None:
