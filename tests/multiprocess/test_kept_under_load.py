@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.bus import message_bus, needs_bus
+from tests.desktop import display
 
 import framebus
 
@@ -204,14 +208,48 @@ def test_coming_and_going_leaves_nothing_behind(channel_name: str) -> None:
         assert pub.statistics().subscribers == 0
 
 
-@pytest.mark.parametrize("kind", ["shm", "pipe", "mailslot", "msg", "tcp", "pattern", "shm sink", "pipe sink"])
-def test_a_signal_handler_may_close_the_end_that_it_has_interrupted(channel_name: str, kind: str) -> None:
+@pytest.fixture
+def surroundings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """What a kind of end needs around it: the variable for a display or a bus of its own."""
+    if request.param == "clipboard":
+        if not shutil.which("Xvfb"):
+            pytest.skip("Xvfb is missing: apt-get install --no-install-recommends xvfb")
+        with display() as name:
+            yield {"DISPLAY": name}
+    elif request.param == "dde":
+        with message_bus() as bus:
+            yield {"DBUS_SESSION_BUS_ADDRESS": bus.address}
+    else:
+        yield {}
+
+
+KINDS = (
+    "shm", "pipe", "baseimage", "clipboard", "dde", "images", "ipc", "mailslot", "msg", "pattern", "tcp", "video",
+    "shm sink", "pipe sink", "ipc sink", "msg sink", "tcp sink",
+)  # fmt: skip
+# A camera needs a device. Sinks that are not tried never wait: a file takes what comes, mailslot: and dde: drop it.
+WITHOUT_A_WAIT = {"camera"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "surroundings"),
+    [pytest.param(kind, kind, marks=needs_bus if kind == "dde" else ()) for kind in KINDS],
+    indirect=["surroundings"],
+)
+def test_a_signal_handler_may_close_the_end_that_it_has_interrupted(
+    channel_name: str, kind: str, surroundings: dict[str, str]
+) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(HANDLER), kind, channel_name],
-        capture_output=True, text=True, timeout=WATCHDOG_S, check=False,
+        capture_output=True, text=True, timeout=WATCHDOG_S, check=False, env={**os.environ, **surroundings},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "ChannelClosed True\n"
+
+
+def test_signal_handlers_are_tried_with_every_endpoint_that_waits() -> None:
+    schemes = {info.scheme for info in framebus.endpoints() if info.source is not None}
+    assert schemes == {kind for kind in KINDS if " " not in kind} | WITHOUT_A_WAIT
 
 
 def test_finalizers_may_call_the_ends_that_are_in_use(channel_name: str) -> None:

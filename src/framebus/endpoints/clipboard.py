@@ -155,6 +155,7 @@ class ClipboardSource(BaseSource):
 
     def _receive(self, deadline: Deadline) -> Frame:
         while True:
+            self._check_open()  # a signal handler or another thread may have closed it
             left = deadline.left()
             wait = self._look_at - time.monotonic()
             if wait > 0:

@@ -75,8 +75,7 @@ class Queue:
             self.leave()
             raise EndpointError(f"msg:{name} has messages of {self.part_bytes} bytes; expected {LEAST_BYTES} or more")
         self._queue.block = False
-        self._poll = select.poll()
-        self._poll.register(self._queue.mqd, select.POLLIN if receives else select.POLLOUT)
+        self._event = select.POLLIN if receives else select.POLLOUT
 
     # Coming and going
 
@@ -156,7 +155,9 @@ class Queue:
 
     def wait(self, milliseconds: int) -> bool:
         """Waits until there is a message to get, or room for one; returns False if there was none in time."""
-        return bool(self._poll.poll(milliseconds))
+        poll = select.poll()  # a new one: a signal handler may wait within a wait, which one poll object refuses
+        poll.register(self._queue.mqd, self._event)
+        return bool(poll.poll(milliseconds))
 
     # The file
 
