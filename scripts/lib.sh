@@ -88,7 +88,8 @@ cpp_tests() {
   log=$root/$build/tests.log
   { cmake -S . -B "$build" -G Ninja -DFRAMEBUS_TESTS=ON -DFRAMEBUS_SANITIZE="$sanitizer" && cmake --build "$build"; } \
     >"$log" 2>&1 || { cat "$log"; say "$name: the tests do not build"; return 1; }
-  local tests program
+  local tests program before left
+  before=$(ls -A /dev/shm)
   tests=$(ctest --test-dir "$build" --show-only | sed -n 's/^Total Tests: //p')
   if [[ -n $runtime ]]; then
     for program in "$build"/test_*; do
@@ -96,6 +97,8 @@ cpp_tests() {
     done
   fi
   "${runner[@]}" ctest --test-dir "$build" --verbose >"$log" 2>&1 || { cat "$log"; say "$name: a test failed"; return 1; }
+  left=$(comm -13 <(sort <<<"$before") <(ls -A /dev/shm | sort) | grep -E '^framebus\.(cpp|hostile)' || true)
+  [[ -z $left ]] || { say "$name: the tests left in /dev/shm: $left"; return 1; }
   count=$(count_checks "$log" "${tests:-0}") || { cat "$log"; say "$name: $count"; return 1; }
   say "$name: $count, all good"
 }

@@ -289,8 +289,7 @@ void kernel_without_io_uring([[maybe_unused]] unsigned error) {
   const pid_t child = ::fork();
   if (child == 0) {
     CHECK(refuse_call(os::FutexRing::kSetup, error));
-    Link link;
-    CHECK(!link.subscriber.listen()->is_rung_by_kernel());
+    CHECK(!Link().subscriber.listen()->is_rung_by_kernel());
     all_of_it(Ringing::by_kernel);
     ::_exit(check::failed.load() == 0 ? 0 : 1);
   }
@@ -300,33 +299,40 @@ void kernel_without_io_uring([[maybe_unused]] unsigned error) {
 #endif
 }
 
+#ifndef __SANITIZE_THREAD__
+// What happens in the child; its channel is closed before _exit(), which closes nothing.
+void refuse_later(bool over) {
+  Link link;
+  const auto listener = link.subscriber.listen();
+  for (int n = 0; n < 6; ++n) {
+    listener->arm();
+    CHECK(!link.subscriber.try_recv());
+    if (n == 3 && !over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
+    send(link.publisher, n);
+    CHECK(readable(*listener, kWatchdog));
+    std::this_thread::sleep_for(n == 3 ? 120ms : 0ms);  // the watcher has seen it, too
+    if (n == 3 && over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
+    CHECK(recv(link.subscriber, *listener) == n);
+    if (n < 3) continue;
+    for (int i = 0; i < 2; ++i) {  // what is left over rings once at most
+      listener->arm();
+      CHECK(!link.subscriber.try_recv());
+      if (i == 0) static_cast<void>(readable(*listener, 120));
+    }
+    CHECK(!readable(*listener, 120));
+  }
+  listener->arm();
+  CHECK(!listener->is_rung_by_kernel());
+}
+#endif
+
 // It stops while somebody uses it, for instance when no more descriptors can be had; what is left of the ring may ring
 // late. Once with a wait that is over by then, once with one that is under way.
 void kernel_that_refuses_later([[maybe_unused]] bool over) {
 #ifndef __SANITIZE_THREAD__
   const pid_t child = ::fork();
   if (child == 0) {
-    Link link;
-    const auto listener = link.subscriber.listen();
-    for (int n = 0; n < 6; ++n) {
-      listener->arm();
-      CHECK(!link.subscriber.try_recv());
-      if (n == 3 && !over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
-      send(link.publisher, n);
-      CHECK(readable(*listener, kWatchdog));
-      std::this_thread::sleep_for(n == 3 ? 120ms : 0ms);  // the watcher has seen it, too
-      if (n == 3 && over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
-      CHECK(recv(link.subscriber, *listener) == n);
-      if (n < 3) continue;
-      for (int i = 0; i < 2; ++i) {  // what is left over rings once at most
-        listener->arm();
-        CHECK(!link.subscriber.try_recv());
-        if (i == 0) static_cast<void>(readable(*listener, 120));
-      }
-      CHECK(!readable(*listener, 120));
-    }
-    listener->arm();
-    CHECK(!listener->is_rung_by_kernel());
+    refuse_later(over);
     ::_exit(check::failed.load() == 0 ? 0 : 1);
   }
   int status = -1;
