@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import framebus
 from talk import options
@@ -24,6 +24,15 @@ JOURNAL = os.open(OPTIONS.pop("journal"), os.O_WRONLY | os.O_CREAT | os.O_APPEND
 def note(text: object) -> None:
     """Write one line, in a single system call."""
     os.write(JOURNAL, f"{text}\n".encode())
+
+
+def sleep_until_killed() -> NoReturn:
+    """Wait for ever; a signal's handler runs at once, also for one that came just before the wait."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    while True:
+        os.read(reading, 1)
 
 
 def fetch(limit: int | None = None, **subscription: Any) -> None:
@@ -60,16 +69,14 @@ def wait() -> None:
 
     signal.signal(signal.SIGTERM, noted)
     note("waiting")
-    while True:
-        time.sleep(60)
+    sleep_until_killed()
 
 
 def ignore_sigterm() -> None:
     """Wait for ever, whatever SIGTERM says."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note("waiting")
-    while True:
-        time.sleep(60)
+    sleep_until_killed()
 
 
 def with_a_child(ends: bool = False) -> None:
@@ -110,7 +117,7 @@ def daemon(ends: bool = False, ignores: bool = False) -> None:
                 signal.signal(signal.SIGTERM, lambda *_: [note("daemon: SIGTERM"), os._exit(0)])
                 note(os.getpid())
             os.write(writing, b"!")
-            time.sleep(600)
+            sleep_until_killed()
         os._exit(0)
     os.waitpid(child, 0)
     os.read(reading, 1)
@@ -132,8 +139,7 @@ def starts_another_at_sigterm(generations: int) -> None:
 
     signal.signal(signal.SIGTERM, multiply)
     note("waiting")
-    while True:
-        time.sleep(600)
+    sleep_until_killed()
 
 
 def many(count: int) -> None:
@@ -153,7 +159,7 @@ def with_a_stopped_child() -> None:
         os.setsid()
         signal.signal(signal.SIGTERM, lambda *_: [note("stopped: SIGTERM"), os._exit(0)])
         os.kill(os.getpid(), signal.SIGSTOP)
-        time.sleep(600)
+        sleep_until_killed()
     os.waitpid(child, os.WUNTRACED)
     note(child)
     time.sleep(600)
