@@ -19,6 +19,8 @@ import pytest
 from tests import leftovers
 from tests.leftovers import SHARED_MEMORY
 
+FAULTS = (signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails, with the reason for the skip")
@@ -74,6 +76,22 @@ def _nothing_is_left_in_shared_memory() -> Iterator[None]:
     else:
         os.environ[leftovers.MARK] = outer
     assert not left, "this run of the tests has left files behind: " + "; ".join(left)
+
+
+def _caught_faults() -> set[str]:
+    """Returns the signals of faults that have a handler, which is native and unknown to Python's signal module."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt"))
+    return {number.name for number in FAULTS if caught >> (number - 1) & 1}
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_of_a_fault_is_lost() -> Iterator[None]:
+    """A test that takes away the handler of SIGBUS or of faulthandler would let a later one die without a word."""
+    before = _caught_faults()
+    yield
+    lost = before - _caught_faults()
+    assert not lost, f"the test has removed the handlers of {', '.join(sorted(lost))}"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +12,13 @@ import numpy as np
 import pytest
 
 import framebus
+from child_signals import ignore_sigchld, reap_every_child
 from launching import Journal, runs, until
 
 PICTURE = np.zeros((48, 64), np.uint8)
-SETTABLE = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ})
+# Handlers of faults are native, ours for SIGBUS and those of faulthandler: Python can't see them, nor put them back.
+FAULTS = {signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT}
+SETTABLE = sorted(signal.valid_signals() - FAULTS - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ})
 
 
 @pytest.fixture
@@ -39,23 +41,6 @@ def own_signals() -> Iterator[None]:
 
 def ignored(*_: object) -> None:
     """A handler that is there."""
-
-
-def reap_all(*_: object) -> None:
-    """What programs do that have many children, and libraries that should not."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-
-
-def ignore_sigchld() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-
-
-def reap_every_child() -> None:
-    signal.signal(signal.SIGCHLD, reap_all)
 
 
 def block_sigchld() -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 
@@ -11,25 +10,9 @@ import numpy as np
 import pytest
 
 import framebus
+from child_signals import ignore_sigchld, reap_every_child
 
 PICTURE = np.zeros((2, 2), np.uint8)
-
-
-def reap_all(*_: object) -> None:
-    """What programs do that have many children, and libraries that should not."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-
-
-def ignore_sigchld() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-
-
-def reap_every_child() -> None:
-    signal.signal(signal.SIGCHLD, reap_all)
 
 
 def block_everything() -> None:
@@ -64,8 +47,10 @@ def test_program_that_fails_after_the_frames_is_reported(script: str, says: str)
 
 @pytest.mark.usefixtures("signals")
 def test_program_that_does_well_is_no_error_and_gets_all() -> None:
-    with framebus.sink("pipe:", argv=["sh", "-c", "test $(wc -c) -gt 4"]) as sink:
-        sink.send(PICTURE)
+    with framebus.sink("pipe:", mode="byte", argv=["sh", "-c", f"test $(wc -c) -eq {3 * PICTURE.nbytes}"]) as sink:
+        for _ in range(3):
+            sink.send(PICTURE)
+    assert sink.statistics().frames == 3
 
 
 @pytest.mark.usefixtures("signals")
