@@ -10,19 +10,23 @@ threads, then exit handlers.
 A fork. A child has one thread. A lock that another thread of its parent held is never released there, and a module that
 another thread was importing stays half imported: CPython resets its global import lock in a child, but not the lock of
 each module. So the modules of endpoints, which are imported when one is opened, are imported with `importing` held, and
-a fork waits for that lock. It waits for a second at most: the forking thread may have a lock that the import needs,
-since logging and concurrent.futures also take theirs before a fork. Locks that live as long as an object are made anew
-in the child, see make_locks_of(). What has threads that Python does not know, as codecs have, waits for them when it is
-freed; a child never frees that, see keep_in_children().
+a fork waits for that lock. It has to do so before it takes a lock that the import needs: logging and concurrent.futures
+also take theirs before a fork, and the handler that was registered last runs first. So the first late import begins
+with these two modules and then registers the handler once more. For other locks of this kind, there is a limit: a fork
+goes on when the import has added no module for _STALLED_S seconds. Locks that live as long as an object are made anew
+in the child, see make_locks_of(). An object with threads that Python does not know, such as a codec, waits for them
+when it is freed; a child never frees it, see keep_in_children().
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import importlib
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,8 +34,8 @@ from typing import Any, Protocol, TypeVar
 
 Step = TypeVar("Step", bound=Callable[[], object])
 
-importing = threading.RLock()  # a late import may lead to another one; read it anew each time
-_FORK_WAITS_S = 1.0
+_STALLED_S = 2.0  # one extension module from a cold disk may take more than a second
+_FORK_WAITS_S = 60.0
 
 _at_exit: list[Callable[[], object]] = []
 _before_os_exit: list[Callable[[], object]] = []
@@ -51,6 +55,34 @@ def before_os_exit(step: Step) -> Step:
     """A decorator: `step` runs after all those of at_exit(), where the C library's exit handlers will not."""
     _before_os_exit.append(step)
     return step
+
+
+class _Importing:
+    """The lock that late imports hold, as a context manager; one import may lead to another."""
+
+    def __init__(self) -> None:
+        self._registered = False
+        self.make_lock()
+
+    def make_lock(self) -> None:
+        """Makes it anew, in a forked child."""
+        self.lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        try:
+            if not self._registered:
+                importlib.import_module("logging")
+                importlib.import_module("concurrent.futures.thread")
+
+                os.register_at_fork(before=_before_fork)
+                self._registered = True
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
 
 
 class _Locked(Protocol):
@@ -121,19 +153,25 @@ def _run(steps: list[Callable[[], object]]) -> None:
 
 
 def _before_fork() -> None:
-    if importing.acquire(timeout=_FORK_WAITS_S):
-        _forking.add(threading.get_ident())
+    if threading.get_ident() in _forking:
+        return
+    deadline = time.monotonic() + _FORK_WAITS_S
+    known = len(sys.modules)
+    while not importing.lock.acquire(timeout=_STALLED_S):
+        if len(sys.modules) == known or time.monotonic() > deadline:
+            return  # what is half imported stays so in the child; the alternative is to wait without end
+        known = len(sys.modules)
+    _forking.add(threading.get_ident())
 
 
 def _after_fork_in_parent() -> None:
     if threading.get_ident() in _forking:
         _forking.discard(threading.get_ident())
-        importing.release()
+        importing.lock.release()
 
 
 def _begin_forked_child() -> None:
-    global importing
-    importing = threading.RLock()
+    importing.make_lock()
     _forking.clear()
     for owner in list(_locked):
         owner._make_locks()
@@ -141,6 +179,7 @@ def _begin_forked_child() -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 
 
+importing = _Importing()
 _exit_handler_in = os.getpid()
 atexit.register(_end)
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_begin_forked_child)

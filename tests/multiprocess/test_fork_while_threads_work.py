@@ -191,9 +191,9 @@ class Slow:
         if module == rest[0] and threading.current_thread() is not threading.main_thread():
             begun.set(); forking.wait()
 sys.meta_path.insert(0, Slow())
-os.register_at_fork(before=forking.set)  # runs before those that were registered earlier
 threading.Thread(target=use_it, daemon=True).start()
 begun.wait()
+os.register_at_fork(before=forking.set)  # runs before those that were registered earlier
 in_child(use_it)
 print("done", flush=True)
 os._exit(0)
