@@ -210,7 +210,7 @@ def test_signal_ends_a_command_and_what_it_has_started(
         process.communicate()
     assert process.returncode == 128 + number, errors.decode()
     assert b"Traceback" not in output + errors
-    assert not any(runs(each.pid) for each in below)
+    assert [each for each in below if runs(each.pid)] == []
     left = [each.name for each in framebus.channels() if each.name.startswith(f"bench-{process.pid}-")]
     assert left == []
 

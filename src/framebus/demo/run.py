@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import framebus
+from framebus.demo import signals
 from framebus.demo.child import Child
 from framebus.demo.summary import Summary
 from framebus.demo.table import Row
@@ -82,10 +83,11 @@ def run(source: str, seconds: float, show: Callable[[list[Row]], None], interval
     play = (clip, "--source", source, "--seconds", str(seconds), "--audience", "2")
     with ExitStack() as channels, ExitStack() as started:
         channels.callback(_sweep, clip, edges)
-        player = Child("program A", "framebus.demo.play", *play)
-        started.callback(player.end, END_PATIENCE_S)
-        worker = Child("program B", "framebus.demo.process", clip, edges)
-        started.callback(worker.end, END_PATIENCE_S)
+        with signals.held_back():
+            player = Child("program A", "framebus.demo.play", *play)
+            started.callback(player.end, END_PATIENCE_S)
+            worker = Child("program B", "framebus.demo.process", clip, edges)
+            started.callback(worker.end, END_PATIENCE_S)
         started.callback(player.let_go)
         results = channels.enter_context(_join(edges, player, worker, every=True))
         frames = channels.enter_context(_join(clip, player, worker, every=False))
