@@ -25,9 +25,8 @@ NB_MODULE(_core, m) {
         "At exit, after all ends are closed: waits until they have. False where they took too long.");
   m.def(
       "leave_seats", [] { framebus::Participation::instance().leave_seats(); },
-      "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What "
-      "is "
-      "in those frames stays readable, and nobody protects it any more.");
+      "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those "
+      "frames stay readable, and their slots may be reused.");
   m.def("fill_standard_fds", &framebus::os::fill_standard_fds,
         "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");
   m.def("is_filler", &framebus::os::is_filler, nanobind::arg("fd"),

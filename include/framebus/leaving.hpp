@@ -3,7 +3,7 @@
 //
 // Promises: after the return from main() or std::exit() no channel that this process was in has it as a participant,
 // and the last one out has removed the files, whatever was left open: an end on the heap, a frame in a variable of a
-// thread that never ends, the locals of main(). What is mapped stays mapped until the process is gone. Programs that
+// thread that never ends, the locals of main(). Mappings stay until the process is gone. Programs that
 // end by a signal, std::abort() or _exit() skip this; then the kernel drops their locks, and the next participant
 // cleans up.
 //
@@ -40,7 +40,7 @@ inline std::unique_lock<std::mutex> lock_briefly(std::mutex& mutex) noexcept {
   return lock;
 }
 
-// What leaves something in order when the process ends.
+// An object that gives something up when the process ends.
 class Leaver {
  public:
   Leaver() = default;

@@ -3,7 +3,7 @@
 //
 // Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
 // whichever order, but no longer than to the end of the process (leaving.hpp); and a forked child that inherited them
-// changes nothing. What is given up at the end of the process is not written any more, since the line may be another
+// changes nothing. A line that was given up at the end of the process is not written any more, since it may be another
 // program's by then.
 #pragma once
 

@@ -50,9 +50,9 @@ inline bool SubscriberCore::has_successor() const {
          session_->channel() == ChannelId{control->block().channel_id[0], control->block().channel_id[1]};
 }
 
-// The name leads to another control block now: come in again by the name, if it leads anywhere. Where that is the same
-// channel we go on where we were. Where it is another, what was published in the old one and never fetched is gone, and
-// counted. Under the mutex.
+// The name leads to another control block now. Attaches again by the name, if the channel exists. Where that is the
+// same channel, the subscriber goes on where it was. Where it is another, frames of the old one that were never fetched
+// are gone, and counted. Under the mutex.
 inline bool SubscriberCore::come_again() {
   const FetchCounts counts = fetcher_->counts();
   const Fetcher::Progress progress = fetcher_->progress();

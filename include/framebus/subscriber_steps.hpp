@@ -136,8 +136,8 @@ inline std::optional<Frame> SubscriberCore::wait_for_frame(std::int64_t timeout_
   }
 }
 
-// What has become of the publisher, as far as this subscriber goes: without reconnect of the one that was here when it
-// came; with reconnect only a close counts, and only for those who iterate.
+// Whether the publisher has ended, as this subscriber sees it. Without reconnect the publisher that was there when the
+// subscriber attached counts; with reconnect only a close counts, and only for iteration.
 //
 // Read it before the look for frames that decides. Then no frame is left behind: the publisher stores the head of its
 // last frame before `closed_epoch` and `state` (PublisherCore::close), and before the kernel drops its lock. All of

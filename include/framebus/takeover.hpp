@@ -86,7 +86,7 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
   }
 }
 
-// Would somebody keep a right that `mode` does not give, or that it gives to our group and not to the file's?
+// Would a user keep a right that `mode` does not give, or that it gives to our group and not to the file's?
 inline bool gives_more(const os::File& file, std::uint32_t mode) {
   constexpr std::uint32_t kGroupBits = 070;
   struct stat s{};
@@ -114,7 +114,8 @@ inline void set_mode(const os::File& file, std::uint32_t mode, const std::string
   }
 }
 
-// The predecessor's store, as long as it is the current one. What is no store of ours is left alone: nobody opens it.
+// The predecessor's store, as long as it is the current one. A file that is not our store is left alone: no program
+// opens it.
 inline void set_store_mode(const Control& control, std::uint32_t mode) {
   const std::string path = store_path(control.name(), control.block().generation.load());
   struct stat s{};
@@ -172,7 +173,7 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
     os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
     open_channel(control->block());
     FRAMEBUS_STEP("publisher:made");
-    if (os::link_name(control->file(), control->path())) return control;  // else somebody was faster
+    if (os::link_name(control->file(), control->path())) return control;  // else another publisher was faster
   }
 }
 

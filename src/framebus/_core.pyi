@@ -20,7 +20,7 @@ def end_long_calls() -> bool:
 
 def leave_seats() -> None:
     """
-    At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. What is in those frames stays readable, and nobody protects it any more.
+    At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those frames stay readable, and their slots may be reused.
     """
 
 def fill_standard_fds() -> None:

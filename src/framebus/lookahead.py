@@ -84,7 +84,7 @@ class Lookahead:
         return _picture_of(first_ahead) if isinstance(first_ahead, Frame) else None
 
     def find_rate_hz(self, timeout: float | None) -> float:
-        """Returns frames per second: of late, or at the end of a channel the last; 0 where there are not two frames."""
+        """Returns frames per second, recently or at the end of a channel the last; 0 where there are not two frames."""
         if not self._measured() and not self._rate_hz:
             if self.picture is None and not self._ahead:
                 self._look_ahead(timeout)

@@ -182,7 +182,7 @@ class Claim:
             except BlockingIOError:
                 note = _note(descriptor)
                 os.close(descriptor)
-                # Whoever has just taken the lock is about to write its note, and whoever is leaving about to let go.
+                # A writer with a new lock is about to write its note, and one that ends is about to unlock.
                 if note is None and time.monotonic() < patience:
                     time.sleep(0.002)
                     continue

@@ -242,8 +242,8 @@ class VideoCapture:
         """Returns a property, CAP_PROP_UNKNOWN for one that a channel does not have or when none is open.
 
         CAP_PROP_FRAME_WIDTH, _HEIGHT and FOURCC (Video4Linux's name for the pixel format) are those of the frame last
-        grabbed, before that of the newest in the channel; FPS is how fast the publisher sends, of late. What is not
-        known yet is waited for: the first frame, for FPS the second, altogether at most as long as read() waits; then
+        grabbed, before that of the newest in the channel; FPS is how fast the publisher has sent recently. Values that
+        are not known yet are waited for: the first frame, for FPS the second, at most as long as read() waits; then
         it is 0 (FOURCC: CAP_PROP_UNKNOWN). No frame is lost by that: the next grab() takes the one that came.
 
         POS_FRAMES is the sequence number of the frame last grabbed, POS_MSEC its timestamp on CLOCK_MONOTONIC, as cv2

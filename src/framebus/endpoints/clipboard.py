@@ -8,7 +8,7 @@ What a clipboard is: one place for all programs, which holds one image of 8-bit 
 height x width (x 3 or 4), and more than one of them, are refused; without a pixel format three channels are blue,
 green and red, as everywhere in framebus; metadata are refused unless `lossy`; pixel format, numbers and timestamps are
 those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is one frame; what is no image
-is none, and a broken one counts as refused. There is no telling who copied it, nor that he has gone.
+is none, and a broken one counts as refused. A source can't tell which program copied it, nor whether it runs.
 
 On X11 an image lives as long as the program that copied it, or with `detach` until another one is copied, and may take
 16 MB as PNG: a larger one would never arrive, so it is refused. Nothing tells that there is something new: the source

@@ -16,8 +16,8 @@ stored as they are, and read as Mono16. Without a pixel format, three channels o
 and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name. A picture whose source
 says "rotation" (Frame.origin) is turned before it is written.
 
-Each file is written under another name beside its place, .NAME.part, and then renamed: whoever looks for files finds
-whole ones only. A file of the same name is replaced. A writer that is killed leaves at most one such partial file,
+Each file is written under another name beside its place, .NAME.part, and then renamed, so that other programs find
+whole files only. A file of the same name is replaced. A writer that is killed leaves at most one such partial file,
 which later writers leave alone. A second sink for the same names is refused as long as the first one is open: names are
 the same if they differ only in how a field is formatted.
 """

@@ -23,7 +23,7 @@ _HEADER_BYTES = 4096
 
 
 class File(Protocol):
-    """What is written to."""
+    """A file to write to."""
 
     def write(self, data: bytes) -> int: ...  # noqa: D102 - as io.RawIOBase has it
     def seek(self, offset: int, whence: int = 0) -> int: ...  # noqa: D102

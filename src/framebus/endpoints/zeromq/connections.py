@@ -12,7 +12,8 @@ and of some strangers (bytes that ZeroMQ's decoder can't read) it tells the end 
   are undecided, all of these are peers. This decides everything while no strangers are there.
 - A failure is followed at once by the end of its connection; both come from one function of ZeroMQ's I/O thread.
 - A message names the descriptor it came through, and only peers send messages: heard().
-- What is still undecided when it ends counts as a stranger while there are enough other connections for all successes.
+- A connection that is undecided when it ends counts as a stranger while there are enough other connections for all
+  successes.
   A peer that ends in the middle of an attack is therefore missed until the strangers are gone; `peers` is too large
   then, never too small.
 """
