@@ -6,7 +6,7 @@
 - *Strides*: send() beside numpy.copyto() into as many warm buffers, for views of one picture.
 - *First frames*: send() of the first three frames of a new channel.
 
-What was decided by them is at the head of include/framebus/copy.hpp and in docs/performance.md.
+What was decided by them is at the head of include/framebus/copy/copy.hpp and in docs/performance.md.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native half of framebus.Frame; src/framebus/frame.py is the other one, a subclass of it.
+// The native half of framebus.Frame; src/framebus/frames/frame.py is the other one, a subclass of it.
 //
 // Promise: a fetched frame is one small object; arrays, their dict and metadata are made when they are first asked for.
 // Facts stay readable after release(), which lets go of the arrays and of the slot, unless the user has kept an array.

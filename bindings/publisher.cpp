@@ -4,7 +4,7 @@
 // A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets,
 // and a view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's
 // reference count tells at the end of the block whether somebody still has another writable view. Buffers and DLPack
-// capsules refer to the view itself, as variables do; src/framebus/loan.py tells those apart. Where something that can
+// capsules refer to the view itself, as variables do; src/framebus/channel/loan.py tells those apart. Where something that can
 // write is left, a copy is published and the slot stays with it (see docs/design.md).
 #include <nanobind/stl/string.h>
 

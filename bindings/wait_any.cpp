@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus.wait for Python, and what framebus.aio needs to wait in an event loop.
+// framebus.wait for Python, and what framebus.channel.aio needs to wait in an event loop.
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one task of asyncio awaits, once, when it waits for a frame; see src/framebus/aio.py.
+// What one task of asyncio awaits, once, when it waits for a frame; see src/framebus/channel/aio.py.
 //
 // Promise: it has the part of a future that tasks use: what asyncio.isfuture() asks for, a callback, result, cancel.
 // Unlike a future it runs its task within wake(), not in a later round of the loop. It is native since a task that has

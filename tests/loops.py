@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import framebus
-from framebus import aio
+from framebus.channel import aio
 
 PICTURE = np.zeros((48, 64), np.uint8)
 

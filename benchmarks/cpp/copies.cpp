@@ -13,7 +13,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <framebus/copy.hpp>
+#include <framebus/copy/copy.hpp>
 #include <framebus/os/os.hpp>
 #include <thread>
 #include <vector>

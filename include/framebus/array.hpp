@@ -13,9 +13,9 @@
 #include <string>
 #include <string_view>
 
-#include "copy.hpp"
-#include "element.hpp"
-#include "image.hpp"
+#include "framebus/copy/copy.hpp"
+#include "framebus/element.hpp"
+#include "framebus/image.hpp"
 
 namespace framebus {
 

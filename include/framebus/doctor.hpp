@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "cleanup.hpp"
+#include "framebus/segment/cleanup.hpp"
 
 namespace framebus {
 

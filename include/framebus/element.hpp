@@ -13,7 +13,7 @@
 #include <string>
 #include <type_traits>
 
-#include "descriptor.hpp"
+#include "framebus/layout/descriptor.hpp"
 
 namespace framebus {
 

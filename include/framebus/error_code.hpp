@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "error.hpp"
+#include "framebus/error.hpp"
 
 namespace framebus {
 

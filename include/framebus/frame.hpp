@@ -15,9 +15,9 @@
 #include <string_view>
 #include <utility>
 
-#include "array.hpp"
-#include "error_code.hpp"
-#include "reader_session.hpp"
+#include "framebus/array.hpp"
+#include "framebus/error_code.hpp"
+#include "framebus/session/reader_session.hpp"
 
 namespace framebus {
 

@@ -2,6 +2,6 @@
 // All of framebus for C++: Publisher, Loan, Subscriber, Frame, wait_any.
 #pragma once
 
-#include "publisher.hpp"
-#include "subscriber.hpp"
-#include "wait_any.hpp"
+#include "framebus/publisher.hpp"
+#include "framebus/subscriber.hpp"
+#include "framebus/wait_any.hpp"

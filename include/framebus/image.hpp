@@ -15,7 +15,7 @@
 #include <span>
 #include <type_traits>
 
-#include "element.hpp"
+#include "framebus/element.hpp"
 
 namespace framebus {
 

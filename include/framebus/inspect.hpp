@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "subscriber.hpp"
+#include "framebus/subscriber.hpp"
 
 namespace framebus {
 

@@ -16,13 +16,13 @@
 #include <string_view>
 #include <utility>
 
-#include "array.hpp"
-#include "error_code.hpp"
-#include "publisher_core.hpp"
+#include "framebus/array.hpp"
+#include "framebus/error_code.hpp"
+#include "framebus/core/publisher_core.hpp"
 
 namespace framebus {
 
-inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src/framebus/metadata.py
+inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src/framebus/frames/metadata.py
 
 class Loan {
  public:

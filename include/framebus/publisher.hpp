@@ -19,8 +19,8 @@
 #include <string_view>
 #include <utility>
 
-#include "loan.hpp"
-#include "timeout.hpp"
+#include "framebus/loan.hpp"
+#include "framebus/timeout.hpp"
 
 namespace framebus {
 

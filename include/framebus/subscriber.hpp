@@ -17,8 +17,8 @@
 #include <string>
 #include <utility>
 
-#include "subscriber_core.hpp"
-#include "timeout.hpp"
+#include "framebus/core/subscriber_core.hpp"
+#include "framebus/timeout.hpp"
 
 namespace framebus {
 

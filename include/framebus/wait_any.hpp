@@ -20,7 +20,7 @@
 #include <span>
 #include <vector>
 
-#include "subscriber.hpp"
+#include "framebus/subscriber.hpp"
 
 namespace framebus {
 

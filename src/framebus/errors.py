@@ -6,6 +6,31 @@ ChannelNotFound is a LookupError, Timeout a TimeoutError, InvalidName a ValueErr
 ValueErrors, arguments of a wrong type plain TypeErrors.
 """
 
+__all__ = [
+    "ChannelClosed",
+    "ChannelFull",
+    "ChannelInUse",
+    "ChannelNotFound",
+    "CorruptChannel",
+    "EndpointError",
+    "Error",
+    "FrameTooLarge",
+    "InvalidName",
+    "InvalidUrl",
+    "LayoutMismatch",
+    "LoanEnded",
+    "PermissionDenied",
+    "ProgramNotFound",
+    "PublisherDied",
+    "SystemFailure",
+    "Timeout",
+    "TooManyHeld",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
 
 class Error(Exception):
     """Base class of all errors of framebus."""

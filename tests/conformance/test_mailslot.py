@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import framebus
-from framebus.endpoints.mailslot import boxes, letter
+from framebus.endpoint.kinds.mailslot import boxes, letter
 from framebus.testing import conformance
 from framebus.testing.conformance.foreign import Throw
 

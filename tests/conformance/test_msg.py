@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from framebus.endpoints.msg import parts
-from framebus.endpoints.msg.queue import Queue
+from framebus.endpoint.kinds.msg import parts
+from framebus.endpoint.kinds.msg.queue import Queue
 from framebus.testing import conformance
 from framebus.testing.conformance.foreign import Throw, wire_messages
 

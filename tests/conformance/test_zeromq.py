@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from framebus import url as urls
+from framebus.endpoint import url as urls
 from framebus.testing import conformance
 
 zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')

@@ -3,7 +3,7 @@
 // Both sides use the same addresses, which is what ThreadSanitizer needs to see a race.
 #pragma once
 
-#include <framebus/slots.hpp>
+#include <framebus/segment/slots.hpp>
 #include <memory>
 #include <vector>
 

@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <framebus/copy.hpp>
+#include <framebus/copy/copy.hpp>
 #include <random>
 #include <vector>
 

@@ -5,7 +5,7 @@
 
 #include <atomic>
 #include <cstring>
-#include <framebus/elbow_room.hpp>
+#include <framebus/wait/core_migration.hpp>
 #include <framebus/os/os.hpp>
 #include <thread>
 #include <vector>

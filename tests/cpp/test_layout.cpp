@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Freezes the shared layout. Compiling this file is the test; the numbers are written down a second time on purpose.
 // If one has to change, read the rules at the head of layout.hpp and raise kLayoutVersion.
-#include <framebus/layout.hpp>
+#include <framebus/layout/layout.hpp>
 #include <type_traits>
 
 #include "check.hpp"

@@ -2,7 +2,7 @@
 // The forecast of the next frame, fed with made-up publishers: no clock and no waiting here.
 #include <cmath>
 #include <cstdint>
-#include <framebus/predictor.hpp>
+#include <framebus/wait/predictor.hpp>
 #include <random>
 
 #include "check.hpp"

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstring>
-#include <framebus/store.hpp>
+#include <framebus/segment/frame_store.hpp>
 #include <memory>
 #include <random>
 #include <string>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/endpoints.md is what framebus.endpoints() says, and what framebus.wire writes."""
+"""docs/endpoints.md is what framebus.endpoints() says, and what framebus.endpoint.wire writes."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import framebus
-from framebus import wire
+from framebus.endpoint import wire
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/endpoints.md").read_text(encoding="utf-8")

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <framebus/layout.hpp>
+#include <framebus/layout/layout.hpp>
 #include <vector>
 
 namespace fuzz {

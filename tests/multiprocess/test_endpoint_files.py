@@ -16,7 +16,7 @@ from PIL import Image
 
 import framebus
 from clips import PICTURES, RATE_HZ, make_clip, real_clip
-from framebus.endpoints.pattern import read_number
+from framebus.endpoint.kinds.pattern import read_number
 from harness import Programs
 
 REAL = {"bigbuckbunny.mp4": (132, 720, 1280), "bikes.mp4": (250, 272, 640)}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import framebus
-from framebus.endpoints.mailslot import boxes
+from framebus.endpoint.kinds.mailslot import boxes
 from framebus.testing import Receiver, Sender, is_whole, number_of
 
 FIRST = 2000

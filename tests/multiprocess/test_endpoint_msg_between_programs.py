@@ -138,7 +138,7 @@ def test_the_queue_of_another_user_is_refused(url: str) -> None:
     with framebus.source(url):
         code = (
             "import framebus, os, posix_ipc\n"  # before it may no longer read them
-            "from framebus.endpoints.msg import open_sink\n"
+            "from framebus.endpoint.kinds.msg import open_sink\n"
             "os.setgroups([]); os.setgid(1234); os.setuid(1234)\n"
             "try:\n"
             f"    open_sink({url.removeprefix('msg:')!r})\n"

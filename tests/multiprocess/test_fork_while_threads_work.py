@@ -178,7 +178,7 @@ def test_a_child_waits_for_no_thread_of_a_video(tmp_path: Path, state: str) -> N
 
 
 IMPORTS = {
-    "framebus.endpoints.pattern": "use_it = lambda: framebus.source('pattern:bars').recv()",
+    "framebus.endpoint.kinds.pattern": "use_it = lambda: framebus.source('pattern:bars').recv()",
     "zmq.backend": "use_it = lambda: framebus.source('tcp://127.0.0.1:9').close()",
     "posix_ipc": "use_it = lambda: framebus.source('msg:' + name).close()",
 }
@@ -208,4 +208,6 @@ def test_a_child_can_import_what_a_thread_of_its_parent_was_importing(channel_na
 
 def test_what_waits_in_an_event_loop_is_there_from_the_start_and_asyncio_is_not() -> None:
     """So no first recv_async() imports anything while another thread forks; and the package needs no asyncio."""
-    check("import sys, framebus\nif 'framebus.aio' in sys.modules and 'asyncio' not in sys.modules: print('done')")
+    check(
+        "import sys, framebus\nif 'framebus.channel.aio' in sys.modules and 'asyncio' not in sys.modules: print('done')"
+    )

@@ -17,7 +17,7 @@ import pytest
 
 import framebus
 from clips import HEIGHT, PICTURES, RATE_HZ, WIDTH, make_clip
-from framebus import video_capture
+from framebus.opencv import video_capture
 from harness import Program, Programs
 
 NO_PROPERTY = 12345

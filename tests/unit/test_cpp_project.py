@@ -115,7 +115,7 @@ def test_the_folders_are_those_of_the_installed_package() -> None:
 
 
 def test_headers_that_are_missing_are_an_error_that_says_where_they_should_be() -> None:
-    code = "import framebus.cpp, sys; sys.modules['framebus'].__path__[:] = ['nowhere']; framebus.cpp.get_include()"
+    code = "import framebus, sys; framebus.__path__[:] = ['nowhere']; framebus.get_include()"
     done = run(shutil.which("python"), "-c", code, check=False)
     last = done.stderr.splitlines()[-1]
     assert "Error: expected include/framebus/framebus.hpp beside the Python files of framebus" in last

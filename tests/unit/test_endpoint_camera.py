@@ -23,8 +23,8 @@ import pytest
 from numpy.typing import NDArray
 
 import framebus
-from framebus.endpoints.camera import CameraSource, Device, OpenCvDevice, PyAvDevice
-from framebus.endpoints.pattern import read_number
+from framebus.endpoint.kinds.camera import CameraSource, Device, OpenCvDevice, PyAvDevice
+from framebus.endpoint.kinds.pattern import read_number
 
 PICTURES = 30
 MISSING = "63"

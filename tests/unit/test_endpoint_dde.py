@@ -17,8 +17,8 @@ import pytest
 from tests.bus import PrivateBus, message_bus, needs_bus, open_descriptors
 
 import framebus
-from framebus import names
-from framebus.endpoints.dde import interface
+from framebus._util import names
+from framebus.endpoint.kinds.dde import interface
 
 pytestmark = needs_bus
 

@@ -13,7 +13,7 @@ import pytest
 from tests.bus import FRAMES, ForeignCaller, ForeignListener, ForeignService, PrivateBus, needs_bus, open_descriptors
 
 import framebus
-from framebus.endpoints.dde import interface
+from framebus.endpoint.kinds.dde import interface
 
 pytestmark = needs_bus
 

@@ -15,7 +15,7 @@ import pytest
 from tests.bus import ALL_SEALS, GOOD_DESCRIPTION, ForeignPoker, PrivateBus, memory_with, needs_bus, open_descriptors
 
 import framebus
-from framebus.endpoints.dde import interface
+from framebus.endpoint.kinds.dde import interface
 
 pytestmark = needs_bus
 

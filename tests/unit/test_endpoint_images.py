@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import framebus
-from framebus.endpoints.images.source import natural_key
+from framebus.endpoint.kinds.images.source import natural_key
 
 RANDOM = np.random.default_rng(4)
 TYPES = {

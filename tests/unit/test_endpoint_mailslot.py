@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import wire
-from framebus.endpoint import EndStatistics, Outgoing
-from framebus.endpoints.mailslot import boxes, letter
-from framebus.endpoints.mailslot.ends import MailslotSink, MailslotSource
+from framebus.endpoint import EndStatistics, Outgoing, wire
+from framebus.endpoint.kinds.mailslot import boxes, letter
+from framebus.endpoint.kinds.mailslot.ends import MailslotSink, MailslotSource
 
 IMAGE = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE
@@ -84,7 +83,7 @@ def test_letting_go_of_a_frame_gives_its_memory_and_its_descriptor_back(name: st
         before = len(os.listdir("/proc/self/fd")), sealed_mappings()
         sink.send(IMAGE)
         frame = source.recv(10)
-        kept = 1 if sys.version_info < (3, 13) else 0  # descriptors of a mapping, see framebus.sealed
+        kept = 1 if sys.version_info < (3, 13) else 0  # descriptors of a mapping, see framebus.endpoint.memfd
         assert (len(os.listdir("/proc/self/fd")), sealed_mappings()) == (before[0] + kept, before[1] + 1)
         del frame
         gc.collect()

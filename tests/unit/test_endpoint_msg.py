@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import wire
-from framebus.endpoint import EndStatistics, Outgoing
-from framebus.endpoints.msg import parts
-from framebus.endpoints.msg.ends import MsgSink, MsgSource
-from framebus.endpoints.msg.queue import Queue
+from framebus.endpoint import EndStatistics, Outgoing, wire
+from framebus.endpoint.kinds.msg import parts
+from framebus.endpoint.kinds.msg.ends import MsgSink, MsgSource
+from framebus.endpoint.kinds.msg.queue import Queue
 
 posix_ipc = pytest.importorskip("posix_ipc", reason='needs posix_ipc; run: pip install "framebus[msg]"')
 
@@ -43,7 +42,7 @@ needs_queues = pytest.mark.skipif(
 
 
 def message_of(number: int, size: int = 60) -> bytes:
-    """Returns a frame as framebus.wire writes it, filled with its number."""
+    """Returns a frame as framebus.endpoint.wire writes it, filled with its number."""
     head, arrays = wire.encode(Outgoing({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
     return head + b"".join(wire.pieces(arrays))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import framebus
-from framebus.endpoints.pattern import read_number
+from framebus.endpoint.kinds.pattern import read_number
 
 KINDS = ("bars", "gradient", "ball", "checker", "noise")
 DTYPES = ("bool", "uint8", "int8", "uint16", ">u2", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",

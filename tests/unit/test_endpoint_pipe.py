@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import wire
-from framebus.endpoints.pipe import descriptors
+from framebus.endpoint import wire
+from framebus.endpoint.kinds.pipe import descriptors
 
 GRADIENT = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
 WATCHDOG_S = 60.0
@@ -198,7 +198,7 @@ def test_what_is_no_frame_is_refused_counted_and_ends_the_stream(pipe: Pipe, jun
 
 
 def test_nothing_is_allocated_for_a_size_that_is_only_claimed(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    from framebus.endpoints.pipe import message as messages
+    from framebus.endpoint.kinds.pipe import message as messages
 
     asked = []
     monkeypatch.setattr(messages, "aligned", lambda size: asked.append(size))

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoints.pipe import colour, y4m_header
-from framebus.endpoints.pipe.raw import layout_of
-from framebus.wire import Malformed
+from framebus.endpoint.kinds.pipe import colour, y4m_header
+from framebus.endpoint.kinds.pipe.raw import layout_of
+from framebus.endpoint.wire import Malformed
 
 BGR = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
 RAW = "?mode=byte&width=64&height=48&pixel_format=BGR8"

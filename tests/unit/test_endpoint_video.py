@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import framebus
-from framebus.endpoints.pattern import read_number
+from framebus.endpoint.kinds.pattern import read_number
 
 RANDOM = np.random.default_rng(3)
 SECOND = 10**9
@@ -22,7 +22,7 @@ SECOND = 10**9
 
 def noise(form: str, shape: tuple[int, int] = (37, 51), top: int | None = None) -> NDArray[Any]:
     """A picture that no lossy codec could keep."""
-    known = framebus.pixel_format.FORMATS[form]
+    known = framebus.frames.pixel_format.FORMATS[form]
     size = shape if known.channels == 1 else (*shape, known.channels)
     most = top or np.iinfo(known.dtype).max
     return RANDOM.integers(0, most, size, known.dtype, endpoint=True)

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import framebus
-from framebus.endpoints.video.timeline import Timeline
+from framebus.endpoint.kinds.video.timeline import Timeline
 
 pytest.importorskip("av", reason='needs PyAV; run: pip install "framebus[video]"')
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg; run: apt-get install ffmpeg")
@@ -168,7 +168,7 @@ def test_pictures_are_turned_as_ffmpeg_and_opencv_turn_them(turned: Path) -> Non
 
 @pytest.mark.parametrize("filters", ["hflip", "vflip", "transpose=cclock_flip", "transpose=clock_flip"])
 def test_mirrored_pictures_are_turned_as_the_matrix_says(filters: str) -> None:
-    from framebus.endpoints.video.turning import Turning
+    from framebus.endpoint.kinds.video.turning import Turning
 
     signs = {"hflip": Turning(mirrored=True), "vflip": Turning(upside_down=True),
              "transpose=cclock_flip": Turning(transposed=True),

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import wire
-from framebus.endpoint import Outgoing
+from framebus.endpoint import Outgoing, wire
 
 zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 

@@ -21,7 +21,7 @@ import framebus
 
 pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 
-from framebus.endpoints.zeromq.connections import Connections
+from framebus.endpoint.kinds.zeromq.connections import Connections
 
 LONG = 30.0  # against hangs only
 IMAGE = np.zeros((100, 100), np.uint8)

@@ -16,7 +16,8 @@ import pytest
 from loops import PICTURE, eventfds, readers_of, sending
 
 import framebus
-from framebus import _core, aio
+from framebus import _core
+from framebus.channel import aio
 
 
 def test_the_reader_stays_from_frame_to_frame_and_goes_when_nobody_is_to_come(channel_name: str) -> None:

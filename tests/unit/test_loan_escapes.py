@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.loan import _has_escaped
+from framebus.channel.loan import _has_escaped
 
 
 def in_variables() -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from framebus import metadata
+from framebus.frames import metadata
 
 
 @dataclasses.dataclass

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 CPP_PLACE = "include/framebus/os/linux/fds.hpp"
-PYTHON_PLACE = "src/framebus/fds.py"
+PYTHON_PLACE = "src/framebus/_util/fds.py"
 
 # Functions of the C library that return a descriptor, or open one behind a stream; and the system calls that do.
 _CPP_CALLS = (

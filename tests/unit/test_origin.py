@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 import framebus
-from framebus import Deadline, Frame, Outgoing, metadata, wire
-from framebus.outgoing import outgoing
+from framebus import Deadline, Frame, Outgoing
+from framebus.endpoint import wire
+from framebus.frames import metadata
+from framebus.frames.outgoing import outgoing
 
 IMAGE = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64).astype(np.uint8)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.partial_file import Claim, PartialFile, partial_name
+from framebus._util.partial_file import Claim, PartialFile, partial_name
 
 pytest.importorskip("av", reason='needs PyAV; run: pip install "framebus[video]"')
 IMAGE = np.full((48, 64), 7, np.uint8)

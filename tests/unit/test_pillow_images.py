@@ -16,7 +16,7 @@ from PIL import Image
 from tests.desktop import display, needs_display
 
 import framebus
-from framebus import pixel_format as formats
+from framebus.frames import pixel_format as formats
 
 RED = (255, 0, 0)
 EXACT = {

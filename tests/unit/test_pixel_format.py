@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from framebus import pixel_format
+from framebus.frames import pixel_format
 
 
 @pytest.mark.parametrize(

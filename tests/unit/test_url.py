@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Optional
 
 import pytest
 
-from framebus import InvalidUrl, url as urls
+from framebus import InvalidUrl
+from framebus.endpoint import url as urls
 
 Url = urls.Url
 

@@ -13,7 +13,7 @@ import pytest
 
 import framebus
 from framebus import _core
-from framebus.frame import _use_for_the_first_time
+from framebus.frames.frame import _use_for_the_first_time
 
 PICTURE = np.zeros(64, np.uint8)
 PERIOD_S = 0.005

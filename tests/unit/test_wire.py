@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from framebus import pixel_format, wire
-from framebus.endpoint import Outgoing
+from framebus.endpoint import Outgoing, wire
+from framebus.frames import pixel_format
 from framebus.testing import specimen
 from framebus.testing.conformance import carrying, foreign
 

@@ -3,14 +3,14 @@
 #pragma once
 
 #if defined(__linux__)
-#include "linux/cores.hpp"
-#include "linux/fds.hpp"
-#include "linux/file.hpp"
-#include "linux/futex.hpp"
-#include "linux/futex_many.hpp"
-#include "linux/futex_ring.hpp"
-#include "linux/lock.hpp"
-#include "linux/process.hpp"
+#include "framebus/os/linux/cores.hpp"
+#include "framebus/os/linux/fds.hpp"
+#include "framebus/os/linux/file.hpp"
+#include "framebus/os/linux/futex.hpp"
+#include "framebus/os/linux/futex_many.hpp"
+#include "framebus/os/linux/futex_ring.hpp"
+#include "framebus/os/linux/lock.hpp"
+#include "framebus/os/linux/process.hpp"
 #else
 #error "framebus: this system is not supported yet; the folder os/linux shows what one has to provide"
 #endif

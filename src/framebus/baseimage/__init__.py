@@ -18,6 +18,17 @@ Writer and one Reader with acknowledge="after" all three hold. docs/baseimage.md
 This package re-exports the public names. Layers, from the bottom: layout, trust, place; linux; end; writer, reader.
 """
 
-from framebus.baseimage.layout import CAPACITY as CAPACITY
-from framebus.baseimage.reader import Reader as Reader, ReaderStatistics as ReaderStatistics
-from framebus.baseimage.writer import Writer as Writer, WriterStatistics as WriterStatistics
+from framebus._util.public import present
+from framebus.baseimage.layout import CAPACITY
+from framebus.baseimage.reader import Reader, ReaderStatistics
+from framebus.baseimage.writer import Writer, WriterStatistics
+
+__all__ = [
+    "CAPACITY",
+    "Reader",
+    "ReaderStatistics",
+    "Writer",
+    "WriterStatistics",
+]
+
+__dir__ = present(__name__, __all__)

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from framebus._util.deadline import Deadline
 from framebus.baseimage.layout import check_name
 from framebus.baseimage.place import Place
-from framebus.deadline import Deadline
 from framebus.errors import ChannelClosed, Error
 
 SLICE_S = 0.05

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import names, pixel_format as formats
+from framebus._util import names
 from framebus.errors import CorruptChannel, InvalidName
+from framebus.frames import pixel_format as formats
 
 HEADER = struct.Struct("<4i")
 CAPACITY = 2048 * 4096 * 4

@@ -39,7 +39,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import fds
+from framebus._util import fds
 from framebus.baseimage.place import Place
 from framebus.baseimage.semaphore import (
     FOLDER,

@@ -31,14 +31,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import pixel_format as formats
+from framebus._util.checks import check_choice, check_range
+from framebus._util.deadline import Deadline
 from framebus.baseimage.end import SLICE_S, End
 from framebus.baseimage.layout import HEADER, STRIDES, Geometry, parse
 from framebus.baseimage.place import Place, system
-from framebus.deadline import Deadline
-from framebus.end import check_choice, check_range
 from framebus.errors import ChannelNotFound, CorruptChannel, Timeout
-from framebus.frame import Frame
+from framebus.frames import pixel_format as formats
+from framebus.frames.frame import Frame
 
 _CONNECT_PAUSE_S = 0.01
 _HEADER_LOOKS = 10  # at a header that is no image and changes

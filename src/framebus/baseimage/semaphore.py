@@ -14,10 +14,10 @@ import os
 import threading
 import time
 
-from framebus import fds, owners
+from framebus._util import fds, owners
+from framebus._util.exhausted import is_none_left, none_left
 from framebus.baseimage.trust import check_file, check_semaphore
 from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
-from framebus.exhausted import is_none_left, none_left
 
 FOLDER = "/dev/shm/"
 TRIES = 200  # for what other programs may change meanwhile

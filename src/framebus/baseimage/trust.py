@@ -22,7 +22,7 @@ import stat
 import struct
 import sys
 
-from framebus import owners
+from framebus._util import owners
 from framebus.baseimage.layout import DEPTHS, HEADER
 from framebus.errors import CorruptChannel, PermissionDenied
 

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus import convert
+from framebus._util.checks import check_range
+from framebus._util.deadline import Deadline
 from framebus.baseimage.end import End
 from framebus.baseimage.layout import CAPACITY, HEADER, STRIDES, Geometry, padded, pixel_bytes, prepare
 from framebus.baseimage.place import Place, system
-from framebus.deadline import Deadline
-from framebus.end import check_range
 from framebus.errors import FrameTooLarge, Timeout
+from framebus.frames import arrays as convert
 
 _STRIP_BYTES = 256 << 10
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import framebus
-from framebus import fds
+from framebus._util import fds
 
 PREFIX = "bench"
 

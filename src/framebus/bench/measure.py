@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any
 
+from framebus._util.fds import fill_standard
 from framebus.bench.links import Link, Mechanism, Missing, reason_missing
 from framebus.errors import EndpointError
-from framebus.fds import fill_standard
 
 SIZES = {"640x480": (640, 480), "1080p": (1920, 1080), "4K": (3840, 2160)}
 LATENCY_RATE_HZ = 20.0

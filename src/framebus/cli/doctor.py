@@ -12,8 +12,8 @@ from rich import box
 from rich.table import Table
 
 import framebus
+from framebus.channel.doctor import Treatment, clean, examine
 from framebus.cli import output
-from framebus.doctor import Treatment, clean, examine
 
 WELL, FOUND, FAILED = 0, 1, 2
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 import framebus
 from framebus.cli import output
-from framebus.url import Option
+from framebus.endpoint.url import Option
 
 
 def list_endpoints(

@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 import psutil
 
-from framebus import fds
+from framebus._util import fds
 from framebus.demo.report import Report
 
 LAST_WORDS = 15  # lines of its standard error that are kept

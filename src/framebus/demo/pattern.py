@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoints.pattern.painter import Painter
-from framebus.endpoints.pattern.samples import Samples
+from framebus.endpoint.kinds.pattern.painter import Painter
+from framebus.endpoint.kinds.pattern.samples import Samples
 
 HEIGHT, WIDTH = 720, 1280
 RATE_HZ = 30

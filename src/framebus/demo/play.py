@@ -23,7 +23,7 @@ import framebus
 from framebus.demo import pattern
 from framebus.demo.leash import Leash
 from framebus.demo.report import Report, Reporter
-from framebus.endpoints.video.reader import Reader
+from framebus.endpoint.kinds.video.reader import Reader
 
 PATTERN = "pattern"
 PATIENCE_S = 10.0  # for an audience to come, and for one that has stopped fetching

@@ -5,18 +5,38 @@ A third party's endpoint needs this module alone: it derives from BaseSource and
 names it in the entry-point group "framebus.endpoints".
 """
 
-from framebus.deadline import Deadline as Deadline
+from framebus._util.deadline import Deadline
+from framebus._util.public import present
 from framebus.endpoint.base import (
-    BaseSink as BaseSink,
-    BaseSource as BaseSource,
-    EndStatistics as EndStatistics,
-    close_when_left as close_when_left,
+    BaseSink,
+    BaseSource,
+    EndStatistics,
+    close_when_left,
 )
-from framebus.endpoint.spec import Abilities as Abilities, Endpoint as Endpoint, Sink as Sink, Source as Source
-from framebus.outgoing import (
-    MAX_ARRAYS as MAX_ARRAYS,
-    MAX_DIMENSIONS as MAX_DIMENSIONS,
-    MAX_NAME_BYTES as MAX_NAME_BYTES,
-    Arrays as Arrays,
-    Outgoing as Outgoing,
+from framebus.endpoint.spec import Abilities, Endpoint, Sink, Source
+from framebus.frames.outgoing import (
+    MAX_ARRAYS,
+    MAX_DIMENSIONS,
+    MAX_NAME_BYTES,
+    Arrays,
+    Outgoing,
 )
+
+__all__ = [
+    "MAX_ARRAYS",
+    "MAX_DIMENSIONS",
+    "MAX_NAME_BYTES",
+    "Abilities",
+    "Arrays",
+    "BaseSink",
+    "BaseSource",
+    "Deadline",
+    "EndStatistics",
+    "Endpoint",
+    "Outgoing",
+    "Sink",
+    "Source",
+    "close_when_left",
+]
+
+__dir__ = present(__name__, __all__)

@@ -34,13 +34,14 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TypeVar
 
-from framebus import fds, lifetime, metadata
-from framebus.deadline import Deadline
+from framebus._util import fds, lifetime
+from framebus._util.deadline import Deadline
+from framebus._util.exhausted import descriptors_told
 from framebus.endpoint.spec import Abilities
 from framebus.errors import ChannelClosed, EndpointError, Timeout
-from framebus.exhausted import descriptors_told
-from framebus.frame import Frame
-from framebus.outgoing import Outgoing, outgoing
+from framebus.frames import metadata
+from framebus.frames.frame import Frame
+from framebus.frames.outgoing import Outgoing, outgoing
 
 Self = TypeVar("Self", bound="_End")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol
 
-from framebus.frame import Frame
+from framebus.frames.frame import Frame
 
 
 class Source(Protocol):

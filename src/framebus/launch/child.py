@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framebus import fds
+from framebus._util import fds
 from framebus.launch.program import Launch
 
 _GUARD = Path(__file__).with_name("guard.py")

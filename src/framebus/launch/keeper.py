@@ -3,13 +3,15 @@
 
 Promise: a B that asks for history, however little, begins with the frame at which it was started, however many frames
 program A has sent by then. A keeper is an observer of the channel, in no count, that holds this frame; a subscriber
-with history=1 or more that comes meanwhile begins with it (see Fetcher in include/framebus/fetcher.hpp). One slot is
-kept; with every=True so are all frames after it, as far as the publisher's on_full lets a lagging subscriber keep them.
+with history=1 or more that comes meanwhile begins with it (see Fetcher in include/framebus/core/fetcher.hpp). One slot
+is kept; with every=True so are all frames after it, as far as the publisher's on_full lets a lagging subscriber keep
+them.
 """
 
 from __future__ import annotations
 
-from framebus import _core, names
+from framebus import _core
+from framebus._util import names
 
 
 class Keeper:

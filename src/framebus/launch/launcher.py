@@ -14,7 +14,8 @@ import time
 import weakref
 from collections.abc import Callable
 
-from framebus import _core, names
+from framebus import _core
+from framebus._util import names
 from framebus.errors import Error
 from framebus.launch.keeper import Keeper
 from framebus.launch.program import LaunchOption, find_program, launches_of

@@ -14,6 +14,18 @@ The conformance suite, which needs pytest, checks that a source and a sink of yo
 that all of them do; see framebus.testing.conformance.
 """
 
-from framebus.testing.peers import Receiver as Receiver, Sender as Sender
-from framebus.testing.process import Program as Program, Refused as Refused
-from framebus.testing.specimen import is_whole as is_whole, number_of as number_of
+from framebus._util.public import present
+from framebus.testing.peers import Receiver, Sender
+from framebus.testing.process import Program, Refused
+from framebus.testing.specimen import is_whole, number_of
+
+__all__ = [
+    "Program",
+    "Receiver",
+    "Refused",
+    "Sender",
+    "is_whole",
+    "number_of",
+]
+
+__dir__ = present(__name__, __all__)

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
-from framebus import fds
+from framebus._util import fds
 
 # Against hangs only: no test is about how fast something is.
 WATCHDOG_S = 60.0

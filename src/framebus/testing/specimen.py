@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.frame import Frame
+from framebus.frames.frame import Frame
 
 _PLACE, _NUMBER = np.uint64(0x9E3779B97F4A7C15), 0xC2B2AE3D27D4EB4F
 LAYOUTS = ("C", "F", "strided", "reversed")

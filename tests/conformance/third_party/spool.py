@@ -13,7 +13,8 @@ from typing import Annotated
 
 import numpy as np
 
-from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, Frame, Outgoing, wire
+from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, Frame, Outgoing
+from framebus.endpoint import wire
 
 ABILITIES = Abilities(notices_death=False, reconnects=True)
 

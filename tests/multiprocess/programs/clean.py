@@ -7,7 +7,7 @@ import select
 import sys
 from collections import Counter
 
-from framebus import doctor
+from framebus.channel import doctor
 from talk import say
 
 ROUNDS = 0

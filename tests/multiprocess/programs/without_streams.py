@@ -210,7 +210,7 @@ def by_video_capture(name: str) -> tuple[Any, Recv]:
 def by_camera(clip: str) -> tuple[Any, Recv]:
     import cv2
 
-    from framebus.endpoints.camera import CameraSource, OpenCvDevice
+    from framebus.endpoint.kinds.camera import CameraSource, OpenCvDevice
 
     with contextlib.suppress(framebus.EndpointError):
         framebus.source("camera:/dev/video97")

@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "fds.hpp"
-#include "file.hpp"
+#include "framebus/os/linux/fds.hpp"
+#include "framebus/os/linux/file.hpp"
 
 namespace framebus::os {
 

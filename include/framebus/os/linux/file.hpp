@@ -21,9 +21,9 @@
 #include <utility>
 #include <vector>
 
-#include "../../error.hpp"
-#include "fds.hpp"
-#include "sigbus.hpp"
+#include "framebus/error.hpp"
+#include "framebus/os/linux/fds.hpp"
+#include "framebus/os/linux/sigbus.hpp"
 
 namespace framebus::os {
 

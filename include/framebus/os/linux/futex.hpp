@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "../../atomic.hpp"
+#include "framebus/base/atomic.hpp"
 
 namespace framebus::os {
 

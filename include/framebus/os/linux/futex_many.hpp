@@ -14,8 +14,8 @@
 #include <cstddef>
 #include <span>
 
-#include "futex.hpp"
-#include "process.hpp"
+#include "framebus/os/linux/futex.hpp"
+#include "framebus/os/linux/process.hpp"
 
 namespace framebus::os {
 

@@ -27,11 +27,11 @@
 #include <cstdint>
 #include <memory>
 
-#include "../../atomic.hpp"
-#include "fds.hpp"
-#include "file.hpp"
-#include "futex_many.hpp"
-#include "process.hpp"
+#include "framebus/base/atomic.hpp"
+#include "framebus/os/linux/fds.hpp"
+#include "framebus/os/linux/file.hpp"
+#include "framebus/os/linux/futex_many.hpp"
+#include "framebus/os/linux/process.hpp"
 
 namespace framebus::os {
 

@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "file.hpp"
+#include "framebus/os/linux/file.hpp"
 
 namespace framebus::os {
 

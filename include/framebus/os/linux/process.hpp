@@ -20,9 +20,9 @@
 #include <string>
 #include <vector>
 
-#include "../../layout.hpp"
-#include "fds.hpp"
-#include "file.hpp"
+#include "framebus/layout/layout.hpp"
+#include "framebus/os/linux/fds.hpp"
+#include "framebus/os/linux/file.hpp"
 
 namespace framebus::os {
 

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import url as urls
-from framebus.endpoint import Abilities
+from framebus.endpoint import Abilities, url as urls
 from framebus.testing import specimen
 from framebus.testing.peers import Receiver, Sender
 from framebus.testing.process import WATCHDOG_S, Refused

@@ -10,8 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from framebus import wire
-from framebus.endpoint import Outgoing
+from framebus.endpoint import Outgoing, wire
 from framebus.testing import specimen
 from framebus.testing.conformance.dying import check_order
 from framebus.testing.conformance.ends import Base, Ends, Facts, Link, info_of
@@ -40,7 +39,7 @@ class Foreign(Base):
         return None
 
     def messages(self) -> list[bytes]:
-        """Returns valid messages of the mechanism, from which garbage is made; those of framebus.wire by default."""
+        """Returns valid messages, from which garbage is made; those of framebus.endpoint.wire by default."""
         return wire_messages()
 
     def test_garbage_of_a_foreign_sender_is_refused(self, ends: Ends, tmp_path: Path) -> None:
@@ -160,7 +159,7 @@ def close(throw: Throw) -> None:
 
 
 def wire_messages() -> list[bytes]:
-    """Returns a frame with everything in it, a plain one, and an end, as framebus.wire writes them."""
+    """Returns a frame with everything in it, a plain one, and an end, as framebus.endpoint.wire writes them."""
     messages = []
     for arrays, meta in (
         ([("image", "|u1", (48, 64, 3), "C")], {}),

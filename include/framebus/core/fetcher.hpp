@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choosing and holding the next frame: order, skipping, history, moving to the next generation.
+//
+// Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies
+// between is counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was
+// wanted).
+//
+// A channel whose control block was removed by hand goes on among those who are in it, but its stores have no
+// protection any more: the name belongs to the next publisher. Where such a store is gone before it was mapped, the
+// fetcher is lost: there is nothing new, for good, and the subscriber comes in again by the name.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "framebus/frame.hpp"
+#include "framebus/session/reader_session.hpp"
+
+namespace framebus {
+
+struct FetchCounts {
+  std::uint64_t missed = 0;
+  std::uint64_t dropped = 0;
+};
+
+class Fetcher {
+ public:
+  Fetcher(std::shared_ptr<ReaderSession> session, const SubscriberOptions& options)
+      : session_(std::move(session)), every_(options.every), hold_limit_(options.hold) {
+    const std::uint64_t head = block().head.load();
+    const std::uint64_t newest = frame_seq(head);
+    if (options.history != 0) {
+      cursor_ = newest - std::min<std::uint64_t>(newest, options.history);
+      backlog_until_ = newest;
+      find_history(newest);
+    } else {
+      cursor_ = every_ || newest == 0 || frame_slot(head) == kNoSlot ? newest : newest - 1;
+    }
+    session_->line().cursor.store(cursor_);
+  }
+
+  // Is there a frame that was not fetched yet?
+  [[nodiscard]] bool has_news() const noexcept {
+    if (lost_) return false;
+    const std::uint64_t head = block().head.load();
+    return kept_ != 0 || (frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot);
+  }
+  [[nodiscard]] std::uint64_t pending() const noexcept {
+    return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
+  }
+  [[nodiscard]] bool is_lost() const noexcept { return lost_; }
+  [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
+  [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
+
+  // How far it has come, for the next fetcher of the same subscriber and channel.
+  struct Progress {
+    std::uint64_t cursor, backlog_until, kept;
+  };
+  [[nodiscard]] Progress progress() const noexcept { return {cursor_, backlog_until_, kept_}; }
+  void resume(const Progress& from) noexcept {
+    cursor_ = from.cursor;
+    backlog_until_ = from.backlog_until;
+    kept_ = from.kept;
+    session_->line().cursor.store(cursor_);
+  }
+
+  std::optional<Frame> fetch() {
+    check_intact();
+    const auto hold = session_->take_hold();
+    if (!hold) fail_too_many_held();
+    tries_ = kTries;
+    try {
+      std::uint64_t word = hold_kept(*hold);
+      if (word == 0) word = hold_next(*hold);
+      check_intact();
+      if (word != 0) return take(*hold, word);
+    } catch (...) {
+      session_->release(*hold);
+      throw;
+    }
+    session_->give_back(*hold);
+    return std::nullopt;
+  }
+
+ private:
+  // How many steps of one fetch may fail, all loops together: far more than a live publisher can spoil.
+  static constexpr int kTries = 4000;
+  static constexpr int kTriesForMarked = 500;  // of one search; then a mark is taken for that of a dead publisher
+
+  [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
+
+  // The word of the frame that is now held, or 0 where there is nothing new.
+  std::uint64_t hold_next(std::uint32_t hold) {
+    for (;; try_again()) {
+      const std::uint64_t head = block().head.load();  // pairs with SlotWriter::publish
+      if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
+      if (store_ == nullptr && !map_current()) return 0;
+      const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
+      // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store
+      // is still current after our hold was written, the publisher will see the hold before it gives up anything there.
+      const bool moved = has_moved();
+      if (word != 0 && !moved) return word;
+      if (word != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (moved) {
+        if (!map_current()) return 0;
+      } else if (block().head.load() == head) {
+        // Neither store nor head changed, so the publisher cannot have touched the head's slot.
+        corrupt("the newest frame is not in the slot where it should be");
+      }
+    }
+  }
+
+  // The word of the frame that a keeper has kept for us, once, if it is still there.
+  std::uint64_t hold_kept(std::uint32_t hold) {
+    const std::uint64_t word = std::exchange(kept_, 0);
+    if (word == 0) return 0;
+    for (;; try_again()) {
+      const std::uint64_t held = hold_one(hold, word);
+      if (!has_moved()) return held;
+      if (held != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (!map_current()) return 0;
+    }
+  }
+
+  std::uint64_t hold_one(std::uint32_t hold, std::uint64_t word) {
+    return SlotReader(session_->line(), store_->table()).try_hold(hold, word) ? word : 0;
+  }
+
+  // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one.
+  std::uint64_t hold_oldest(std::uint32_t hold, std::uint64_t head) {
+    const SlotReader reader(session_->line(), store_->table());
+    const std::uint64_t next = frame_seq(head) == cursor_ + 1 ? head : reader.find(cursor_ + 1);
+    if (next != 0 && hold_one(hold, next) != 0) return next;
+    // It was given up, or its directory entry has been taken by a later frame. Each try that fails means that the
+    // publisher went on, unless it died with a mark in the slot, hence the limit.
+    for (int tries = 0; !has_moved(); ++tries) {
+      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTriesForMarked);
+      if (word == 0) return 0;
+      if (hold_one(hold, word) != 0) return word;
+      try_again();
+      cpu_relax();
+    }
+    return 0;
+  }
+
+  Frame take(std::uint32_t hold, std::uint64_t word) {
+    const std::uint64_t seq = frame_seq(word);
+    const std::uint32_t slot = frame_slot(word);
+    const char* reason = read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
+    if (seq > cursor_) {  // not the kept frame, which comes before all others and before any count
+      (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
+      cursor_ = seq;
+      session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+    }
+    FRAMEBUS_STEP("fetch:cursor_moved");
+    if (every_) session_->notify_space();
+    if (reason != nullptr) corrupt(reason);
+    return {session_, store_, hold, slot};
+  }
+
+  [[nodiscard]] bool has_moved() const {
+    return block().generation.load() != store_->generation();  // pairs with the store in make_generation
+  }
+
+  // False where the store went with the channel's name.
+  [[nodiscard]] bool map_current() {
+    for (;; try_again()) {
+      const std::uint32_t generation = block().generation.load();
+      auto store = open_named_store(generation);
+      // Where another control block has the name, a store of that name is looked after there: our holds protect
+      // nothing.
+      if (store != nullptr && !is_current(session_->control()) && os::exists(session_->control().path())) {
+        lost_ = true;
+        return false;
+      }
+      if (store != nullptr) {
+        store_ = std::move(store);
+        return true;
+      }
+      lost_ = !is_current(session_->control());
+      if (lost_) return false;
+      // A publisher removes a store after it has moved on, never before.
+      if (block().generation.load() == generation) {
+        corrupt("its frame store " + store_path(session_->control().name(), generation) + " is missing");
+      }
+    }
+  }
+
+  // Once the channel has lost its name, a store of ours that is not as it should be is the next channel's.
+  std::shared_ptr<Store> open_named_store(std::uint32_t generation) {
+    try {
+      return open_store(session_->control(), generation);
+    } catch (const Error& error) {
+      if (error.code() == Errc::corrupt_channel && !is_current(session_->control())) return nullptr;
+      throw;
+    }
+  }
+
+  void try_again() {
+    if (--tries_ <= 0) corrupt("it changes in ways that no publisher changes it");
+  }
+
+  // Has neither file been made shorter? What is held in an older store is looked after by its Frame.
+  void check_intact() const {
+    session_->control().check_intact();
+    if (store_ != nullptr && store_->is_broken()) {
+      fail_truncated(store_path(session_->control().name(), store_->generation()));
+    }
+  }
+
+  // History is the frames up to the newest that are still there without a gap; what is gone before we came counts
+  // neither as missed nor as dropped. Older frames that somebody happens to hold are not part of it, but for one that a
+  // keeper holds: we begin with that and go on without a gap if we can, however far back it is, else with the rest.
+  void find_history(std::uint64_t newest) {
+    if (newest == 0 || block().generation.load() == 0) return;
+    const std::uint64_t kept = kept_word(newest);
+    const std::uint64_t from = kept == 0 ? cursor_ : std::min(cursor_, frame_seq(kept) - 1);
+    session_->line().cursor.store(from);  // before looking: claims that begin from now on leave these frames alone
+    if (!map_current()) return;
+    std::uint64_t first = newest + 1;
+    while (first > from + 1 && is_there(first - 1)) --first;
+    cursor_ = first == from + 1 ? from : std::max(cursor_, first - 1);
+    if (frame_seq(kept) <= cursor_) kept_ = kept;
+  }
+
+  // The word of the oldest frame that a live keeper holds, 0 for none. Only a look: hold_kept() decides.
+  [[nodiscard]] std::uint64_t kept_word(std::uint64_t newest) const {
+    std::uint64_t oldest = 0;
+    for_each_reader(block(), [&](std::uint32_t i, ReaderLine& line) {
+      if ((line.flags.load() & kReaderKeeper) == 0 || !is_reader_alive(session_->control(), i)) return;
+      const std::uint64_t word = line.holds[0].load();
+      const std::uint64_t seq = frame_seq(word);
+      if (seq != 0 && seq <= newest && (oldest == 0 || seq < frame_seq(oldest))) oldest = word;
+    });
+    return oldest;
+  }
+
+  [[nodiscard]] bool is_there(std::uint64_t seq) const {
+    const SlotTable& table = store_->table();
+    const std::uint64_t word = SlotReader(session_->line(), table).find(seq);
+    const std::uint32_t slot = frame_slot(word);
+    // Acquire, but only a look: what is taken after it counts as dropped.
+    return word != 0 && slot < table.slot_count &&
+           table.slots[slot].word.load(std::memory_order_acquire) == slot_word(seq);
+  }
+
+  [[noreturn]] void corrupt(const std::string& what) const {
+    check_intact();  // a better reason, if it is that
+    fail(Errc::corrupt_channel, "channel '" + session_->control().name() + "' is broken: " + what +
+                                    "; something else writes to its shared memory; restart its publisher");
+  }
+  [[noreturn]] void fail_too_many_held() const {
+    fail(Errc::too_many_held,
+         "this Subscriber of '" + session_->control().name() + "' already holds " + std::to_string(hold_limit_) +
+             " frames, all that hold=" + std::to_string(hold_limit_) +
+             " allows; every frame, and every array made from one, keeps its slot: release() or copy() "
+             "some, or pass a larger hold= (at most " +
+             std::to_string(kMaxHolds) + ")");
+  }
+
+  std::shared_ptr<ReaderSession> session_;
+  std::shared_ptr<Store> store_;
+  bool every_;
+  std::uint32_t hold_limit_;
+  std::uint64_t cursor_ = 0;
+  std::uint64_t backlog_until_ = 0;
+  std::uint64_t kept_ = 0;  // word of a frame before the cursor that is to come first, 0 for none
+  int tries_ = kTries;
+  bool lost_ = false;
+  FetchCounts counts_;
+};
+
+}  // namespace framebus

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// A descriptor of its own for one event loop that waits for a subscriber.
+//
+//   loop: look; none: arm(), look once more; none: sleep until fd() is readable.
+//
+// Promise: what comes after arm() makes the descriptor readable: a publication, the end of the channel, the time given
+// to arm(), and the subscriber's close(), after which it stays so. It may be readable without news. Others who wait for
+// the same subscriber, in threads or loops of their own, neither make it readable nor take that back.
+//
+// Where the kernel can, a publication makes it readable without any thread of ours (os::FutexRing); elsewhere the
+// thread behind fileno() does it. Which it is shows nowhere but in the time it takes. Protocol: that of wait.hpp; arm()
+// says "wake me", then the ticket is taken, then the caller looks, and the kernel compares the word with the ticket.
+//
+// Locks: the subscriber's before this one's before the watcher's.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "framebus/notify/watcher.hpp"
+
+namespace framebus {
+
+enum class Ringing : std::uint8_t { by_kernel, by_thread };  // by_thread: as if the kernel could not; for tests
+
+class Listener {
+ public:
+  Listener(std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringing how = Ringing::by_kernel)
+      : state_(std::make_unique<State>(session)) {
+    if (how == Ringing::by_kernel) state_->ring = os::FutexRing::open(fd());
+    Ringer* ringer = state_->ring != nullptr ? state_.get() : nullptr;
+    Watcher::instance().add(state_->bell, std::move(session), watch_publisher, ringer);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() {
+    if (mark_.is_inherited()) {
+      static_cast<void>(state_.release());  // locks, thread and place in the channel are the parent's
+      return;
+    }
+    close();
+  }
+
+  [[nodiscard]] int fd() const noexcept { return state_->bell.fd(); }
+  [[nodiscard]] bool is_rung_by_kernel() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->ring != nullptr;
+  }
+
+  // Silences it until something comes or `until_ns` (CLOCK_MONOTONIC) has; then look, since what came before does not
+  // ring any more. Where several wait for it, that is the first time that one of them needs.
+  void arm(std::int64_t until_ns = INT64_MAX) {
+    if (mark_.is_inherited()) return;
+    const std::lock_guard lock(state_->mutex);
+    if (state_->session == nullptr) return;  // closed, and rings for good
+    if (state_->ring != nullptr) {
+      arm_ring();
+    } else if (state_->bell.hush_all()) {
+      Watcher::instance().kick();
+    }
+    if (until_ns != INT64_MAX) set_alarm(until_ns);
+  }
+
+  // Nobody waits; the publisher need not wake anybody. False where it can't be silenced until arm(): after close(), or
+  // since the thread rings it.
+  bool rest() {
+    if (mark_.is_inherited()) return false;
+    const std::lock_guard lock(state_->mutex);
+    if (state_->ring == nullptr) return false;
+    state_->asleep.reset();
+    state_->bell.hush_all();
+    return true;
+  }
+  // The publisher need not wake anybody where it rings: somebody is going to look and to arm() it again.
+  void doze_if_rung() noexcept { state_->doze_if_rung(); }
+
+  [[nodiscard]] bool take_removal() noexcept { return state_->bell.take_removal(); }
+
+  // The subscriber has attached again.
+  void move_to(const std::shared_ptr<ReaderSession>& session) {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->session == nullptr) return;
+    state_->asleep.reset();
+    if (state_->ring != nullptr) state_->waits_elsewhere = true;
+    state_->session = session;
+    Watcher::instance().move(state_->bell, session);
+    state_->bell.ring();
+  }
+  // The subscriber is closed.
+  void close() {
+    std::shared_ptr<ReaderSession> session;  // ends after the lock
+    const std::lock_guard lock(state_->mutex);
+    if (state_->session == nullptr) return;
+    state_->asleep.reset();
+    state_->ring.reset();
+    Watcher::instance().remove(state_->bell);
+    session = std::move(state_->session);
+    state_->bell.ring();
+  }
+
+ private:
+  struct State final : Ringer {
+    explicit State(std::shared_ptr<ReaderSession> s) : session(std::move(s)) {}
+    void doze_if_rung() noexcept override {
+      const std::unique_lock lock(mutex, std::try_to_lock);
+      if (lock && asleep && ring->has_rung()) asleep.reset();
+    }
+
+    Bell bell;
+    mutable std::mutex mutex;  // everything below
+    std::shared_ptr<ReaderSession> session;
+    std::unique_ptr<os::FutexRing> ring;
+    bool waits_elsewhere = false;          // for a word of the channel before
+    std::int64_t alarm_ns = INT64_MAX;     // when the watcher rings
+    std::optional<Waiter::Asleep> asleep;  // ends before the session
+  };
+
+  void arm_ring() {
+    Waiter& waiter = state_->session->waiter();
+    if (!state_->asleep) state_->asleep.emplace(waiter);
+    const std::uint32_t ticket = waiter.ticket();
+    if (state_->waits_elsewhere) state_->ring = os::FutexRing::open(fd());
+    state_->waits_elsewhere = false;
+    const Atomic<std::uint32_t>& word = state_->session->block().wake;
+    if (!begin_wait(word, ticket)) {
+      leave_it_to_the_thread();
+      return;
+    }
+    // After wait(), which may ring for what is over. What has rung meanwhile has been silenced with it: there is news,
+    // or a wait that seemed to be under way was just coming to its end.
+    state_->bell.hush_all();
+    if (waiter.ticket() != ticket || state_->ring->has_rung()) state_->bell.ring();
+  }
+
+  // After the bell was silenced, which may have swallowed an alarm; then that one's time has come. One that is set for
+  // earlier is left so: a look in vain costs less than to set it at every frame.
+  void set_alarm(std::int64_t until_ns) {
+    if (until_ns >= state_->alarm_ns && state_->alarm_ns > os::monotonic_ns()) return;
+    state_->alarm_ns = until_ns;
+    Watcher::instance().ring_at(state_->bell, until_ns);
+  }
+
+  bool begin_wait(const Atomic<std::uint32_t>& word, std::uint32_t ticket) {
+    if (state_->ring != nullptr) {
+      if (state_->ring->wait(word, ticket)) return true;
+      if (state_->ring->has_failed()) return false;
+    }
+    state_->ring = os::FutexRing::open(fd());  // the loop may run in another thread now
+    return state_->ring != nullptr && state_->ring->wait(word, ticket);
+  }
+
+  void leave_it_to_the_thread() {
+    state_->asleep.reset();
+    state_->ring.reset();
+    state_->bell.hush_all();
+    Watcher::instance().watch_for_news(state_->bell);
+  }
+
+  os::ForkMark mark_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace framebus

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one thread of a process that turns futex words into descriptors, for all subscribers whose fileno() is used.
+//
+// Promise: a bell that hangs here rings after every publication in its channel; without `reconnect` when the publisher
+// is gone, with it when the channel's files are gone. The thread is there while a bell is, and asleep otherwise: on the
+// words of all channels and on one of its own, by which it is told of changes. It never runs Python, gets no signals,
+// and no other thread waits for it longer than a look at all channels takes.
+//
+// A bell that nobody has hushed since it rang tells nothing by ringing again. So its channel is left alone from the
+// second publication on, which then costs nobody a system call, until hush() says that somebody looks again.
+//
+// Where the kernel itself rings a bell at every publication (listener.hpp), only the end of its channel is left to the
+// thread: it looks around there, and does not wait for the channel's word. It also rings bells at given times, so that
+// an event loop can wait for a frame without a timer: with one, the system sets an alarm around each sleep of the loop.
+//
+// Locks: `change_` (who comes and goes; held while the thread is started and ended) before `mutex_` (the list; held by
+// the thread but for its sleep) before that of a bell. The thread takes no other. A forked child has no thread and gets
+// a watcher of its own; what it inherited, whose locks may be taken for ever, is never touched.
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "framebus/notify/event_fd.hpp"
+#include "framebus/session/reader_session.hpp"
+
+namespace framebus {
+
+// Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
+class Ringer {
+ public:
+  Ringer() = default;
+  Ringer(const Ringer&) = delete;
+  Ringer& operator=(const Ringer&) = delete;
+  // Never waits for a lock: the watcher calls it, with the list locked.
+  virtual void doze_if_rung() noexcept = 0;
+
+ protected:
+  ~Ringer() = default;
+};
+
+class Watcher {
+ public:
+  explicit Watcher(os::ManyFutexes how = os::ManyFutexes::together) : how_(how) {}
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  static Watcher& instance() { return os::of_this_process<Watcher>(); }
+
+  // The bell and the session are the caller's until remove(), and so is `ringer`, which rings when there is news.
+  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringer* ringer = nullptr) {
+    const std::lock_guard change(change_);
+    {
+      const std::lock_guard lock(mutex_);
+      entries_.emplace_back(bell, std::move(session), watch_publisher, ringer);
+    }
+    if (thread_.joinable()) {
+      kick();
+      return;
+    }
+    try {
+      start();
+    } catch (const std::system_error& error) {
+      forget_all();
+      fail_errno("cannot start the thread behind fileno()", error.code().value());
+    } catch (...) {
+      forget_all();
+      throw;
+    }
+  }
+  // The subscriber has attached again; the bell stays the same.
+  void move(Bell& bell, std::shared_ptr<ReaderSession> session) {
+    std::list<Entry> old;  // ends after the lock
+    const std::lock_guard lock(mutex_);
+    const auto at = find(bell);
+    entries_.emplace_back(bell, std::move(session), at->watch_publisher, at->ringer).ring_at = at->ring_at;
+    old.splice(old.begin(), entries_, at);
+    kick();
+  }
+  // From now on the thread rings when there is news.
+  void watch_for_news(Bell& bell) {
+    const std::lock_guard lock(mutex_);
+    find(bell)->ringer = nullptr;
+    kick();
+  }
+  // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
+  void remove(Bell& bell) {
+    std::list<Entry> old;
+    const std::lock_guard change(change_);
+    bool last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      old.splice(old.begin(), entries_, find(bell));
+      last = stop_ = entries_.empty();
+    }
+    kick();
+    if (last) thread_.join();
+  }
+  // Rings once at `when_ns` (CLOCK_MONOTONIC), whatever happens before; instead of the time that was set last.
+  void ring_at(Bell& bell, std::int64_t when_ns) {
+    const std::lock_guard lock(mutex_);
+    find(bell)->ring_at = when_ns;
+    if (when_ns < sleeps_until_) kick();
+  }
+  // What is watched has changed.
+  void kick() noexcept {
+    kicks_.fetch_add(1);
+    os::futex_wake_all(kicks_);
+  }
+
+ private:
+  struct Entry {
+    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch, Ringer* r)
+        : bell(b), session(std::move(s)), watch_publisher(watch), ringer(r), ticket(session->waiter().ticket()) {}
+
+    Bell& bell;
+    std::shared_ptr<ReaderSession> session;
+    bool watch_publisher;
+    Ringer* ringer;
+    std::int64_t ring_at = INT64_MAX;
+    std::uint32_t ticket;
+    bool mourned = false;                  // the end of the channel has been told
+    std::optional<Waiter::Asleep> asleep;  // ends before the session
+  };
+
+  std::list<Entry>::iterator find(const Bell& bell) {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return &entry.bell == &bell; });
+  }
+
+  void forget_all() noexcept {
+    const std::lock_guard lock(mutex_);
+    entries_.clear();
+  }
+
+  void start() {
+    stop_ = false;
+    sigset_t all, before;  // signals are for the program's own threads, but for those that a fault of this one causes
+    ::sigfillset(&all);
+    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, own);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before);
+    try {
+      thread_ = std::thread([this] { run(); });
+      ::pthread_setname_np(thread_.native_handle(), "framebus");
+    } catch (...) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void run() {
+    std::int64_t look_around_at = 0;
+    std::unique_lock lock(mutex_);
+    while (!stop_) {
+      words_.assign(1, {&kicks_, kicks_.load()});  // before the list is looked at, see kick()
+      const std::int64_t now = os::monotonic_ns();
+      const bool around = now >= look_around_at;
+      if (around) look_around_at = now + kSlice;
+      sleeps_until_ = look_around_at;
+      for (Entry& entry : entries_) {
+        if (entry.ring_at <= now) {
+          entry.ring_at = INT64_MAX;
+          entry.bell.ring();
+        }
+        sleeps_until_ = std::min(sleeps_until_, entry.ring_at);
+        look(entry, around);
+      }
+      const std::int64_t until = sleeps_until_;
+      lock.unlock();
+      sleep(until);
+      lock.lock();
+    }
+  }
+
+  // Without the lock, so that the words of others may be unmapped at any moment: only the kernel looks at them.
+  void sleep(std::int64_t until_ns) noexcept {
+    os::Slept slept{};
+    if (how_ == os::ManyFutexes::together && words_.size() <= os::kMostWords &&
+        os::futex_waitv(words_, until_ns, slept)) {
+      return;
+    }
+    const std::int64_t left = until_ns - os::monotonic_ns();
+    if (left > 0) os::futex_wait(kicks_, words_[0].expected, words_.size() == 1 ? left : std::min(left, os::kLook));
+  }
+
+  void look(Entry& entry, bool around) noexcept {
+    if (entry.ringer != nullptr) {
+      if (around) entry.ringer->doze_if_rung();
+      if (around) look_for_end(entry);
+      return;
+    }
+    if (entry.bell.is_dozing()) {
+      entry.asleep.reset();
+      return;
+    }
+    if (!entry.asleep) entry.asleep.emplace(entry.session->waiter());
+    const std::uint32_t ticket = entry.session->waiter().ticket();
+    if (ticket != entry.ticket) {
+      entry.ticket = ticket;
+      entry.mourned = false;
+      entry.bell.ring_or_doze();
+      if (entry.bell.is_dozing()) {
+        entry.asleep.reset();
+        return;
+      }
+    } else if (around && !entry.mourned) {
+      look_around(entry);
+    }
+    if (!entry.session->control().is_broken()) words_.push_back({&entry.session->block().wake, entry.ticket});
+  }
+
+  // Tells an end once, and again where something has been published after it.
+  static void look_for_end(Entry& entry) noexcept {
+    const std::uint32_t ticket = entry.session->waiter().ticket();
+    if (std::exchange(entry.ticket, ticket) != ticket) entry.mourned = false;
+    if (!entry.mourned) look_around(entry);
+  }
+
+  // Is the channel still what it was?
+  static void look_around(Entry& entry) noexcept {
+    try {
+      const Control& control = entry.session->control();
+      if (control.is_broken() || (entry.watch_publisher && !is_publisher_alive(control))) {
+        entry.mourned = true;
+        entry.bell.ring();
+      } else if (!entry.watch_publisher && !is_current(control)) {
+        entry.bell.ring_for_removal();  // again and again, since another channel of the name may come at any time
+      }
+    } catch (const Error&) {
+      entry.bell.ring();  // who looks is told
+    }
+  }
+
+  os::ManyFutexes how_;
+  std::mutex change_, mutex_;
+  std::list<Entry> entries_;
+  std::int64_t sleeps_until_ = 0;
+  std::thread thread_;
+  bool stop_ = false;
+  std::vector<os::ExpectedWord> words_;  // the thread's own
+  Atomic<std::uint32_t> kicks_{0};
+};
+
+}  // namespace framebus

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Leaving the channels when the process ends: publishers that are still open, and reader lines that frames still hold.
+//
+// Promises: after the return from main() or std::exit() no channel that this process was in has it as a participant,
+// and the last one out has removed the files, whatever was left open: an end on the heap, a frame in a variable of a
+// thread that never ends, the locals of main(). Mappings stay until the process is gone. Programs that
+// end by a signal, std::abort() or _exit() skip this; then the kernel drops their locks, and the next participant
+// cleans up.
+//
+// When: kAtExit is made before every static object of a file that includes framebus first, so it goes after them; a
+// static Subscriber leaves in its own destructor. First all ends are closed, so that nothing new is held. Threads that
+// still use one then stop in it for good: an error would end the program by std::terminate() at this point. Then the
+// reader lines are given up.
+//
+// Locks: that of a list before those of its members, which are only waited for briefly. A signal handler that calls
+// std::exit() may have interrupted the thread that has them.
+#pragma once
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "framebus/os/os.hpp"
+
+namespace framebus {
+
+// Locks, or gives up after a tenth of a second: then owns_lock() is false.
+inline std::unique_lock<std::mutex> lock_briefly(std::mutex& mutex) noexcept {
+  std::unique_lock lock(mutex, std::try_to_lock);
+  for (int i = 0; i < 100 && !lock.owns_lock(); ++i) {
+    constexpr struct timespec kPause = {0, 1'000'000};
+    ::nanosleep(&kPause, nullptr);
+    lock = std::unique_lock(mutex, std::try_to_lock);
+  }
+  return lock;
+}
+
+// An object that gives something up when the process ends.
+class Leaver {
+ public:
+  Leaver() = default;
+  Leaver(const Leaver&) = delete;
+  Leaver& operator=(const Leaver&) = delete;
+  virtual void leave_at_exit() noexcept = 0;  // called once, with the list locked
+
+ protected:
+  ~Leaver() = default;
+};
+
+// All of one kind in this process.
+class LeaverList {
+ public:
+  void add(Leaver& leaver) {
+    const std::lock_guard lock(mutex_);
+    leavers_.push_back(&leaver);
+  }
+  // Afterwards it is not called any more. Does nothing for one that a forked child has inherited.
+  void remove(Leaver& leaver) noexcept {
+    const std::lock_guard lock(mutex_);
+    std::erase(leavers_, &leaver);
+  }
+  void leave_all() noexcept {
+    const auto lock = lock_briefly(mutex_);
+    if (!lock.owns_lock()) return;
+    for (Leaver* leaver : leavers_) leaver->leave_at_exit();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Leaver*> leavers_;
+};
+
+// What of this process is in channels. A forked child begins with nothing: its parent's are not in its list.
+class Participation {
+ public:
+  static Participation& instance() { return os::of_this_process<Participation>(); }
+
+  LeaverList ends;   // publishers and subscribers
+  LeaverList seats;  // reader lines; last longer than their subscriber where frames are held
+
+  // Gives up the reader lines that frames still hold. Nobody protects what is in those frames any more.
+  void leave_seats() noexcept { seats.leave_all(); }
+  void leave_all() noexcept {
+    ender_.store(std::this_thread::get_id());
+    ends.leave_all();
+    leave_seats();
+  }
+  // For a thread that has found its end closed: not by its program, if this is the end of the process.
+  void stop_if_ending() const noexcept {
+    const std::thread::id ender = ender_.load();
+    if (ender == std::thread::id() || ender == std::this_thread::get_id()) return;
+    for (;;) ::pause();
+  }
+
+ private:
+  std::atomic<std::thread::id> ender_{};  // the thread that ends the process
+};
+
+struct AtExit {
+  AtExit() { Participation::instance(); }
+  AtExit(const AtExit&) = delete;
+  AtExit& operator=(const AtExit&) = delete;
+  ~AtExit() { Participation::instance().leave_all(); }
+};
+inline const AtExit kAtExit;
+
+}  // namespace framebus

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishing and holding: the algorithm that decides who may touch a slot. No operating system, no allocation.
+//
+// Overview. One publisher, many readers. `head` names the newest frame: its sequence and its slot. A reader that wants
+// a frame stores the frame's word into one of its holds and then looks whether the slot still has that frame. A
+// publisher that wants a slot marks the slot's word and then looks whether anybody holds the frame that is in it.
+//
+// Concurrency. Let R1 = reader stores hold, R2 = reader loads slot word, P1 = publisher marks slot word, P2 = publisher
+// loads the holds. All four are sequentially consistent, so they have one total order S that agrees with each side's
+// own order (R1 < R2, P1 < P2). If R2 does not see the mark, R2 < P1, hence R1 < P2, and P2 sees the hold or something
+// that this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2, and R2 sees the mark (or a later
+// sequence). So reader and publisher never both believe that the slot is theirs.
+//
+// What the publisher writes into a slot it has got is ordered after all that earlier holders read: a holder clears its
+// hold with release (or stores its next hold, which is sequentially consistent and thus a release), P2 reads that value
+// or a later one of the same reader, and acquires. What a reader reads in a slot it holds is ordered after the
+// publisher's writes: the publisher stores the slot word with release after the last write, R2 reads that value and
+// acquires.
+//
+// Life cycle of a slot word: 0 (never used) or an old frame's word -> marked, still with the old sequence -> either
+// back, because somebody holds it, or 1, being written for good -> the new frame's word. A publisher that dies leaves a
+// mark; nobody takes over a store, so a mark is never met by another publisher. A reader that dies leaves a hold; it
+// counts until its line is wiped.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "framebus/layout/layout.hpp"
+#include "framebus/segment/frame_store.hpp"
+
+namespace framebus {
+
+// Calls f(index, line) for each reader line in use.
+template <class F>
+void for_each_reader(ControlBlock& control, F&& f) {
+  // Sequentially consistent: pairs with the reader's fetch_or in attach. A reader whose bit is missed here sets it, and
+  // all its holds, later in S than this load, thus later than the mark that precedes this load, and sees that mark.
+  std::uint64_t bits = control.readers.load();
+  while (bits != 0) {
+    const auto i = static_cast<std::uint32_t>(std::countr_zero(bits));
+    bits &= bits - 1;
+    f(i, control.reader[i]);
+  }
+}
+
+inline std::uint32_t budget_of(const ReaderLine& line) noexcept {
+  return std::min(line.hold_budget.load(std::memory_order_relaxed), kMaxHolds);  // relaxed: set before the reader's bit
+}
+
+// What a publisher may take when it looks for a slot.
+struct ClaimRules {
+  std::uint64_t retain = 0;  // keep that many newest frames if there is anything else
+  bool may_drop = false;     // give up the oldest frame that a lagging reader needs
+};
+
+enum class Shortage { none, needed, held };
+
+struct Claimed {
+  Shortage shortage = Shortage::none;  // none: `slot` is yours
+  std::uint32_t slot = 0;
+  std::uint64_t dropped = 0;  // frames times readers given up for it
+};
+
+// The publisher's half: one for each store, used under the publisher's mutex.
+class SlotWriter {
+ public:
+  SlotWriter(ControlBlock& control, const SlotTable& table) : SlotWriter(control, table, control.head.load()) {}
+  // `head`: the newest frame's word, where the control block does not say it yet.
+  SlotWriter(ControlBlock& control, const SlotTable& table, std::uint64_t head)
+      : control_(control), table_(table), head_(head), sequences_(table.slot_count, 0), lent_(table.slot_count, 0) {}
+
+  // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
+  Claimed claim(const ClaimRules& rules) {
+    needed_ = std::min(needed_after(), needed_elsewhere_);
+    const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
+    bool some_needed = false;
+    for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
+      if (lent_[s] != 0 || frame_word(sequences_[s], s) == head_) continue;
+      some_needed = some_needed || sequences_[s] > needed_;
+      if (sequences_[s] > std::min(needed_, kept)) continue;
+      if (sequences_[s] != 0 && is_held(frame_word(sequences_[s], s))) continue;  // spares the mark; try_take decides
+      if (try_take(s)) return {Shortage::none, s, 0};
+    }
+    if (const auto s = take_oldest(0, needed_)) return {Shortage::none, *s, 0};
+    if (rules.may_drop && some_needed) {
+      if (const auto s = take_oldest(needed_, std::numeric_limits<std::uint64_t>::max())) {
+        return {Shortage::none, *s, losers_};
+      }
+    }
+    return {some_needed ? Shortage::needed : Shortage::held, 0, 0};
+  }
+
+  // The slot that the next claim takes if nobody holds or needs what is in it: a guess, slot_count for none.
+  [[nodiscard]] std::uint32_t next_guess() const {
+    std::uint32_t s = 0;
+    while (s < table_.slot_count && (lent_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
+    return s;
+  }
+
+  // Gives a claimed slot back; its old frame is gone all the same, its word stays marked.
+  void abandon(std::uint32_t slot) {
+    sequences_[slot] = 0;
+    lent_[slot] = 0;
+  }
+
+  // Makes a filled slot the newest frame.
+  void publish(std::uint32_t slot, std::uint64_t seq) {
+    place(slot, seq);
+    FRAMEBUS_STEP("publish:directory");
+    // Sequentially consistent: pairs with a reader's load of head, and precedes the change of `wake`, see wait.hpp.
+    head_ = frame_word(seq, slot);
+    control_.head.store(head_);
+    FRAMEBUS_STEP("publish:head");
+  }
+
+  // Puts a filled slot into the store without making it the newest frame.
+  void place(std::uint32_t slot, std::uint64_t seq) {
+    FRAMEBUS_STEP("publish:filled");
+    // Release: pairs with R2; who sees this sequence sees the frame.
+    table_.slots[slot].word.store(slot_word(seq), std::memory_order_release);
+    FRAMEBUS_STEP("publish:slot_word");
+    Atomic<std::uint64_t>& entry = table_.directory[seq & table_.directory_mask];
+    // Relaxed load: only this side writes it. Release store: pairs with the acquire load in SlotReader::find.
+    if (frame_seq(entry.load(std::memory_order_relaxed)) < seq) {
+      entry.store(frame_word(seq, slot), std::memory_order_release);
+    }
+    sequences_[slot] = seq;
+    lent_[slot] = 0;
+  }
+
+  [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
+  // Frames after `cursor` are needed by a reader that is not in this control block yet.
+  void keep_after(std::uint64_t cursor) noexcept { needed_elsewhere_ = cursor; }
+
+  [[nodiscard]] std::uint32_t lent_count() const {
+    return static_cast<std::uint32_t>(std::count_if(lent_.begin(), lent_.end(), [](auto lent) { return lent != 0; }));
+  }
+
+ private:
+  // P2: does any reader hold this frame?
+  [[nodiscard]] bool is_held(std::uint64_t word) const {
+    bool held = false;
+    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
+      for (std::uint32_t h = 0, n = budget_of(line); h < n && !held; ++h) held = line.holds[h].load() == word;
+    });
+    return held;
+  }
+
+  // The smallest cursor of the readers that want every frame; frames after it are needed. Cursors only grow, so an
+  // old answer is on the safe side.
+  [[nodiscard]] std::uint64_t needed_after() const {
+    std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
+      if ((line.flags.load(std::memory_order_acquire) & kReaderEvery) == 0) return;
+      least = std::min(least, line.cursor.load());
+    });
+    return least;
+  }
+
+  // How many readers lose the frame `seq` if its slot is reused. After try_take: a reader moves its cursor before it
+  // clears its hold, and the holds were read before, so a cursor below `seq` means that this reader will not get the
+  // frame.
+  [[nodiscard]] std::uint64_t losers(std::uint64_t seq) const {
+    std::uint64_t count = 0;
+    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
+      if ((line.flags.load(std::memory_order_acquire) & kReaderEvery) != 0 && line.cursor.load() < seq) ++count;
+    });
+    return count;
+  }
+
+  // P1, P2 and, if the frame is held, the way back. True: the slot is ours to write.
+  bool try_take(std::uint32_t slot) {
+    Atomic<std::uint64_t>& word = table_.slots[slot].word;
+    const std::uint64_t seq = sequences_[slot];
+    word.store(slot_word(seq) | 1);
+    FRAMEBUS_STEP("claim:marked");
+    if (seq != 0 && is_held(frame_word(seq, slot))) {
+      word.store(slot_word(seq), std::memory_order_release);  // release: the frame is as it was published
+      return false;
+    }
+    // Readers that see the mark wait for what comes of it, so none of them moves its cursor past `seq` before this
+    // count.
+    losers_ = seq > needed_ ? losers(seq) : 0;
+    word.store(1, std::memory_order_release);  // for good: whoever looks for `seq` need not wait any more
+    FRAMEBUS_STEP("claim:taken");
+    lent_[slot] = 1;
+    return true;
+  }
+
+  // The oldest takeable slot whose sequence is in (above, up_to].
+  std::optional<std::uint32_t> take_oldest(std::uint64_t above, std::uint64_t up_to) {
+    for (;;) {
+      std::optional<std::uint32_t> oldest;
+      for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
+        const std::uint64_t seq = sequences_[s];
+        if (lent_[s] != 0 || seq <= above || seq > up_to || frame_word(seq, s) == head_) continue;
+        if (!oldest || seq < sequences_[*oldest]) oldest = s;
+      }
+      if (!oldest || (!is_held(frame_word(sequences_[*oldest], *oldest)) && try_take(*oldest))) return oldest;
+      above = sequences_[*oldest];
+    }
+  }
+
+  ControlBlock& control_;
+  SlotTable table_;
+  // Private copies of what only this side writes: exact, and out of others' reach.
+  std::uint64_t head_;
+  std::vector<std::uint64_t> sequences_;  // what each slot holds
+  std::vector<std::uint8_t> lent_;        // slots being filled right now
+  std::uint64_t needed_ = 0;              // as of the latest claim
+  std::uint64_t needed_elsewhere_ = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t losers_ = 0;
+};
+
+// A reader's half, on the reader's own line.
+class SlotReader {
+ public:
+  SlotReader(ReaderLine& line, const SlotTable& table) : line_(line), table_(table) {}
+
+  // R1, R2. True: the frame is the caller's until release().
+  [[nodiscard]] bool try_hold(std::uint32_t hold, std::uint64_t word) {
+    line_.holds[hold].store(word);
+    FRAMEBUS_STEP("fetch:hold_written");
+    const std::uint32_t slot = frame_slot(word);
+    if (slot < table_.slot_count && table_.slots[slot].word.load() == slot_word(frame_seq(word))) {
+      FRAMEBUS_STEP("fetch:held");
+      return true;
+    }
+    line_.holds[hold].store(0, std::memory_order_release);  // nothing was read
+    return false;
+  }
+
+  // Where the frame `seq` is, or 0. Acquire: pairs with publish().
+  [[nodiscard]] std::uint64_t find(std::uint64_t seq) const {
+    const std::uint64_t word = table_.directory[seq & table_.directory_mask].load(std::memory_order_acquire);
+    return frame_seq(word) == seq ? word : 0;
+  }
+
+  // The oldest frame with a sequence in (after, up_to], wherever it is, or 0. Slots that are marked keep their old
+  // sequence until they are published anew, and may yet be put back: whether they count is the caller's choice.
+  [[nodiscard]] std::uint64_t oldest_after(std::uint64_t after, std::uint64_t up_to, bool marked_too) const {
+    std::uint64_t oldest = 0;
+    for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
+      const std::uint64_t word = table_.slots[s].word.load(std::memory_order_acquire);  // a guess: R2 decides
+      const std::uint64_t seq = slot_seq(word);
+      if (seq <= after || seq > up_to || (slot_being_written(word) && !marked_too)) continue;
+      if (oldest == 0 || seq < frame_seq(oldest)) oldest = frame_word(seq, s);
+    }
+    return oldest;
+  }
+
+  // After the last read of the frame; release, and in S before the load of `space_wanted` that follows it.
+  void release(std::uint32_t hold) { line_.holds[hold].store(0); }
+
+ private:
+  ReaderLine& line_;
+  SlotTable table_;
+};
+
+}  // namespace framebus

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// A new control block for a channel that goes on: made complete, put under the channel's name, the old one left behind.
+//
+// Two situations need one:
+//   the mode is narrowed   a publisher takes a channel over and its mode gives less than the old one gave. A chmod
+//   takes
+//                          nothing away from a program that has the control block open and mapped; a new file does.
+//   the files are gone     another program removed the control block of a live publisher (logind does so at a logout).
+//
+// What goes on: channel id, sequence, counts, number of the store. Readers are not copied: each comes along on its own
+// by the name, if it may still open the file, and then keeps its cursor, since the channel id is the same.
+//
+// Order and death:
+//   1. The new block is made without a name, complete, with the publisher's byte locked.   Death: nothing has changed.
+//   2. It gets the name: by link() where the name is free; else by rename() over the block that has the name, whose
+//      publisher's byte is locked by the caller, so that no other publisher and no leaver acts on that name. For the
+//      rename it has the name of a store first.    Death: a leftover under a store's name, which everybody removes who
+//      removes stores; or a channel with a dead publisher under the name.
+//   3. The old block is marked as moved and its sleepers are woken.    Death: its readers find the publisher's lock
+//   free
+//      and the name with another file, as after any removal.
+//
+// Nothing in the old block decides whether a reader comes along: a program that still has it mapped may write there.
+// So a reader also compares, after each slice of a sleep, the file that has the name (SubscriberCore::is_left_behind).
+#pragma once
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "framebus/segment/membership.hpp"
+#include "framebus/wait/waiter.hpp"
+
+namespace framebus {
+
+// The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
+inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
+  constexpr std::uint32_t kTries = 100;
+  for (std::uint32_t i = 1; i <= kTries; ++i) {
+    const std::uint32_t number = last + i;
+    if (number == 0) continue;                     // means that there is none
+    os::unlink_quietly(store_path(name, number));  // a dead publisher's leftover
+    if (!os::exists(store_path(name, number))) return number;
+  }
+  fail(Errc::corrupt_channel, store_path(name, last + 1) + " and " + std::to_string(kTries - 1) +
+                                  " names after it are taken by what is no frame store of ours; remove them by hand");
+}
+
+// A control block without a name for the same channel, with the publisher's byte locked. It is not open yet.
+inline std::shared_ptr<Control> make_successor(const Control& old, std::uint32_t mode) {
+  auto fresh = make_control(old.name(), mode);
+  os::try_lock(fresh->file(), kPublisherByte);  // before it has a name, nobody can hold it
+  const ControlBlock& from = old.block();
+  ControlBlock& to = fresh->block();
+  to.channel_id[0] = from.channel_id[0];
+  to.channel_id[1] = from.channel_id[1];
+  to.created_ns = from.created_ns;
+  to.head.store(from.head.load());
+  to.generation.store(from.generation.load());
+  to.publisher_epoch.store(from.publisher_epoch.load());
+  to.closed_epoch.store(from.closed_epoch.load());
+  to.died_epoch.store(from.died_epoch.load());
+  to.history_wanted.store(std::min(from.history_wanted.load(), kMaxSlots));
+  to.frames.store(from.frames.load());
+  to.bytes.store(from.bytes.load());
+  to.dropped.store(from.dropped.load());
+  to.period_ns.store(from.period_ns.load());
+  to.last_publish_ns.store(from.last_publish_ns.load());
+  return fresh;
+}
+
+// Gives `fresh` the name that `old` has, in one step. The caller has the publisher's byte of `old`. False where `old`
+// has lost the name meanwhile.
+inline bool replace_named(const Control& fresh, const Control& old) {
+  const std::string way = store_path(fresh.name(), next_generation(fresh.name(), old.block().generation.load()));
+  if (!os::link_name(fresh.file(), way)) return false;
+  FRAMEBUS_STEP("move:linked");
+  if (!is_current(old)) {
+    os::unlink_quietly(way);
+    return false;
+  }
+  if (std::rename(way.c_str(), fresh.path().c_str()) != 0) {
+    const int error = errno;
+    os::unlink_quietly(way);
+    fail_errno("cannot replace " + fresh.path(), error);
+  }
+  FRAMEBUS_STEP("move:named");
+  return true;
+}
+
+// Tells the readers of a replaced block to come along. `by_another`: for them it is another publisher's channel now.
+inline void leave_behind(ControlBlock& old, bool by_another) {
+  if (by_another) begin_epoch(old);
+  FRAMEBUS_STEP("move:epoch");
+  old.state.store(kStateMoved);  // pairs with the loads in SubscriberCore::has_moved
+  FRAMEBUS_STEP("move:left");
+  announce(old);
+}
+
+// Is a reader left in it? Only then need a replaced block be told of the channel's end.
+inline bool has_readers(const Control& control) { return os::is_locked(control.file(), reader_byte(0), kMaxReaders); }
+
+// Appends `old` to what `fresh` has replaced, without those that have no reader any more.
+inline void keep_predecessor(Control& fresh, std::shared_ptr<Control> old) {
+  while (old != nullptr && !has_readers(*old)) old = old->predecessor;
+  fresh.predecessor = std::move(old);
+}
+
+}  // namespace framebus

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Becoming the publisher of a name: making the channel, taking it over, taking the name back.
+//
+// Promises: one publisher has a name at a time; the next one goes on with the sequence; the control block and every
+// store it makes have exactly the mode it asked for and its group, whatever the predecessor asked for, and the umask
+// changes nothing. Where the predecessor's mode gave more, the control block is replaced (succession.hpp), so that
+// programs which had it open are put out; where it gave less, the mode of both files is changed. Where that can't be
+// done the channel is not taken over.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <memory>
+#include <string>
+
+#include "framebus/segment/succession.hpp"
+
+namespace framebus {
+
+// Sequence numbers have 48 bits, which no channel uses up: 44 years at 100,000 frames a second.
+inline constexpr std::uint64_t kMaxSeq = std::uint64_t{1} << 47;
+
+// Opens a control block that a publisher could take over.
+inline std::shared_ptr<Control> open_for_takeover(const std::string& name) {
+  auto control = open_control(name);
+  if (control != nullptr && frame_seq(control->block().head.load()) >= kMaxSeq) {
+    fail(Errc::corrupt_channel, control->path() +
+                                    ": claims an impossible number of frames; stop the programs that use it, then run "
+                                    "`framebus doctor --clean` or remove it");
+  }
+  return control;
+}
+
+// Removes a control block that can't be used, and its stores, if it is an ordinary file of ours that nobody has locked.
+inline bool remove_if_abandoned(const std::string& name) {
+  const os::File file = os::open_existing(control_path(name), true);
+  if (!file.is_open()) return true;
+  // The whole file, however long: another layout may lock other bytes.
+  if (os::facts(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
+  if (!os::is_named(file, control_path(name))) return true;  // there is another one now
+  remove_stores(name, 0);
+  os::unlink_quietly(control_path(name));
+  return true;
+}
+
+// Says that the channel has a publisher, and who. A channel gets its name after this, or is being taken over, which its
+// state tells: no subscriber comes in between and takes the old publisher's epoch for the new one's.
+inline void open_channel(ControlBlock& block) {
+  os::write_identity(block.publisher);
+  block.space_wanted.store(0);  // a predecessor may have died waiting
+  begin_epoch(block);
+  FRAMEBUS_STEP("open:epoch_moved");
+  block.state.store(kStateOpen);
+  FRAMEBUS_STEP("open:state");
+}
+
+// The channel of that name, publisher's byte locked by us; nothing where there is none. Fails with channel_in_use where
+// another publisher lives, with permission_denied where another user owns it. One that is broken, or of another layout,
+// is removed where nobody is left in it.
+inline std::shared_ptr<Control> lock_existing(const std::string& name) {
+  for (Patience patience(name);; patience.pause()) {
+    std::shared_ptr<Control> control;
+    try {
+      control = open_for_takeover(name);
+    } catch (const Error& error) {
+      const bool useless = error.code() == Errc::corrupt_channel || error.code() == Errc::layout_mismatch;
+      if (!useless || !remove_if_abandoned(name)) throw;
+      continue;
+    }
+    if (control == nullptr) return control;
+    const std::uint32_t owner = os::facts(control->file()).owner;
+    if (owner != ::geteuid()) {
+      fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
+                                        std::to_string(::geteuid()) +
+                                        "; a channel can only be published by its owner, choose another name");
+    }
+    if (os::try_lock(control->file(), kPublisherByte)) {
+      if (is_current(*control)) return control;
+      continue;
+    }
+    if (is_being_removed(*control) || !is_current(*control)) continue;
+    if (!is_publisher_alive(*control)) continue;  // it left in between
+    const Identity& other = control->block().publisher;
+    fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) +
+                                   " (" + command_of(other) + "); end it, or choose another name");
+  }
+}
+
+// Would a user keep a right that `mode` does not give, or that it gives to our group and not to the file's?
+inline bool gives_more(const os::File& file, std::uint32_t mode) {
+  constexpr std::uint32_t kGroupBits = 070;
+  struct stat s{};
+  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  if ((s.st_mode & 07777 & ~mode) != 0) return true;
+  return s.st_gid != ::getegid() && (s.st_mode & kGroupBits) != 0;
+}
+
+// Gives a file of ours this mode and our group. Neither group has at any moment what its mode does not give.
+inline void set_mode(const os::File& file, std::uint32_t mode, const std::string& path) {
+  struct stat s{};
+  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  const auto change = [&](std::uint32_t to) {
+    if (::fchmod(file.fd(), to) != 0) fail_errno("cannot change the mode of " + path);
+  };
+  const gid_t group = ::getegid();
+  if (s.st_gid != group) {
+    change(0600);
+    if (::fchown(file.fd(), static_cast<uid_t>(-1), group) != 0) {
+      fail_errno("cannot give " + path + " to group " + std::to_string(group));
+    }
+    change(mode);
+  } else if ((s.st_mode & 07777) != mode) {
+    change(mode);
+  }
+}
+
+// The predecessor's store, as long as it is the current one. A file that is not our store is left alone: no program
+// opens it.
+inline void set_store_mode(const Control& control, std::uint32_t mode) {
+  const std::string path = store_path(control.name(), control.block().generation.load());
+  struct stat s{};
+  if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode) || s.st_uid != ::geteuid()) return;
+  const os::File store = os::open_existing(path, false);
+  if (store.is_open()) set_mode(store, mode, path);
+}
+
+// The same channel with what `mode` gives, open. The store first: a reader that may open the control block may open it.
+// Nothing where the channel has lost its name meanwhile.
+inline std::shared_ptr<Control> open_with_mode(const std::shared_ptr<Control>& control, std::uint32_t mode) {
+  const bool narrowed = gives_more(control->file(), control_mode(mode));
+  set_store_mode(*control, mode);
+  FRAMEBUS_STEP("mode:store_set");
+  if (!narrowed) {
+    set_mode(control->file(), control_mode(mode), control->path());
+    FRAMEBUS_STEP("mode:set");
+    open_channel(control->block());
+    return control;
+  }
+  auto fresh = make_successor(*control, mode);
+  open_channel(fresh->block());
+  FRAMEBUS_STEP("move:made");
+  control->block().state.store(
+      kStateMoved);  // counts when the name is another's: a death in between leaves no reader here
+  if (!replace_named(*fresh, *control)) return nullptr;
+  leave_behind(control->block(), true);
+  keep_predecessor(*fresh, control);
+  return fresh;
+}
+
+// The publisher's part of a channel whose publisher's byte we have; nothing where it has lost its name meanwhile.
+inline std::shared_ptr<Control> take_over(const std::shared_ptr<Control>& control, std::uint32_t mode) {
+  ControlBlock& block = control->block();
+  const std::uint32_t state = block.state.load();
+  block.state.store(kStateNew);
+  FRAMEBUS_STEP("publisher:took_over");
+  try {
+    remove_stores(control->name(), block.generation.load());
+    return open_with_mode(control, mode);
+  } catch (...) {
+    block.state.store(state);
+    throw;
+  }
+}
+
+// Becomes the publisher of a name: makes the control block or takes it over. Fails as lock_existing() does.
+inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
+  for (Patience patience(name);; patience.pause()) {
+    if (auto control = lock_existing(name)) {
+      if (auto ours = take_over(control, mode)) return ours;
+      continue;
+    }
+    auto control = make_control(name, mode);
+    os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
+    open_channel(control->block());
+    FRAMEBUS_STEP("publisher:made");
+    if (os::link_name(control->file(), control->path())) return control;  // else another publisher was faster
+  }
+}
+
+// Gives a control block whose channel has lost its name that name back. What a dead publisher has put there meanwhile
+// is replaced, and its subscribers come along. Fails as lock_existing() does.
+inline void take_name_back(const Control& fresh) {
+  for (Patience patience(fresh.name());; patience.pause()) {
+    if (os::link_name(fresh.file(), fresh.path())) return;
+    const auto other = lock_existing(fresh.name());
+    if (other == nullptr || !replace_named(fresh, *other)) continue;
+    leave_behind(other->block(), true);
+    remove_stores(fresh.name(), 0);
+    return;
+  }
+}
+
+}  // namespace framebus

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// A subscriber's place in a channel, and which holds of it are in use.
+//
+// Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
+// whichever order, but no longer than to the end of the process (leaving.hpp); and a forked child that inherited them
+// changes nothing. A line that was given up at the end of the process is not written any more, since it may be another
+// program's by then.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "framebus/segment/leaving.hpp"
+#include "framebus/segment/membership.hpp"
+#include "framebus/segment/slots.hpp"
+#include "framebus/timeout.hpp"
+#include "framebus/wait/waiter.hpp"
+
+namespace framebus {
+
+inline constexpr Timeout kMaxSpin = std::chrono::microseconds(500);
+
+struct SubscriberOptions {
+  bool every = false;
+  std::uint32_t hold = 2;
+  std::uint32_t history = 0;
+  Timeout connect_timeout = kNoWait;
+  Wait wait = Wait::adaptive;
+  Timeout max_spin = kMaxSpin;  // how long one wait may spin, but for Wait::spin, which always does
+  bool reconnect = true;
+  // Wait::predictive calls it shortly before a frame is due, in the thread that waits and without a lock, so that what
+  // will be done with the frame can be brought back into the caches.
+  void (*get_ready)() = nullptr;
+  bool observer = false;  // looks without being counted, for tools
+  bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
+};
+
+using ChannelId = std::array<std::uint64_t, 2>;
+
+class ReaderSession final : Leaver {
+ public:
+  ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
+      : seat_(std::move(seat)),
+        waiter_(seat_.control->block(), reader_bit(seat_.index), options.wait, options.max_spin.ns()),
+        frames_(options.hold),
+        free_(options.hold >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << options.hold) - 1) {
+    ReaderLine& mine = line();
+    // Until the start is chosen the cursor stands at the head: nothing that comes from now on is missed.
+    mine.cursor.store(frame_seq(block().head.load()));
+    mine.hold_budget.store(options.hold);
+    mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U) |
+                     (options.keeper ? kReaderKeeper : 0U));
+    for (auto* counter : {&mine.frames, &mine.bytes, &mine.missed, &mine.dropped}) counter->store(0);
+    os::write_identity(mine.identity);
+    raise_history(options.history);
+    FRAMEBUS_STEP("attach:line_written");
+    block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
+    FRAMEBUS_STEP("attach:bit_set");
+    epoch_ = block().publisher_epoch.load();
+    channel_ = {block().channel_id[0], block().channel_id[1]};
+    Participation::instance().seats.add(*this);
+  }
+  ReaderSession(const ReaderSession&) = delete;
+  ReaderSession& operator=(const ReaderSession&) = delete;
+  ~ReaderSession() {
+    if (is_forked()) return;
+    Participation::instance().seats.remove(*this);
+    if (!left_) give_up();
+  }
+
+  [[nodiscard]] ControlBlock& block() const noexcept { return seat_.control->block(); }
+  [[nodiscard]] ReaderLine& line() const noexcept { return block().reader[seat_.index]; }
+  [[nodiscard]] Control& control() const noexcept { return *seat_.control; }
+  [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
+  [[nodiscard]] bool is_forked() const noexcept { return seat_.control->is_forked(); }
+  [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
+  // For a subscriber that has come along from another control block, whose publisher it wants and no other.
+  void keep_epoch(std::uint32_t epoch) noexcept { epoch_ = epoch; }
+  // Which channel it was when we came. Another control block of the same id goes on with it.
+  [[nodiscard]] const ChannelId& channel() const noexcept { return channel_; }
+  [[nodiscard]] Descriptor& frame(std::uint32_t hold) noexcept { return frames_[hold]; }
+  [[nodiscard]] std::uint32_t held() const noexcept {
+    return static_cast<std::uint32_t>(frames_.size()) -
+           static_cast<std::uint32_t>(std::popcount(free_.load(std::memory_order_relaxed)));  // relaxed: stale at once
+  }
+
+  // A hold that nobody uses. Which are free is kept here, not read from the segment, which others may write.
+  std::optional<std::uint32_t> take_hold() noexcept {
+    std::uint64_t free = free_.load(std::memory_order_relaxed);
+    while (free != 0) {
+      // Acquire: pairs with give_back(); the hold's last user is done with it.
+      if (free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire, std::memory_order_relaxed)) {
+        return static_cast<std::uint32_t>(std::countr_zero(free));
+      }
+    }
+    return std::nullopt;
+  }
+  void give_back(std::uint32_t hold) noexcept {
+    free_.fetch_or(std::uint64_t{1} << hold, std::memory_order_release);  // pairs with take_hold()
+  }
+
+  // After the last read of a held frame.
+  void release(std::uint32_t hold) noexcept {
+    if (is_forked()) return;
+    const std::lock_guard lock(leaving_);
+    if (left_) return;
+    line().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
+    FRAMEBUS_STEP("release:hold_cleared");
+    give_back(hold);
+    notify_space();
+  }
+
+  // A publisher may be waiting for what this reader has just given up.
+  void notify_space() noexcept {
+    if (block().space_wanted.load() == 0) return;  // pairs with SpaceWanted::set: it stores, then looks at the readers
+    block().space.fetch_add(1);
+    FRAMEBUS_STEP("release:space_changed");
+    os::futex_wake_all(block().space);
+  }
+
+ private:
+  // Frames that are held stay mapped; nobody looks after what is in them.
+  void leave_at_exit() noexcept override {
+    if (is_forked() || !waiter_.retire()) return;
+    const auto lock = lock_briefly(leaving_);
+    if (!lock.owns_lock()) return;
+    left_ = true;
+    give_up();
+  }
+  void give_up() noexcept {
+    wipe_reader(block(), seat_.index);
+    FRAMEBUS_STEP("detach:wiped");
+    notify_space();
+    leave(*seat_.control, reader_byte(seat_.index));
+  }
+  void raise_history(std::uint32_t history) noexcept {
+    // A failure means that another reader has just come; there are not more of them than this.
+    std::uint32_t wanted = block().history_wanted.load();
+    for (std::uint32_t i = 0; i < 16 * kMaxReaders && wanted < history; ++i) {
+      if (block().history_wanted.compare_exchange_weak(wanted, history)) return;
+    }
+  }
+
+  ReaderSeat seat_;
+  Waiter waiter_;
+  std::vector<Descriptor> frames_;
+  std::atomic<std::uint64_t> free_;
+  std::uint32_t epoch_ = 0;
+  ChannelId channel_{};
+  std::mutex leaving_;  // `left_`; and that the line is ours as long as a frame is being released
+  bool left_ = false;
+};
+
+}  // namespace framebus

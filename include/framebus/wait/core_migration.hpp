@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A reader that spins must not sit on the publisher's core.
+//
+// Both sleep most of the time, and the kernel likes to put a thread that is woken beside the one that woke it. There
+// the two stay: each is woken by its own timer where it was last. A publisher that is due while the reader spins then
+// has to push it aside, and the reader sees the frame only when it gets the core back, some microseconds later instead
+// of at once. What can be seen of this is that the reader was interrupted while it spun. After two such spins in a row
+// the thread changes to another core, in the time in which nothing is expected; and then not again for a while, since
+// on a busy machine it would be interrupted everywhere.
+#pragma once
+
+#include <mutex>
+#include <thread>
+
+#include "framebus/os/os.hpp"
+
+namespace framebus {
+
+class ElbowRoom {
+ public:
+  void begin_spin() {
+    const long before = os::preemptions();
+    const std::lock_guard lock(mutex_);
+    thread_ = std::this_thread::get_id();
+    before_ = before;
+  }
+
+  // After the spin, when there is time. Returns whether the thread has changed to another core.
+  bool look_back() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (thread_ != std::this_thread::get_id()) return false;  // nobody has spun, or another thread
+      thread_ = {};
+      const bool pushed = os::preemptions() > before_;
+      in_a_row_ = pushed ? in_a_row_ + 1 : 0;
+      if (pause_ > 0) --pause_;
+      if (pause_ > 0 || in_a_row_ < kPushes) return false;
+      pause_ = kPause;
+      in_a_row_ = 0;
+    }
+    return os::change_core();
+  }
+
+ private:
+  static constexpr int kPushes = 2;  // spins in a row
+  static constexpr int kPause = 16;  // spins
+
+  std::mutex mutex_;
+  std::thread::id thread_;
+  long before_ = 0;
+  int in_a_row_ = 0, pause_ = 0;
+};
+
+}  // namespace framebus

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for the next frame, and waking those who wait.
+//
+// Protocol. A reader takes a ticket (the value of `wake`), looks for news, finds none, and waits until `wake` is no
+// longer the ticket. To sleep it sets its bit in `sleepers` first. The publisher stores `head`, then `wake`, then reads
+// `sleepers` and makes the system call only if there is a bit. All of these are sequentially consistent: if the
+// publisher misses the bit, the bit was set after the publisher's read, thus after its store of `wake`, and the kernel,
+// which compares `wake` with the ticket before it lets anybody sleep, sends the reader back.
+//
+// A sleeper that is killed leaves its bit; the publisher's wake-ups then wake nobody, and after a few of those it asks
+// the kernel who is still alive (publisher.hpp).
+//
+// No sleep is longer than kSlice, so that signals, dead publishers and removed files are noticed.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+#include "framebus/wait/core_migration.hpp"
+#include "framebus/layout/layout.hpp"
+#include "framebus/segment/leaving.hpp"
+#include "framebus/os/os.hpp"
+#include "framebus/wait/predictor.hpp"
+
+namespace framebus {
+
+inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep of a reader
+inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
+inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
+
+// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid of late and a core is
+// idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
+enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
+
+// Why a wait is over. `due`: there may be no news, but the next frame is about to come, and the reader is to look now,
+// which also brings what it will need then back into the caches.
+enum class Waited : std::uint8_t { news, due, slice };
+
+// Publisher: tells everybody that there is news. Returns how many were asleep and are woken, -1 where nobody slept.
+inline int announce(ControlBlock& control) {
+  control.wake.store(control.wake.load(std::memory_order_relaxed) + 1);  // relaxed: only this side writes it
+  FRAMEBUS_STEP("publish:wake");
+  if (control.sleepers.load() == 0) return -1;
+  return os::futex_wake_all(control.wake);
+}
+
+// Reader: how one subscriber waits. Threads that share it may wait at the same time.
+class Waiter {
+ public:
+  Waiter(ControlBlock& control, std::uint64_t bit, Wait policy, std::int64_t max_spin_ns)
+      : control_(control), bit_(bit), policy_(policy), max_spin_(max_spin_ns) {}
+
+  // Says "wake me" as long as it lives. Whoever sleeps on `wake`, here or among several channels, has one.
+  class Asleep {
+   public:
+    explicit Asleep(Waiter& waiter) : waiter_(waiter) { waiter_.fall_asleep(); }
+    Asleep(const Asleep&) = delete;
+    Asleep& operator=(const Asleep&) = delete;
+    ~Asleep() { waiter_.wake_up(); }
+
+   private:
+    Waiter& waiter_;
+  };
+
+  // From now on threads that are still asleep leave `sleepers` alone. False where that can't be had.
+  [[nodiscard]] bool retire() noexcept {
+    const auto lock = lock_briefly(mutex_);
+    retired_ = lock.owns_lock();
+    return retired_;
+  }
+
+  [[nodiscard]] std::uint32_t ticket() const noexcept { return control_.wake.load(); }
+
+  // A frame was fetched: for the forecast of the next one.
+  void learn(std::uint64_t seq, std::int64_t published_ns) {
+    if (policy_ != Wait::predictive) return;
+    const std::lock_guard lock(mutex_);
+    predictor_.learn(seq, published_ns);
+  }
+
+  // Until there is news after `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal has, or a slice is over.
+  Waited wait(std::uint32_t ticket, std::int64_t until_ns) { return wait(ticket, until_ns, policy_); }
+  Waited wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
+    const std::int64_t now = os::monotonic_ns();
+    const std::int64_t end = std::min(until_ns, now + kSlice);
+    switch (policy) {
+      case Wait::spin:
+        return spin(ticket, now, end);
+      case Wait::park:
+        break;
+      case Wait::adaptive:
+        if (spin_adaptively(ticket, now, end)) return Waited::news;
+        break;
+      case Wait::predictive:
+        if (const auto waited = wait_for_predicted(ticket, now, end)) return *waited;
+        break;
+    }
+    return park(ticket, end);
+  }
+
+  [[nodiscard]] std::int64_t spun_ns() const noexcept { return spun_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t sleeps() const noexcept { return sleeps_.load(std::memory_order_relaxed); }
+
+ private:
+  Waited spin(std::uint32_t ticket, std::int64_t now, std::int64_t end) noexcept {
+    const std::int64_t began = now;
+    bool news = false;
+    while (!news && now < end) {
+      for (int i = 0; i < 64 && !news; ++i) {
+        news = control_.wake.load(std::memory_order_acquire) != ticket;  // pairs with announce()
+        if (!news) cpu_relax();
+      }
+      now = os::monotonic_ns();
+    }
+    spun_.fetch_add(now - began, std::memory_order_relaxed);  // relaxed: for statistics
+    return news ? Waited::news : Waited::slice;
+  }
+
+  // Spins briefly as long as that has paid of late; otherwise tries it again now and then. Never where every core has
+  // something else to do: who spins there keeps the publisher from running.
+  bool spin_adaptively(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
+    constexpr std::uint32_t kRetry = 64;
+    const std::uint32_t futile = futile_.load(std::memory_order_relaxed);  // relaxed: a guess, shared by threads
+    if (futile >= 4 && futile % kRetry != 0) {
+      futile_.store(futile + 1, std::memory_order_relaxed);
+      return false;
+    }
+    if (!os::has_idle_core(now)) return false;
+    const bool paid = spin(ticket, now, std::min({end, now + kShortSpin, now + max_spin_})) == Waited::news;
+    futile_.store(paid ? 0 : futile + 1, std::memory_order_relaxed);
+    return paid;
+  }
+
+  // Sleeps until shortly before the next frame is due, or spins once that has come. Nothing: there is no saying when it
+  // is due, or it is late.
+  std::optional<Waited> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
+    if (max_spin_ == 0) return std::nullopt;
+    std::optional<Predictor::Window> window;
+    std::int64_t rise = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      window = predictor_.next(max_spin_);
+      if (window) rise = window->from - std::min(kReady + oversleep_, max_spin_ / 2);
+    }
+    if (!window || now >= window->to || rise >= end) return std::nullopt;
+    if (now >= rise) {
+      elbow_room_.begin_spin();
+      if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == Waited::news) return Waited::news;
+      return std::nullopt;
+    }
+    static_cast<void>(elbow_room_.look_back());
+    const os::ExactTimers exact;
+    if (park(ticket, rise) == Waited::news) return Waited::news;
+    const std::int64_t late = os::monotonic_ns() - rise;
+    if (late < 0) return Waited::slice;  // a signal
+    const std::lock_guard lock(mutex_);
+    // Rises at once and sinks slowly: to be late costs more than to be early.
+    const std::int64_t step = late - oversleep_;
+    oversleep_ = std::min(oversleep_ + (step > 0 ? step : step / 16), kLatest);
+    return Waited::due;
+  }
+
+  Waited park(std::uint32_t ticket, std::int64_t end) {
+    const std::int64_t left = end - os::monotonic_ns();
+    if (left <= 0) return Waited::slice;
+    const Asleep asleep(*this);
+    if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
+    FRAMEBUS_STEP("wait:woken");
+    return control_.wake.load() == ticket ? Waited::slice : Waited::news;
+  }
+
+  void fall_asleep() {
+    {
+      const std::lock_guard lock(mutex_);
+      ++sleeps_;
+      if (++asleep_ == 1 && !retired_) control_.sleepers.fetch_or(bit_);
+    }
+    FRAMEBUS_STEP("wait:bit_set");
+  }
+  void wake_up() {
+    const std::lock_guard lock(mutex_);
+    if (--asleep_ == 0 && !retired_) control_.sleepers.fetch_and(~bit_);
+  }
+
+  static constexpr std::int64_t kReady = 40'000;    // ns; to look once and get ready before the window opens
+  static constexpr std::int64_t kLatest = 200'000;  // ns; the largest delay of a timer to be reckoned with
+
+  ControlBlock& control_;
+  std::uint64_t bit_;
+  Wait policy_;
+  std::int64_t max_spin_;
+  std::atomic<std::uint32_t> futile_{0};
+  std::atomic<std::int64_t> spun_{0};
+  std::atomic<std::uint64_t> sleeps_{0};
+  std::mutex mutex_;  // everything below
+  int asleep_ = 0;
+  bool retired_ = false;
+  Predictor predictor_;
+  std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
+  ElbowRoom elbow_room_;
+};
+
+// A moment on CLOCK_MONOTONIC; a negative timeout means never.
+inline std::int64_t deadline_after(std::int64_t timeout_ns) noexcept {
+  constexpr std::int64_t kNever = INT64_MAX;
+  const std::int64_t now = timeout_ns < 0 ? 0 : os::monotonic_ns();
+  return timeout_ns < 0 || timeout_ns > kNever - now ? kNever : now + timeout_ns;
+}
+
+}  // namespace framebus

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What framebus says when a program has no file descriptors left, and how an end makes sure that it gets all it needs.
+
+Promise: a call that finds none left raises SystemFailure with the limit and what to do. An OSError of EMFILE or ENFILE
+never leaves an endpoint as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from framebus._util import fds
+from framebus.errors import EndpointError, Error, SystemFailure
+
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
+
+
+def is_none_left(code: int | None) -> bool:
+    """Whether `code`, an errno, says that this program, or the system, has no file descriptors left."""
+    return code in _NONE_LEFT
+
+
+def none_left(what: str, code: int | None) -> SystemFailure:
+    """Returns what to raise where `what` (such as "'ipc:///x' can't be opened") failed with such a `code`."""
+    if code == errno.ENFILE:
+        return SystemFailure(errno.ENFILE, f"{what}: the system has no file descriptors left (sysctl fs.file-max)")
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return SystemFailure(
+        errno.EMFILE,
+        f"{what}: this program has no file descriptors left, it may have {limit}; close what it does not need, or "
+        "raise the limit (ulimit -n)",
+    )
+
+
+@contextmanager
+def descriptors_told(what: str) -> Iterator[None]:
+    """Turns an OSError that says that no descriptors are left into SystemFailure, also one behind an EndpointError.
+
+    All other errors pass.
+    """
+    try:
+        yield
+    except EndpointError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or not is_none_left(cause.errno):
+            raise
+        raise none_left(what, cause.errno) from error
+    except OSError as error:
+        if isinstance(error, Error) or not is_none_left(error.errno):
+            raise
+        raise none_left(what, error.errno) from error
+
+
+def check_descriptors(count: int, what: str) -> None:
+    """Raises SystemFailure unless `count` more descriptors can be opened now.
+
+    For libraries that end the program where they get none: the check is made right before they are called. Another
+    thread may take what was free in between; then the library behaves as it does.
+    """
+    with descriptors_told(what), ExitStack() as opened:
+        for _ in range(count):
+            opened.callback(os.close, fds.open_path("/", os.O_PATH))

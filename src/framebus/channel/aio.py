@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames in an event loop: the waits behind `await sub.recv_async()` and `async for frame in sub`.
+
+Under asyncio each event loop in which a subscriber is awaited has one reader of a descriptor of its own, which stays
+registered from frame to frame. It goes when it is called again and again though nobody waits, when the last task that
+waits is cancelled or out of time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber
+alive.
+
+What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait in one loop.
+So a task that is cancelled loses no frame and keeps none from the others. The descriptor is readable until the next
+task that found nothing is about to wait; if that one finds something after all, it tells the others.
+
+A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
+asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
+part of a future that tasks use and runs its task at once.
+
+This module is imported with the package, and asyncio only inside a task of asyncio, where it is there already. A first
+import that another thread has under way when the program forks is never finished in the child, and whatever imports the
+same there waits for it without end. With asyncio imported on top, `import framebus` would take much longer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from framebus import _core
+from framebus._util import fds
+from framebus.channel.handle import End
+
+if TYPE_CHECKING:
+    import asyncio
+
+Subscriber = End[_core.Subscriber]
+View = _core.FrameBase
+Look = Callable[[], View | None]
+
+
+class Tasks:
+    """The tasks that wait for one subscriber, in whatever event loops."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._native = subscriber._native
+        self._readers: dict[asyncio.AbstractEventLoop, Reader] = {}
+        self.in_a_row = 0  # frames that were there without waiting
+
+    def look_first(self, look: Look) -> View | None:
+        """Looks without waiting, and counts."""
+        view = look()
+        self.in_a_row = 0 if view is None else self.in_a_row + 1
+        return view
+
+    def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
+        """Waits until `look` gives something, and gives that.
+
+        Raises what `look` raises, and what recv() raises when `timeout` seconds are over.
+        """
+        return self._in_trio(look, timeout) if _is_trio() else self._in_asyncio(look, timeout)
+
+    async def breathe(self) -> None:
+        """Lets other tasks run once; where frames come faster than they are handled, nothing else would."""
+        self.in_a_row = 0
+        if _is_trio():
+            import trio
+
+            await trio.lowlevel.checkpoint()
+            return
+        import asyncio
+
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            reader = self._readers.get(asyncio.get_running_loop())
+            if reader is not None:
+                reader.leave()
+            raise
+
+    def close(self) -> None:
+        """Forgets all loops; those that go on do the rest themselves, see Reader."""
+        self._readers.clear()
+
+    async def _in_trio(self, look: Look, timeout: float | None) -> View:
+        import trio
+
+        fd = fds.dup(self._native.fileno())  # trio lets only one task wait for a descriptor
+        try:
+            with trio.move_on_after(math.inf if timeout is None else timeout):
+                while True:
+                    await trio.lowlevel.wait_readable(fd)
+                    view = look()
+                    if view is not None:
+                        return view
+        finally:
+            os.close(fd)
+        return self._last_look(look, timeout)
+
+    async def _in_asyncio(self, look: Look, timeout: float | None) -> View:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        reader = self._readers.get(loop) or self._reader_of(loop)
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        turn = next(reader.turns)
+        while True:
+            wakeup = reader.enter(turn, end)
+            try:
+                view = look()  # what was there before the reader listened does not wake us
+                if view is not None:
+                    reader.leave(wakeup, stays=True)
+                    return view
+                await wakeup
+            except BaseException:
+                reader.leave(wakeup)
+                raise
+            view = look()
+            if view is not None:
+                return view
+            if time.monotonic() >= end:
+                reader.leave(wakeup)
+                return self._last_look(look, timeout)
+
+    def _last_look(self, look: Look, timeout: float | None) -> View:
+        view = look()
+        if view is None:
+            assert timeout is not None
+            _core.fail_timeout(self._native, timeout)
+        return view
+
+    def _reader_of(self, loop: asyncio.AbstractEventLoop) -> Reader:
+        for other in list(self._readers):
+            if other.is_closed():
+                self._readers.pop(other, None)
+        reader = self._readers[loop] = Reader(loop, _core.Listener(self._native))
+        return reader
+
+
+class Reader:
+    """What one event loop has of a subscriber: a listener, and the tasks that wait for it.
+
+    The listener's descriptor is nobody else's until the loop has let go of it. It becomes readable when the subscriber
+    is closed, and stays so; then the tasks are told, and with nobody left the loop is told to let go.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: _core.Listener) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._waiting: list[_core.Wakeup] = []  # the same list for good; the loop has it, too
+        self._registered = False
+        self._idle = False  # it has been told when nobody waited
+        self.turns = itertools.count()
+
+    def enter(self, turn: int, end: float) -> _core.Wakeup:
+        """Returns what to await, once, after another look; it wakes when time.monotonic() is `end`, or earlier.
+
+        Those with a lower turn are woken first.
+        """
+        wakeup = _core.Wakeup(self._loop, turn, end)
+        if not self._registered:
+            self._loop.add_reader(self._listener.fileno(), _core.wake_one, self._waiting, self._tell)
+            self._registered = True
+        self._waiting.append(wakeup)
+        self._idle = False
+        self._listener.arm(end if len(self._waiting) == 1 else min(wakeup.end for wakeup in self._waiting))
+        return wakeup
+
+    def leave(self, wakeup: _core.Wakeup | None = None, *, stays: bool = False) -> None:
+        """For a task that does not wait after all; `wakeup` is what it awaits. `stays`: it is likely to come again.
+
+        To enter it has silenced the descriptor for all, so the others are told to look.
+        """
+        if wakeup in self._waiting:
+            self._waiting.remove(wakeup)
+        if self._waiting:
+            self._tell_soon()
+        elif not stays:
+            self._unregister()
+
+    def _tell(self) -> None:
+        """The descriptor is readable, and none or several wait."""
+        waiting = sorted(self._waiting, key=_TURN, reverse=True)
+        self._waiting.clear()
+        if not waiting:
+            if self._idle or not self._listener.rest():
+                self._unregister()
+            self._idle = True
+        try:
+            while waiting:
+                waiting.pop().wake()
+        finally:  # what is none of the task's business, such as KeyboardInterrupt, has come out of it
+            if waiting:
+                self._waiting += waiting
+                self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon(self._tell)
+
+    def _unregister(self) -> None:
+        if self._registered:
+            self._registered = False
+            self._listener.rest()
+            fd = self._listener.fileno()
+            if fd >= 0 and not self._loop.is_closed():  # in a forked child there is none
+                self._loop.remove_reader(fd)
+
+
+def _is_trio() -> bool:
+    """Whether this task is one of trio; otherwise it is taken for one of asyncio."""
+    sniffio = sys.modules.get("sniffio")  # trio imports it
+    return sniffio is not None and sniffio.current_async_library() == "trio"
+
+
+_TURN = operator.attrgetter("turn")

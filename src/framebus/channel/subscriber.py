@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Program B: Subscriber."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+
+from framebus import _core
+from framebus._util import names
+from framebus._util.checks import check_choice, check_range
+from framebus._util.deadline import Deadline
+from framebus.channel import aio
+from framebus.channel.handle import End, natively
+from framebus.frames.frame import Frame
+
+Wait = Literal["adaptive", "park", "spin", "predictive"]
+_IN_A_ROW = 16  # frames that one task may take before others run
+_WAIT = ("adaptive", "park", "spin", "predictive")
+
+
+class Subscriber(End[_core.Subscriber]):
+    """The receiving end of a channel. There can be 64 of them.
+
+        with framebus.Subscriber("camera0") as sub:
+            frame = sub.recv(timeout=1.0)
+            print(frame.array.mean())
+
+    Threads may share a Subscriber; each frame goes to one of them. A forked child may not use its parent's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        every: bool = False,
+        hold: int = 2,
+        history: int = 0,
+        connect_timeout: float = 0.0,
+        wait: Wait = "adaptive",
+        max_spin: float = 0.0005,
+        reconnect: bool = True,
+    ) -> None:
+        """Joins a running channel.
+
+        Args:
+            name: the channel.
+            every: False: recv() gives the newest frame and skips what lies between. True: every frame in order.
+            hold: frames this program may hold at once, 1 to 64. A frame is held while the Frame or any array made
+                from it exists, so `frame = sub.recv()` in a loop needs 2.
+            history: begin that many frames back, 0 to 1024, as far as the channel still has them. With 0 a subscriber
+                begins with the newest frame there is, with every=True with the first one published from now on.
+            connect_timeout: seconds to wait for a program that publishes the channel.
+            wait: "adaptive" spins for some microseconds where that has paid of late and a core is idle, then sleeps;
+                "park" sleeps; "spin" burns a core for the lowest latency; "predictive" learns when the next frame is
+                due, sleeps until shortly before that, then spins, and sleeps where frames come without a rhythm.
+            max_spin: seconds that one wait may spin, 0 to 1, where wait is "adaptive" or "predictive"; these never
+                spin for more than 20 microseconds and a quarter of the period between frames. What was spent is
+                statistics().spun_s.
+            reconnect: go on with the next publisher when this one closes or dies.
+
+        Raises:
+            ChannelNotFound: nobody publishes it; the message names the channels that run.
+            InvalidName: not a channel name.
+            ValueError: hold, history, connect_timeout, wait or max_spin out of range.
+            LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
+        """
+        names.channel(name)
+        check_choice("wait", wait, _WAIT)
+        check_range("hold", hold, 1, 64)
+        check_range("history", history, 0, 1024)
+        if not 0 <= max_spin <= 1:
+            raise ValueError(f"max_spin must be 0 to 1 seconds, got {max_spin}")
+        options: dict[str, Any] = {
+            "every": every,
+            "hold": hold,
+            "history": history,
+            "connect_timeout": connect_timeout,
+            "wait": wait,
+            "max_spin": max_spin,
+            "reconnect": reconnect,
+        }
+        native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
+        super().__init__(name, native, options)
+        self._tasks: aio.Tasks | None = None
+
+    @natively(_core.quick_recv)
+    def recv(self, timeout: float | None = None) -> Frame:
+        """Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
+
+        Raises:
+            Timeout: nothing new came in time.
+            TooManyHeld: this program already holds `hold` frames.
+            ChannelClosed: the publisher closed the channel (with reconnect=True: and no other came in time), or this
+                Subscriber was closed.
+            PublisherDied: it died, and reconnect=False.
+            CorruptChannel: what is in shared memory is no frame; the next call goes on after it.
+            ValueError: a negative timeout.
+        """
+        return self._native.recv(timeout)  # type: ignore[return-value]  # frame.py says which class they are
+
+    @natively(_core.quick_try_recv)
+    def try_recv(self) -> Frame | None:
+        """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
+        return self._native.try_recv()  # type: ignore[return-value]  # as in recv()
+
+    async def recv_async(self, timeout: float | None = None) -> Frame:
+        """Does what recv() does in an event loop of asyncio or trio: other tasks run meanwhile. Raises as recv() does.
+
+        Cancelling it takes no frame. Of several tasks that wait, each frame goes to one.
+        """
+        if timeout is not None:
+            Deadline(timeout)  # refuses what is no timeout
+        tasks = self._tasks or self._make_tasks()
+        if tasks.in_a_row >= _IN_A_ROW:
+            await tasks.breathe()  # before the look: who is cancelled here has not taken a frame
+        look = self._native.try_recv
+        frame = tasks.look_first(look)
+        if frame is None:
+            frame = await tasks.receive(look, timeout)
+        return frame  # type: ignore[return-value]  # as in recv()
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
+
+        For select, selectors, asyncio and the like. It belongs to this Subscriber and must not be read or closed.
+        """
+        return self._native.fileno()
+
+    def close(self) -> None:
+        """Leaves the channel. Frames and arrays that are kept stay valid. May be repeated."""
+        self._native.close()
+        if self._tasks is not None:
+            self._tasks.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the publisher closes the channel; waits for each."""
+        return self
+
+    @natively(_core.quick_next)
+    def __next__(self) -> Frame:
+        frame = self._next(None)
+        if frame is None:
+            raise StopIteration
+        return frame
+
+    def _next(self, timeout: float | None) -> Frame | None:
+        """What recv() does, but None at the end of the channel, with reconnect=True too."""
+        return self._native.next(timeout)  # type: ignore[return-value]  # as in recv()
+
+    def __aiter__(self) -> AsyncIterator[Frame]:
+        """Frames until the publisher closes the channel; other tasks run meanwhile."""
+        return self
+
+    async def __anext__(self) -> Frame:
+        tasks = self._tasks or self._make_tasks()
+        if tasks.in_a_row >= _IN_A_ROW:
+            await tasks.breathe()  # as in recv_async()
+        look = self._native.try_next
+        frame = tasks.look_first(look)
+        if frame is None:
+            frame = await tasks.receive(look, None)
+        return frame  # type: ignore[return-value]  # as in recv()
+
+    def _make_tasks(self) -> aio.Tasks:
+        self._tasks = aio.Tasks(self)
+        return self._tasks

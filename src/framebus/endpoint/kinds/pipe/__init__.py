@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pipe: an anonymous pipe to the program before or after this one, to a child, or to a descriptor that was left open.
+
+    pipe:stdin, pipe:stdout    this program's standard input, output; pipe: alone is the one that fits
+    pipe:fd/N                  descriptor N, which the program was started with
+    pipe: with argv=[...]      a child that is started: a sink writes to its standard input, a source reads its output
+
+`argv` is a keyword argument only and no shell looks at it: framebus.sink("pipe:", argv=["ffmpeg", "-i", "-", ...]). An
+end owns its descriptor from then on, and the standard stream leads elsewhere (descriptors.py).
+
+mode=message carries whole frames between two framebus programs. Its stream says when it ends, so a reader can tell an
+orderly end (ChannelClosed) from a writer's death (PublisherDied); half a frame is never delivered. mode=byte is for all
+other programs: format=raw is pixels without anything else, format=y4m is YUV4MPEG2. There, the end of the pipe is the
+end of the stream, except in the middle of a frame, and after a child that failed: both are PublisherDied.
+
+send() with a timeout that passes before the first byte could be written raises Timeout and leaves nothing behind. Where
+it passes in the middle of the frame, the frame counts as sent: the rest is kept and goes out with the next send(), or
+with close(), which waits for the reader at most `linger` seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from framebus.endpoint import Abilities, Endpoint, wire
+from framebus.endpoint.kinds.pipe import descriptors, y4m
+from framebus.endpoint.kinds.pipe.child import Child
+from framebus.endpoint.kinds.pipe.descriptors import Descriptor, Role
+from framebus.endpoint.kinds.pipe.ends import PipeSink, PipeSource
+from framebus.endpoint.kinds.pipe.message import MessageSink, MessageSource
+from framebus.endpoint.kinds.pipe.raw import Layout, RawSink, RawSource, layout_of
+from framebus.errors import InvalidUrl
+from framebus.frames import pixel_format as formats
+
+Mode = Literal["message", "byte"]
+Format = Literal["raw", "y4m"]
+
+_STANDARD = {"source": ("stdin", 0), "sink": ("stdout", 1)}
+_DESCRIPTOR = re.compile(r"fd/(\d{1,9})")
+_BUFFER = 1 << 20
+
+
+def open_source(
+    rest: str,
+    *,
+    mode: Annotated[Mode, "whole frames, or bytes as other programs write them"] = "message",
+    format: Annotated[Format, "of mode=byte: bare pixels, or YUV4MPEG2"] = "raw",  # noqa: A002 - the option's name
+    width: Annotated[int | None, "pixels of a row, for format=raw"] = None,
+    height: Annotated[int | None, "rows, for format=raw"] = None,
+    pixel_format: Annotated[
+        str | None, "PFNC name (or I420, YV12, NV12, NV21) of what comes (raw), or of what to make of it (y4m)"
+    ] = None,
+    argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,
+    max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
+    buffer: Annotated[int, "bytes that the pipe should have room for"] = _BUFFER,
+    linger: Annotated[float, "seconds close() waits for a child to end"] = 10.0,
+) -> PipeSource:
+    """Opens the reading end."""
+    url = f"pipe:{rest}"
+    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
+    if not linger >= 0:
+        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
+    layout = None
+    if mode == "byte" and format == "raw":
+        if width is None or height is None or pixel_format is None:
+            raise InvalidUrl(f"{url!r}: raw pixels don't say what they are; pass width=, height= and pixel_format=")
+        layout = _layout(url, width, height, pixel_format)
+        if layout.nbytes > max_bytes:
+            raise InvalidUrl(f"{url!r}: an image of {layout.nbytes} bytes, but max_bytes is {max_bytes}")
+    descriptor, child = _open("source", rest, url, argv, buffer)
+    if layout is not None:
+        return RawSource(url, descriptor, child, linger, layout)
+    if mode == "byte":
+        return y4m.Y4mSource(url, descriptor, child, linger, pixel_format, max_bytes)
+    return MessageSource(url, descriptor, child, linger, max_bytes)
+
+
+def open_sink(
+    rest: str,
+    *,
+    mode: Annotated[Mode, "whole frames, or bytes as other programs read them"] = "message",
+    format: Annotated[Format, "of mode=byte: bare pixels, or YUV4MPEG2"] = "raw",  # noqa: A002 - the option's name
+    width: Annotated[int | None, "pixels of a row, for format=raw; the first frame's if not said"] = None,
+    height: Annotated[int | None, "rows, for format=raw; the first frame's if not said"] = None,
+    pixel_format: Annotated[str | None, "PFNC name (or I420 ...) of the frames, for those that don't say it"] = None,
+    fps: Annotated[float, "frames per second that the stream claims, for format=y4m"] = 25.0,
+    lossy: Annotated[bool, "leave out what mode=byte can't carry"] = False,
+    argv: Annotated[Sequence[str] | None, "a child to start, as a list of arguments"] = None,
+    buffer: Annotated[int, "bytes that the pipe should have room for"] = _BUFFER,
+    linger: Annotated[float, "seconds close() waits for the reader, and for a child to end"] = 10.0,
+) -> PipeSink:
+    """Opens the writing end."""
+    url = f"pipe:{rest}"
+    pixel_format = _check_options(url, mode, format, width, height, pixel_format)
+    if not linger >= 0:
+        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
+    if not 0 < fps <= 1e6:
+        raise InvalidUrl(f"{url!r}: fps must be above 0 and at most 1000000, got {fps!r}")
+    layout = None
+    if width is not None or height is not None:
+        if width is None or height is None or pixel_format is None:
+            raise InvalidUrl(
+                f"{url!r}: width=, height= and pixel_format= belong together; leave width and height out "
+                "to take them from the first frame"
+            )
+        layout = _layout(url, width, height, pixel_format)
+    descriptor, child = _open("sink", rest, url, argv, buffer)
+    if mode == "message":
+        return MessageSink(url, descriptor, child, linger)
+    if format == "y4m":
+        return y4m.Y4mSink(url, descriptor, child, linger, pixel_format, fps, lossy)
+    return RawSink(url, descriptor, child, linger, layout, pixel_format, lossy)
+
+
+def _check_options(
+    url: str,
+    mode: Mode,
+    format: Format,  # noqa: A002 - the option's name
+    width: int | None,
+    height: int | None,
+    pixel_format: str | None,
+) -> str | None:
+    """Refuses options that would do nothing, and returns the PFNC name of the pixel format."""
+    given = {"width": width, "height": height, "pixel_format": pixel_format}
+    said = [name for name, value in given.items() if value is not None]
+    if mode == "message" and (said or format != "raw"):
+        raise InvalidUrl(
+            f"{url!r}: {(said or ['format'])[0]}= is for mode=byte; mode=message carries frames as they are"
+        )
+    if format == "y4m" and (width is not None or height is not None):
+        raise InvalidUrl(f"{url!r}: a YUV4MPEG2 stream says its size itself; leave width and height out")
+    if pixel_format is not None:
+        try:
+            pixel_format = formats.named(pixel_format)
+        except ValueError as error:
+            raise InvalidUrl(f"{url!r}: {error}") from None
+    if format == "y4m" and pixel_format not in (None, *y4m.CONVERTED):
+        raise InvalidUrl(f"{url!r}: format=y4m knows pixel_format {', '.join(y4m.CONVERTED)}, not {pixel_format}")
+    return pixel_format
+
+
+def _layout(url: str, width: int, height: int, pixel_format: str) -> Layout:
+    try:
+        return layout_of(width, height, pixel_format)
+    except ValueError as error:
+        raise InvalidUrl(f"{url!r}: {error}") from None
+
+
+def _open(role: Role, rest: str, url: str, argv: Sequence[str] | None, buffer: int) -> tuple[Descriptor, Child | None]:
+    """Finds the descriptor, or starts the child."""
+    name, standard = _STANDARD[role]
+    if argv is not None:
+        if rest:
+            raise InvalidUrl(f"{url!r} and argv= name two pipes; for a child say 'pipe:' alone")
+        child = Child(argv, role, buffer)
+        return child.descriptor, child
+    found = _DESCRIPTOR.fullmatch(rest)
+    if found is None and rest not in ("", name):
+        raise InvalidUrl(f"{url!r} is no pipe for a {role}; there are {descriptors.forms(role)}")
+    return descriptors.take(int(found[1]) if found else standard, role, url, buffer), None
+
+
+ENDPOINTS = {
+    "pipe": Endpoint(
+        scheme="pipe",
+        summary="the next program of a pipeline, or a child, such as ffmpeg",
+        form="pipe:stdin, pipe:stdout, pipe:fd/N, or pipe: with argv=",
+        source=open_source,
+        sink=open_sink,
+        abilities=Abilities(),
+    ),
+}

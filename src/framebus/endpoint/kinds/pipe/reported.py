@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program whose exit status comes from reporter.py; to be used as a subprocess.Popen, as far as a pipe does that."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from framebus._util import fds
+
+_REPORTER = Path(__file__).with_name("reporter.py")
+
+
+def is_needed() -> bool:
+    """Whether this process may lose the status of its children, or would hand blocked signals down to them."""
+    return signal.getsignal(signal.SIGCHLD) != signal.SIG_DFL or bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+class Reported:
+    """The program, and its parent that reports."""
+
+    def __init__(self, words: Sequence[str], stdin: int | None, stdout: int | None) -> None:
+        """Starts it. Raises OSError where that can't be done."""
+        reading, writing = fds.pipe()
+        self._reports = os.fdopen(reading, "rb", buffering=0)
+        self._unread = b""
+        self._status: int | None = None
+        try:
+            self._parent = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_REPORTER), str(writing), *words],
+                stdin=stdin,
+                stdout=stdout,
+                pass_fds=[writing],
+            )
+        finally:
+            os.close(writing)
+        told = self._read(None)
+        if told is None or "pid" not in told:
+            self._parent.wait()
+            self._reports.close()
+            raise OSError("its parent ended" if told is None else told["failure"])
+        self.pid: int = told["pid"]
+
+    def wait(self, seconds: float | None = None) -> int:
+        """Returns the status, negative for a signal. Raises subprocess.TimeoutExpired."""
+        if self._status is None:
+            told = self._read(seconds)
+            self._status = -signal.SIGKILL if told is None else int(told["status"])  # killed with its parent
+            self._parent.wait()
+            self._reports.close()
+        return self._status
+
+    def terminate(self) -> None:
+        """Asks the program to end."""
+        self._parent.terminate()
+
+    def kill(self) -> None:
+        """Kills the program's parent, and the kernel with that the program."""
+        self._parent.kill()
+
+    def _read(self, seconds: float | None) -> dict[str, Any] | None:
+        """The next report; None where the parent was killed."""
+        while b"\n" not in self._unread:
+            if not select.select([self._reports], [], [], seconds)[0]:
+                raise subprocess.TimeoutExpired(str(_REPORTER), seconds or 0.0)
+            chunk = self._reports.read(1 << 12)
+            if not chunk:
+                return None
+            self._unread += chunk
+        line, self._unread = self._unread.split(b"\n", 1)
+        told: dict[str, Any] = json.loads(line)
+        return told

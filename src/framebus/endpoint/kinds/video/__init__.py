@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""video:FILE: the pictures of a video file, and a video file of pictures, by PyAV.
+
+    reader   decodes a file, over and over if wanted; the demo plays its clip with it
+    source   hands the pictures out in time
+    forms    what pixel formats are called there, and which of them a codec keeps
+    sink     encodes a file
+
+FILE is the path of a file, never the address of anything else. A question mark in it is written %3F.
+"""
+
+from __future__ import annotations
+
+from framebus.endpoint import Endpoint
+from framebus.endpoint.kinds.video.forms import ABILITIES
+from framebus.endpoint.kinds.video.sink import open_sink
+from framebus.endpoint.kinds.video.source import open_source
+
+ENDPOINTS = {
+    "video": Endpoint(
+        scheme="video",
+        summary="video files, at their own pace or as fast as asked",
+        form="video:FILE",
+        source=open_source,
+        sink=open_sink,
+        abilities=ABILITIES,
+        needs=("av",),
+        extra="video",
+    ),
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base of the sources that make their frames themselves, out of a file or out of nothing, and hand them out in time.
+
+Nobody sends what such a source gives: a frame is made when it is asked for, and waits for its moment. Its timestamps
+are that moment, on both clocks: those of the first frame are when it was ready, and the others lie as far after it as
+their times say, also where the frames are handed out as fast as they are asked for. Nothing is ever left out: frames
+that are late come one right after the other.
+
+Threads may share such a source; each frame goes to one of them. close() from another thread ends a wait at once, and
+lets go of nothing that is in use.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from typing import Any
+
+from framebus.endpoint import Arrays, BaseSource, Deadline
+from framebus.errors import ChannelClosed
+from framebus.frames.frame import Frame
+
+
+class PacedSource(BaseSource):
+    """A source that makes frames: it writes _make(), and _let_go() where there is something to close."""
+
+    def __init__(self, url: str, *, waits: bool) -> None:
+        """`waits` says whether a frame is kept back until it is due."""
+        super().__init__(url)
+        self._waits = waits
+        self._origin: tuple[int, int] | None = None  # both clocks at the first frame
+        self._ready: Frame | None = None
+        self._last_seq = 0
+
+    @abstractmethod
+    def _make(self) -> Frame:
+        """Returns the next frame, made by _frame(). Raises ChannelClosed after the last one."""
+
+    def _let_go(self) -> None:
+        """Closes what is open; called once, while no frame is being made."""
+
+    def _make_locks(self) -> None:
+        super()._make_locks()
+        self._closing = threading.Event()
+
+    def _moment(self, time_s: float | None) -> tuple[int, int]:
+        """Returns both timestamps of a frame due `time_s` seconds after the first one; of None, now."""
+        now = time.monotonic_ns(), time.time_ns()
+        if time_s is None:
+            return now
+        if self._origin is None:
+            since = round(time_s * 1e9)
+            self._origin = now[0] - since, now[1] - since
+        return self._origin[0] + round(time_s * 1e9), self._origin[1] + round(time_s * 1e9)
+
+    def _frame(
+        self,
+        arrays: Arrays,
+        moment: tuple[int, int],
+        meta: dict[str, Any] | None = None,
+        pixel_format: str | None = None,
+        origin: dict[str, Any] | None = None,
+    ) -> Frame:
+        """Returns the next frame of these; it is due when its timestamp says. `origin` is the source's bookkeeping."""
+        self._last_seq += 1
+        return Frame(
+            arrays,
+            seq=self._last_seq,
+            timestamp_ns=moment[0],
+            wall_time_ns=moment[1],
+            meta=meta,
+            origin=origin,
+            pixel_format=pixel_format,
+        )
+
+    def _receive(self, deadline: Deadline) -> Frame:
+        with self._turn(deadline):
+            self._check_open()
+            if self._ready is None:
+                self._ready = self._make()
+            self._wait_for(self._ready, deadline)
+            frame, self._ready = self._ready, None
+            return frame
+
+    def _wait_for(self, frame: Frame, deadline: Deadline) -> None:
+        while self._waits:
+            early_s = (frame.timestamp_ns - time.monotonic_ns()) / 1e9
+            if early_s <= 0:
+                return
+            left = deadline.left()
+            if left == 0:
+                raise deadline.fail(f"the next frame of {self.url!r} is due in {early_s:.3f} s, and not")
+            if self._closing.wait(min(early_s, threading.TIMEOUT_MAX) if left is None else min(early_s, left)):
+                raise ChannelClosed(f"{self.url!r} was closed while the next frame was waited for")
+
+    def _close(self) -> None:
+        self._closing.set()
+        with self._turn(Deadline(None)):
+            self._ready = None
+            self._let_go()

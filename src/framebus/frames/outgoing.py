@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frame on its way out of this program: checked so far that the other end has nothing to refuse."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framebus.frames import arrays as convert, metadata
+
+MAX_ARRAYS = 8
+MAX_DIMENSIONS = 8
+MAX_NAME_BYTES = 32
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A frame on its way out: checked, with all that is to be carried."""
+
+    arrays: Arrays
+    seq: int
+    timestamp_ns: int
+    wall_time_ns: int
+    meta: dict[str, Any]
+    pixel_format: str | None
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The first array."""
+        return next(iter(self.arrays.values()))
+
+    def upright(self, *, by_user: bool = False) -> NDArray[Any]:
+        """The first array, turned as the "rotation" of its source says, in degrees counterclockwise.
+
+        Files that can't say so themselves store this. `by_user` honours a "rotation" of the user's metadata too.
+        """
+        meta = self.meta
+        if not by_user:
+            meta = meta.of_the_source() if isinstance(meta, metadata.Metadata) else {}
+        rotation = meta.get("rotation")
+        if isinstance(rotation, int) and rotation % 90 == 0 and self.array.ndim >= 2:
+            return np.rot90(self.array, rotation // 90)
+        return self.array
+
+
+def outgoing(
+    image: object,
+    seq: int,
+    timestamp_ns: int,
+    wall_time_ns: int,
+    meta: Mapping[str, object] | None,
+    pixel_format: str | None,
+) -> Outgoing:
+    """Returns the frame that is to be sent; a single array is called "image". Raises TypeError or ValueError."""
+    arrays, pixel_format = convert.to_frame_of(image, pixel_format)
+    if not isinstance(arrays, dict):
+        arrays = {"image": arrays}
+    if not 1 <= len(arrays) <= MAX_ARRAYS:
+        raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(arrays)}")
+    for name, array in arrays.items():
+        if not _is_name(name):
+            raise ValueError(f"array names have 1 to {MAX_NAME_BYTES} bytes of UTF-8, got {name!r}")
+        if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
+            raise TypeError(
+                f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
+                f"complex numbers with 0 to {MAX_DIMENSIONS}"
+            )
+    return Outgoing(
+        arrays,
+        _int64("seq", seq),
+        _int64("timestamp_ns", timestamp_ns),
+        _int64("wall_time_ns", wall_time_ns),
+        metadata.decode(metadata.encode(meta) or b""),
+        pixel_format,
+    )
+
+
+def _int64(name: str, value: int) -> int:
+    """The int of 64 bits that `value` is; numpy's are taken too."""
+    number = operator.index(value)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{name} must have at most 64 bits, got {number}")
+    return number
+
+
+def _is_name(name: str) -> bool:
+    try:
+        return 1 <= len(name.encode()) <= MAX_NAME_BYTES
+    except UnicodeEncodeError:  # half a character
+        return False
