@@ -3,10 +3,8 @@
 # What the other scripts share; to be sourced. Sourcing it changes to the top of the checkout and does nothing else.
 #
 #   use_venv              make .venv with a Python >= 3.10 if it is not there, and put its programs first in PATH
-#   install_once A,B      install framebus and the dependency groups A and B of pyproject.toml into it, only what has
-#                         changed since; framebus itself as the wheel that it leaves in .venv/wheel
+#   install_once A,B      install framebus[A,B] into it, only if a source or pyproject.toml has changed since
 #   cpp_tests [SANITIZER] build and run the C++ tests; no test, or a test that checked nothing, is a failure
-#   python_tests ARGS...  run pytest, with two workers for each core unless single files are named or ARGS say how
 #
 # Failures end the calling script with one sentence that says what to do.
 
@@ -50,25 +48,15 @@ source_hash() {  # of everything that decides what gets installed
 install_once() {
   ( # One script at a time; the lock goes with this subshell.
     if command -v flock >/dev/null; then flock 9; fi
-    local now groups group options=() hash='' installed='' pip=(python -m pip --quiet --disable-pip-version-check)
+    local now extras hash='' installed=''
     now=$(source_hash)
-    read -r hash installed 2>/dev/null <"$venv/framebus.groups" || true
-    groups=$(tr ',' '\n' <<<"$1${installed:+,$installed}" | sort -u | paste -sd ,)
-    [[ $now == "$hash" && $groups == "$installed" ]] && exit 0
-    say "Installing framebus for $groups into ${venv#"$root"/} ..."
-    rm -f "$venv/framebus.groups"
-    "${pip[@]}" install 'pip>=25.3' || exit 1 # the first that knows --group and --build-constraint
-    if [[ $now != "$hash" ]]; then
-      rm -rf "$venv/wheel"
-      # Built with the nanobind that the stub is compared with.
-      "${pip[@]}" install --group stub && python -m pip freeze | grep '^nanobind==' >"$venv/build-constraints.txt" &&
-        "${pip[@]}" wheel --no-deps --build-constraint "$venv/build-constraints.txt" --wheel-dir "$venv/wheel" \
-          --config-settings cmake.define.FRAMEBUS_WERROR=ON . || exit 1
-      "${pip[@]}" uninstall --yes framebus 2>/dev/null # of two with one version, pip keeps the old one
-    fi
-    for group in ${groups//,/ }; do options+=(--group "$group"); done
-    "${pip[@]}" install "${options[@]}" "$venv"/wheel/framebus-*.whl || exit 1
-    printf '%s %s\n' "$now" "$groups" >"$venv/framebus.groups"
+    read -r hash installed 2>/dev/null <"$venv/framebus.installed" || true
+    extras=$(tr ',' '\n' <<<"$1${installed:+,$installed}" | sort -u | paste -sd ,)
+    [[ $now == "$hash" && $extras == "$installed" ]] && exit 0
+    say "Installing framebus[$extras] into .venv ..."
+    rm -f "$venv/framebus.installed"
+    python -m pip install --quiet --disable-pip-version-check ".[$extras]" || exit 1
+    printf '%s %s\n' "$now" "$extras" >"$venv/framebus.installed"
   ) 9>"$venv/framebus.lock" || die "the installation failed, see above; scripts/system-packages installs a compiler"
 }
 
@@ -113,17 +101,4 @@ cpp_tests() {
   [[ -z $left ]] || { say "$name: the tests left in /dev/shm: $left"; return 1; }
   count=$(count_checks "$log" "${tests:-0}") || { cat "$log"; say "$name: $count"; return 1; }
   say "$name: $count, all good"
-}
-
-python_tests() {
-  local argument workers beside=()
-  workers=$((2 * $(nproc)))
-  # After the end of a worker the others would go on and then wait for ever.
-  beside=(-n "$((workers < 16 ? workers : 16))" --dist loadgroup --no-loadscope-reorder --max-worker-restart=0)
-  for argument; do
-    case $argument in
-      -n* | --numprocesses* | --dist* | --pdb | *no:xdist | *.py | *.py::*) beside=() ;;
-    esac
-  done
-  python -m pytest "${beside[@]}" "$@"
 }

@@ -10,10 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/segment/cleanup.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 enum class Ailment : std::uint8_t { stale_channel, orphaned_store, foreign_file };
 
@@ -25,8 +24,6 @@ struct Finding {
   std::uint32_t owner = 0;
   bool dead = false;  // nobody can use it any more: clean_channel() would remove it
 };
-
-namespace detail {
 
 // The first page of a control block, copied. The rest of it is of no interest here.
 struct ControlPage {
@@ -152,19 +149,17 @@ inline std::optional<Finding> examine_file(const std::string& name) {
   }
 }
 
-}  // namespace detail
-
 // Everything that is wrong, by path.
 inline std::vector<Finding> examine() {
-  const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
-  if (!directory.is_open()) detail::fail_errno(std::string("cannot look into ") + detail::kDirectory);
-  std::vector<std::string> names = detail::os::names_in(detail::kDirectory, detail::kFilePrefix);
+  const os::File directory(os::open_path(kDirectory, O_RDONLY | O_DIRECTORY));
+  if (!directory.is_open()) fail_errno(std::string("cannot look into ") + kDirectory);
+  std::vector<std::string> names = os::names_in(kDirectory, kFilePrefix);
   std::sort(names.begin(), names.end());
   std::vector<Finding> findings;
   for (const std::string& name : names) {
-    if (auto finding = detail::examine_file(name)) findings.push_back(std::move(*finding));
+    if (auto finding = examine_file(name)) findings.push_back(std::move(*finding));
   }
   return findings;
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus

@@ -10,13 +10,11 @@
 #include <string>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
-
 #if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
 #error "framebus needs exceptions: what fails throws framebus::Error inside, also under the calls that return a code"
 #endif
 
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 // bindings/errors.cpp has the Python classes in this order. 0 is no error, as std::error_code wants it.
 enum class Errc {
@@ -47,8 +45,6 @@ class Error : public std::runtime_error {
   Errc code_;
 };
 
-namespace detail {
-
 [[noreturn]] inline void fail(Errc code, const std::string& message) { throw Error(code, message); }
 
 // What to do about an error of the operating system, where that is known.
@@ -76,6 +72,4 @@ inline std::string seconds_text(std::int64_t ns) {
   return text;
 }
 
-}  // namespace detail
-
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus

@@ -16,10 +16,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 class ErrorCategory final : public std::error_category {
  public:
@@ -111,7 +110,7 @@ std::invoke_result_t<Step> without_throwing(std::error_code& error, Step&& step)
   return std::invoke_result_t<Step>();
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus
 
 template <>
 struct std::is_error_code_enum<framebus::Errc> : std::true_type {};

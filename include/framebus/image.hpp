@@ -15,10 +15,9 @@
 #include <span>
 #include <type_traits>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/element.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 template <Element T>
 class Image {
@@ -70,4 +69,4 @@ class Image {
   std::ptrdiff_t row_bytes_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus

@@ -4,9 +4,7 @@
 
 #include <cstdint>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 struct Statistics {
   std::uint64_t frames = 0;        // sent or fetched
@@ -27,4 +25,4 @@ struct Statistics {
   double latency_p99_s = 0;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus

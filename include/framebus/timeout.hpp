@@ -8,9 +8,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION {
+namespace framebus {
 
 class Timeout {
  public:
@@ -40,4 +38,4 @@ class Timeout {
 inline constexpr Timeout kForever;
 inline constexpr Timeout kNoWait = std::chrono::nanoseconds(0);
 
-}  // namespace framebus::inline FRAMEBUS_VERSION
+}  // namespace framebus

@@ -12,7 +12,6 @@
 #include "check.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

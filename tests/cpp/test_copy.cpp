@@ -11,7 +11,6 @@
 #include "check.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 
 namespace {
 

@@ -5,8 +5,8 @@
 
 #include <atomic>
 #include <cstring>
-#include <framebus/os/os.hpp>
 #include <framebus/wait/core_migration.hpp>
+#include <framebus/os/os.hpp>
 #include <thread>
 #include <vector>
 
@@ -15,7 +15,6 @@
 namespace {
 
 using namespace framebus;
-using namespace framebus::detail;
 
 cpu_set_t allowed() {
   cpu_set_t set;

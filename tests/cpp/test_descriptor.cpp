@@ -7,7 +7,6 @@
 #include "check.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 
 namespace {
 

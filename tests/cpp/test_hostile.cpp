@@ -13,7 +13,6 @@
 #include "vandal.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 using namespace std::chrono_literals;
 using vandal::Vandal;
 

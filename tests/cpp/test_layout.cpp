@@ -7,7 +7,6 @@
 #include "check.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 
 #define FROZEN(expression, value)                      \
   static_assert((expression) == (value), #expression); \

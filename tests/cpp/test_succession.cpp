@@ -15,7 +15,6 @@
 #include "link.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

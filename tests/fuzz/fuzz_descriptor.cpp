@@ -8,7 +8,6 @@
 #include "input.hpp"
 
 using namespace framebus;
-using namespace framebus::detail;
 
 namespace {
 

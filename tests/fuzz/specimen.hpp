@@ -20,7 +20,6 @@
 namespace fuzz {
 
 using namespace framebus;
-using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 // Ends the program with a sentence: what must hold does not.

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.side_by_side import is_worker
 
 from compiled import CppPrograms
 from harness import Programs
@@ -33,10 +32,6 @@ def programs(channel_name: str) -> Iterator[Programs]:  # noqa: ARG001 - its che
 
 
 @pytest.fixture(scope="session")
-def cpp_programs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> CppPrograms:
+def cpp_programs(tmp_path_factory: pytest.TempPathFactory) -> CppPrograms:
     """Gives the path of a compiled C++ program by its name."""
-    folder = tmp_path_factory.getbasetemp()
-    if is_worker(request.config):
-        folder = folder.parent  # that of all workers
-    (folder / "cpp").mkdir(exist_ok=True)
-    return CppPrograms(folder / "cpp")
+    return CppPrograms(tmp_path_factory.mktemp("cpp"))

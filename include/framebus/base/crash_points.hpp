@@ -14,9 +14,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION::detail::crash {
+namespace framebus::crash {
 
 // What one variable asks for.
 class Wish {
@@ -44,4 +42,4 @@ inline void step(const char* name) noexcept {
   stop.arrive(name);
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::crash
+}  // namespace framebus::crash

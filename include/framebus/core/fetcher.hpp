@@ -16,11 +16,10 @@
 #include <string>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/frame.hpp"
 #include "framebus/session/reader_session.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 struct FetchCounts {
   std::uint64_t missed = 0;
@@ -274,4 +273,4 @@ class Fetcher {
   FetchCounts counts_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

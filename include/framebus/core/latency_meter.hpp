@@ -10,9 +10,7 @@
 #include <limits>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 class Meter {
  public:
@@ -59,4 +57,4 @@ class Meter {
   std::uint64_t count_ = 0;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -10,11 +10,10 @@
 #include <mutex>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 class Bell {
  public:
@@ -86,4 +85,4 @@ class Bell {
   bool ringing_ = false, dozing_ = false, removed_ = false;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

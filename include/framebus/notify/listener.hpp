@@ -19,10 +19,9 @@
 #include <optional>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/notify/watcher.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 enum class Ringing : std::uint8_t { by_kernel, by_thread };  // by_thread: as if the kernel could not; for tests
 
@@ -163,4 +162,4 @@ class Listener {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

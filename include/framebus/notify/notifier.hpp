@@ -8,10 +8,9 @@
 #include <memory>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/notify/watcher.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 class Notifier {
  public:
@@ -44,4 +43,4 @@ class Notifier {
   Bell bell_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -32,11 +32,10 @@
 #include <utility>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/notify/event_fd.hpp"
 #include "framebus/session/reader_session.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
 class Ringer {
@@ -253,4 +252,4 @@ class Watcher {
   Atomic<std::uint32_t> kicks_{0};
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

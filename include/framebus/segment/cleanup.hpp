@@ -23,10 +23,9 @@
 #include <string_view>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/segment/membership.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // What the name of a file says: NAME, or NAME@G.
 struct NamedFile {
@@ -158,4 +157,4 @@ inline std::vector<std::string> clean_channel(const std::string& channel) {
   }
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -13,11 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
-#include "framebus/layout/descriptor.hpp"
 #include "framebus/segment/control_block.hpp"
+#include "framebus/layout/descriptor.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // What the slot algorithm needs of a store: pointers and counts, all checked.
 struct SlotTable {
@@ -182,4 +181,4 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
   return std::make_shared<Store>(std::move(file), header, false);
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -11,11 +11,10 @@
 #include <memory>
 #include <string>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/segment/slots.hpp"
 #include "framebus/segment/succession.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 struct Generation {
   std::shared_ptr<Store> store;
@@ -112,4 +111,4 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   return next;
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/segment/membership.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // The names of all channels that have a control block, sorted.
 inline std::vector<std::string> channel_names() {
@@ -49,4 +48,4 @@ inline std::string running_channels_text() {
   return shown == 0 ? "no channel is running" : text;
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -30,11 +30,10 @@
 #include <optional>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/layout/layout.hpp"
 #include "framebus/segment/frame_store.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // Calls f(index, line) for each reader line in use.
 template <class F>
@@ -263,4 +262,4 @@ class SlotReader {
   SlotTable table_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

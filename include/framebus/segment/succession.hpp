@@ -21,7 +21,7 @@
 //      and the name with another file, as after any removal.
 //
 // Nothing in the old block decides whether a reader comes along: a program that still has it mapped may write there.
-// So a reader also compares, after each slice of a sleep, the file that has the name (Attachment::is_left_behind).
+// So a reader also compares, after each slice of a sleep, the file that has the name (SubscriberCore::is_left_behind).
 #pragma once
 
 #include <algorithm>
@@ -29,11 +29,10 @@
 #include <memory>
 #include <string>
 
-#include "framebus/base/namespace.hpp"
-#include "framebus/segment/announce.hpp"
 #include "framebus/segment/membership.hpp"
+#include "framebus/wait/waiter.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 // The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
 inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
@@ -94,7 +93,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
 inline void leave_behind(ControlBlock& old, bool by_another) {
   if (by_another) begin_epoch(old);
   FRAMEBUS_STEP("move:epoch");
-  old.state.store(kStateMoved);  // pairs with the loads in has_moved()
+  old.state.store(kStateMoved);  // pairs with the loads in SubscriberCore::has_moved
   FRAMEBUS_STEP("move:left");
   announce(old);
 }
@@ -108,4 +107,4 @@ inline void keep_predecessor(Control& fresh, std::shared_ptr<Control> old) {
   fresh.predecessor = std::move(old);
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

@@ -12,10 +12,9 @@
 #include <mutex>
 #include <thread>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 class ElbowRoom {
  public:
@@ -52,4 +51,4 @@ class ElbowRoom {
   int in_a_row_ = 0, pause_ = 0;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

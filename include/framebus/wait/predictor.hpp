@@ -22,9 +22,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION::detail {
+namespace framebus {
 
 class Predictor {
  public:
@@ -157,4 +155,4 @@ class Predictor {
   int surprises_ = 0;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail
+}  // namespace framebus

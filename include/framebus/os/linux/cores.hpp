@@ -12,11 +12,10 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 // How many cores this thread may run on, 1 where nobody says.
 inline int usable_cores() noexcept {
@@ -86,4 +85,4 @@ class ExactTimers {
   int slack_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

@@ -30,9 +30,7 @@
 #include <array>
 #include <cerrno>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 inline constexpr int kFirstFd = 3;          // the first number that is not a standard stream's
 inline constexpr long kIoUringSetup = 425;  // the number of io_uring_setup on every architecture
@@ -102,4 +100,4 @@ inline int open_io_uring(unsigned entries, void* parameters) noexcept {
   return lift_fd(static_cast<int>(::syscall(kIoUringSetup, entries, parameters)));
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

@@ -21,12 +21,11 @@
 #include <utility>
 #include <vector>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/sigbus.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 class File {
  public:
@@ -256,4 +255,4 @@ class Mapping {
   Guard guard_;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

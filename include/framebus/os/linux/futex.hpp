@@ -11,9 +11,8 @@
 #include <cstdint>
 
 #include "framebus/base/atomic.hpp"
-#include "framebus/base/namespace.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 enum class Slept { woken, timed_out, interrupted };
 
@@ -35,4 +34,4 @@ inline int futex_wake_all(Atomic<std::uint32_t>& word) noexcept {
   return rc > 0 ? static_cast<int>(rc) : 0;
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

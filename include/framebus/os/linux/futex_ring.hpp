@@ -28,13 +28,12 @@
 #include <memory>
 
 #include "framebus/base/atomic.hpp"
-#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 #include "framebus/os/linux/futex_many.hpp"
 #include "framebus/os/linux/process.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 class FutexRing {
  public:
@@ -203,4 +202,4 @@ class FutexRing {
   bool failed_ = false;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

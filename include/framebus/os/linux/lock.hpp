@@ -9,10 +9,9 @@
 
 #include <cstdint>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/file.hpp"
 
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 inline struct flock lock_of(short type, std::uint64_t start, std::uint64_t count) noexcept {
   struct flock lock{};
@@ -43,4 +42,4 @@ inline bool is_locked(const File& file, std::uint64_t start, std::uint64_t count
   return lock.l_type != F_UNLCK;
 }
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os

@@ -21,9 +21,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
-
-namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+namespace framebus::os {
 
 // A mapped range, or a free place in the table of them. Only its Guard writes it, but for `broken`.
 struct GuardedRange {
@@ -131,4 +129,4 @@ class Guard {
   GuardedRange* range_ = nullptr;
 };
 
-}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+}  // namespace framebus::os
