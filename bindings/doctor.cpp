@@ -51,7 +51,7 @@ nb::list examine() {
 void bind_doctor(nb::module_& m) {
   m.def("examine", &examine, nb::sig("def examine() -> list[dict[str, typing.Any]]"),
         "What is wrong among the files of all channels, at this moment.");
-  m.def("clean_channel", &framebus::clean_channel, nb::arg("channel"), nb::call_guard<nb::gil_scoped_release>(),
+  m.def("clean_channel", &framebus::detail::clean_channel, nb::arg("channel"), nb::call_guard<nb::gil_scoped_release>(),
         "Removes every file of the channel that only the dead have used; returns the paths.");
 }
 

@@ -63,7 +63,7 @@ class FrameBase {
   nb::object arrays() {
     if (!arrays_.is_valid()) {
       nb::dict arrays;
-      const framebus::Descriptor& info = held().info();
+      const framebus::detail::Descriptor& info = held().info();
       for (std::uint32_t i = 0; i < info.array_count; ++i) {
         const std::string_view name = info.arrays[i].name();
         const nb::object key =
@@ -97,7 +97,7 @@ class FrameBase {
   const Frame& held() {
     if (hold_.is_valid()) return nb::inst_ptr<Hold>(hold_)->frame;
     if (!frame_) {
-      framebus::fail(framebus::Errc::error,
+      framebus::detail::fail(framebus::Errc::error,
                      "this frame has been released; use it before release(), or keep an array of it, or copy() it");
     }
     return *frame_;
@@ -148,8 +148,8 @@ nb::object python_frame(Frame&& frame) {
 
 void warm_frames() {
   const nb::gil_scoped_acquire acquire;
-  static std::byte nothing[framebus::kLine];
-  framebus::ArrayInfo info{};
+  static std::byte nothing[framebus::detail::kLine];
+  framebus::detail::ArrayInfo info{};
   info.type = {'u', '|', 1};
   info.ndim = 1;
   info.shape[0] = 1;

@@ -29,10 +29,10 @@ nb::dict participant(const framebus::Participant& p) {
   return d;
 }
 
-nb::list arrays(const framebus::Descriptor& frame) {
+nb::list arrays(const framebus::detail::Descriptor& frame) {
   nb::list list;
   for (std::uint32_t i = 0; i < frame.array_count; ++i) {
-    const framebus::ArrayInfo& a = frame.arrays[i];
+    const framebus::detail::ArrayInfo& a = frame.arrays[i];
     nb::list shape;
     for (std::uint32_t k = 0; k < a.ndim; ++k) shape.append(a.shape[k]);
     const std::string dtype =
@@ -64,7 +64,7 @@ nb::object inspect(const std::string& name) {
 }  // namespace
 
 void bind_inspect(nb::module_& m) {
-  m.def("channel_names", &framebus::channel_names, "The names of all channels that have a control block.");
+  m.def("channel_names", &framebus::detail::channel_names, "The names of all channels that have a control block.");
   m.def("inspect", &inspect, nb::arg("name"), nb::sig("def inspect(name: str) -> dict[str, typing.Any] | None"),
         "What is going on in a channel, None where there is none.");
 }

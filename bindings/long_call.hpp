@@ -21,7 +21,7 @@ namespace framebus_python {
 namespace nb = nanobind;
 
 struct LongCalls {
-  static LongCalls& instance() { return framebus::os::of_this_process<LongCalls>(); }
+  static LongCalls& instance() { return framebus::detail::os::of_this_process<LongCalls>(); }
 
   std::atomic<int> inside{0};                // threads inside a LongCall that have not stopped
   std::atomic<std::thread::id> exiting{{}};  // the thread that ends the interpreter; none before begin_exit()
@@ -63,7 +63,7 @@ class LongCall {
 // Runs Python's signal handlers between two slices of a wait; throws what they raise (KeyboardInterrupt).
 inline void check_signals() {
   // Out of the core, which lets go of what it has on the way, and no further than ~LongCall.
-  if (must_stop()) framebus::fail(framebus::Errc::channel_closed, "the program is ending");
+  if (must_stop()) framebus::detail::fail(framebus::Errc::channel_closed, "the program is ending");
   const nb::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
 }
@@ -72,10 +72,10 @@ inline void begin_exit() { LongCalls::instance().exiting.store(std::this_thread:
 
 // Waits, at most two seconds, until no thread is inside a LongCall any more. False where one still is.
 inline bool end_long_calls() {
-  const std::int64_t deadline = framebus::os::monotonic_ns() + 2'000'000'000;
+  const std::int64_t deadline = framebus::detail::os::monotonic_ns() + 2'000'000'000;
   const nb::gil_scoped_release release;
   const std::atomic<int>& inside = LongCalls::instance().inside;
-  while (inside.load() != 0 && framebus::os::monotonic_ns() < deadline) {
+  while (inside.load() != 0 && framebus::detail::os::monotonic_ns() < deadline) {
     constexpr struct timespec kPause = {0, 1'000'000};
     ::nanosleep(&kPause, nullptr);
   }

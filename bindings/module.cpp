@@ -19,17 +19,17 @@ NB_MODULE(_core, m) {
   if (import_numpy() != 0) throw nanobind::python_error();
   m.doc() = "The native core of framebus. Private: import framebus instead.";
   nanobind::set_leak_warnings(false);  // a daemon thread that lives to the end keeps what it refers to
-  m.attr("LAYOUT_VERSION") = framebus::kLayoutVersion;
+  m.attr("LAYOUT_VERSION") = framebus::detail::kLayoutVersion;
   m.def("begin_exit", &framebus_python::begin_exit, "At exit: other threads that wait in here stop for good.");
   m.def("end_long_calls", &framebus_python::end_long_calls,
         "At exit, after all ends are closed: waits until they have. False where they took too long.");
   m.def(
-      "leave_seats", [] { framebus::Participation::instance().leave_seats(); },
+      "leave_seats", [] { framebus::detail::Participation::instance().leave_seats(); },
       "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those "
       "frames stay readable, and their slots may be reused.");
-  m.def("fill_standard_fds", &framebus::os::fill_standard_fds,
+  m.def("fill_standard_fds", &framebus::detail::os::fill_standard_fds,
         "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");
-  m.def("is_filler", &framebus::os::is_filler, nanobind::arg("fd"),
+  m.def("is_filler", &framebus::detail::os::is_filler, nanobind::arg("fd"),
         "Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.");
   framebus_python::bind_errors(m);
   framebus_python::bind_frame(m);

@@ -11,14 +11,14 @@
 
 namespace framebus_python {
 
-using framebus::ArrayInfo;
-using framebus::ElementType;
+using framebus::detail::ArrayInfo;
+using framebus::detail::ElementType;
 
 ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
   const auto bytes = static_cast<std::uint32_t>(PyDataType_ELSIZE(descr));
   const char order = bytes == 1 ? '|' : descr->byteorder == '=' ? NPY_NATBYTE : descr->byteorder;
   const ElementType type{static_cast<std::uint8_t>(descr->kind), static_cast<std::uint8_t>(order), bytes};
-  if (framebus::is_valid(type)) return type;
+  if (framebus::detail::is_valid(type)) return type;
   const std::string dtype = nb::str(nb::handle(reinterpret_cast<PyObject*>(descr))).c_str();
   const char* remedy = "convert it to a numeric dtype";
   switch (descr->kind) {
@@ -50,17 +50,17 @@ ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
 namespace {
 
 void set_name(ArrayInfo& info, const std::string& name) {
-  if (name.empty() || name.size() > framebus::kNameBytes) {
+  if (name.empty() || name.size() > framebus::detail::kNameBytes) {
     throw nb::value_error(
         ("an array name has 1 to 32 bytes of UTF-8, got '" + name + "' with " + std::to_string(name.size())).c_str());
   }
-  std::memset(info.name_chars, 0, framebus::kNameBytes);
+  std::memset(info.name_chars, 0, framebus::detail::kNameBytes);
   std::memcpy(info.name_chars, name.data(), name.size());
   info.name_bytes = static_cast<std::uint32_t>(name.size());
 }
 
 void set_shape(ArrayInfo& info, int ndim, const npy_intp* shape, const std::string& name) {
-  if (ndim > static_cast<int>(framebus::kMaxDims)) {
+  if (ndim > static_cast<int>(framebus::detail::kMaxDims)) {
     throw nb::value_error(
         ("array '" + name + "' has " + std::to_string(ndim) + " dimensions; a frame carries 0 to 8").c_str());
   }
@@ -139,7 +139,7 @@ void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInf
 }
 
 nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool writable) {
-  npy_intp shape[framebus::kMaxDims];
+  npy_intp shape[framebus::detail::kMaxDims];
   for (std::uint32_t i = 0; i < info.ndim; ++i) shape[i] = static_cast<npy_intp>(info.shape[i]);
   const int flags = NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED | (writable ? NPY_ARRAY_WRITEABLE : 0);
   PyObject* array = PyArray_NewFromDescr(&PyArray_Type, numpy_descr(info.type), static_cast<int>(info.ndim), shape,
@@ -152,7 +152,7 @@ nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool 
 }
 
 void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
-  framebus::StridedArray from;
+  framebus::detail::StridedArray from;
   from.data = static_cast<const std::byte*>(PyArray_DATA(array));
   from.item = info.type.bytes;
   from.ndim = info.ndim;
@@ -161,9 +161,9 @@ void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
     from.strides[i] = PyArray_STRIDE(array, static_cast<int>(i));
   }
   auto* to = static_cast<std::byte*>(data);
-  if (info.bytes <= kLongCopy) return framebus::copy_strided(to, from);
+  if (info.bytes <= kLongCopy) return framebus::detail::copy_strided(to, from);
   const LongCall call;
-  framebus::copy_strided(to, from);
+  framebus::detail::copy_strided(to, from);
 }
 
 }  // namespace framebus_python

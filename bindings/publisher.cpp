@@ -22,7 +22,7 @@ namespace framebus_python {
 
 namespace {
 
-using framebus::Descriptor;
+using framebus::detail::Descriptor;
 using framebus::Loan;
 using framebus::Publisher;
 
@@ -44,7 +44,7 @@ class PyLoan {
   nb::object array(std::uint32_t i) {
     if (i >= loan_->frame().array_count) throw nb::index_error();
     if (!open_) {
-      framebus::fail(framebus::Errc::loan_ended,
+      framebus::detail::fail(framebus::Errc::loan_ended,
                      "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
                      "copy() it there");
     }
@@ -92,7 +92,7 @@ class PyLoan {
  private:
   // Takes the arrays away from the user; true where derived arrays live on that can still write.
   bool end() {
-    if (!open_) framebus::fail(framebus::Errc::loan_ended, "this loan has ended already");
+    if (!open_) framebus::detail::fail(framebus::Errc::loan_ended, "this loan has ended already");
     open_ = false;
     bool kept = false;
     for (std::size_t i = 0; i < arrays_.size(); ++i) {
@@ -107,7 +107,7 @@ class PyLoan {
   }
 
   std::shared_ptr<Loan> loan_;
-  std::array<nb::object, framebus::kMaxArrays> bases_, arrays_;
+  std::array<nb::object, framebus::detail::kMaxArrays> bases_, arrays_;
   bool open_ = true;
 };
 
@@ -119,7 +119,7 @@ class PyPublisher {
 
   std::uint64_t send(nb::handle frame, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
                      nb::handle timestamp_ns, nb::handle wall_time_ns) {
-    PyArrayObject* arrays[framebus::kMaxArrays];
+    PyArrayObject* arrays[framebus::detail::kMaxArrays];
     Descriptor d;
     describe(frame, d, arrays);
     const std::string_view text = bytes_view(meta);
@@ -138,7 +138,7 @@ class PyPublisher {
       const nb::object name = spec[0], shape = spec[1], dtype = spec[2];
       describe_spec(name, shape, dtype, d.arrays[d.array_count++]);
     }
-    d.meta_offset = framebus::plan_arrays(d);
+    d.meta_offset = framebus::detail::plan_arrays(d);
     return PyLoan(claim(d, 0, timeout_ns(timeout)));
   }
 
@@ -159,7 +159,7 @@ class PyPublisher {
   }
 
   static void check_count(std::size_t n) {
-    if (n == 0 || n > framebus::kMaxArrays) {
+    if (n == 0 || n > framebus::detail::kMaxArrays) {
       throw nb::value_error(("a frame has 1 to 8 arrays, got " + std::to_string(n)).c_str());
     }
   }
@@ -180,7 +180,7 @@ class PyPublisher {
         ++d.array_count;
       }
     }
-    d.meta_offset = framebus::plan_arrays(d);
+    d.meta_offset = framebus::detail::plan_arrays(d);
   }
 
   Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {

@@ -44,7 +44,7 @@ class PyListener {
   bool rest() { return listener_->rest(); }
 
  private:
-  std::shared_ptr<framebus::Listener> listener_;
+  std::shared_ptr<framebus::detail::Listener> listener_;
 };
 
 }  // namespace

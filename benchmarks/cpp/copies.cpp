@@ -20,7 +20,7 @@
 
 namespace {
 
-using framebus::os::monotonic_ns;
+using framebus::detail::os::monotonic_ns;
 
 double microseconds_since(std::int64_t start_ns) { return static_cast<double>(monotonic_ns() - start_ns) / 1e3; }
 
@@ -75,8 +75,8 @@ Helper helper;
 void plain(std::byte* to, const std::byte* from, std::uint64_t bytes) { std::memcpy(to, from, bytes); }
 
 void past_the_cache(std::byte* to, const std::byte* from, std::uint64_t bytes) {
-  framebus::copying::stream(to, from, bytes);
-  framebus::copying::finish_stream();
+  framebus::detail::copying::stream(to, from, bytes);
+  framebus::detail::copying::finish_stream();
 }
 
 void by_two(std::byte* to, const std::byte* from, std::uint64_t bytes) {

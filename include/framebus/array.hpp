@@ -13,11 +13,15 @@
 #include <string>
 #include <string_view>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/copy/copy.hpp"
 #include "framebus/element.hpp"
 #include "framebus/image.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
+
+using detail::ArrayInfo;
+using detail::Descriptor;
 
 inline constexpr std::string_view kDefaultArray = "image";
 
@@ -61,12 +65,12 @@ class ArrayRef {
   void check_against(const ArrayInfo& planned) const {
     const auto what = [&] { return "array '" + std::string(name_) + "' of shape " + text_of(shape_) + " has "; };
     if (elements_ != planned.bytes / type_.bytes) {
-      fail(Errc::invalid_argument,
+      detail::fail(Errc::invalid_argument,
            what() + std::to_string(planned.bytes / type_.bytes) + " elements, got " + std::to_string(elements_));
     }
     const auto packed = static_cast<std::ptrdiff_t>(rows_ == 0 ? 0 : planned.bytes / rows_);
     if (row_bytes_ != 0 && row_bytes_ < packed && row_bytes_ > -packed) {
-      fail(Errc::invalid_argument,
+      detail::fail(Errc::invalid_argument,
            what() + "rows of " + std::to_string(packed) +
                " bytes, which must be at least that far apart, got row_bytes=" + std::to_string(row_bytes_));
     }
@@ -77,7 +81,7 @@ class ArrayRef {
     if (bytes == 0) return;
     const std::uint64_t packed = bytes / rows_;
     const std::int64_t step = row_bytes_ == 0 ? static_cast<std::int64_t>(packed) : row_bytes_;
-    copy_strided(to, StridedArray{data_, packed, 1, {rows_}, {step}});
+    detail::copy_strided(to, detail::StridedArray{data_, packed, 1, {rows_}, {step}});
   }
 
  private:
@@ -119,7 +123,7 @@ class ArrayId {
     for (std::uint32_t i = 0; i < frame.array_count; ++i) {
       there += (i == 0 ? "'" : ", '") + std::string(frame.arrays[i].name()) + "'";
     }
-    fail(Errc::invalid_argument, "this frame has no array " +
+    detail::fail(Errc::invalid_argument, "this frame has no array " +
                                      (by_name_ ? "'" + std::string(name_) + "'" : std::to_string(index_)) +
                                      "; it has " + std::to_string(frame.array_count) + ": " + there);
   }
@@ -132,34 +136,34 @@ class ArrayId {
 // Adds an array to a frame that is being described; plan_arrays() is still to come.
 inline void add_array(Descriptor& frame, std::string_view name, const ElementType& type, const Shape& shape) {
   const auto quoted = [&] { return "array '" + std::string(name) + "'"; };
-  if (frame.array_count == kMaxArrays) {
-    fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got more");
+  if (frame.array_count == detail::kMaxArrays) {
+    detail::fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got more");
   }
-  if (name.empty() || name.size() > kNameBytes) {
-    fail(Errc::invalid_argument,
-         "an array name has 1 to " + std::to_string(kNameBytes) + " bytes, got '" + std::string(name) + "'");
+  if (name.empty() || name.size() > detail::kNameBytes) {
+    detail::fail(Errc::invalid_argument,
+         "an array name has 1 to " + std::to_string(detail::kNameBytes) + " bytes, got '" + std::string(name) + "'");
   }
-  if (!is_valid(type)) fail(Errc::invalid_argument, quoted() + " has an unknown element type");
+  if (!detail::is_valid(type)) detail::fail(Errc::invalid_argument, quoted() + " has an unknown element type");
   for (const std::uint64_t n : shape) {
     const auto length = static_cast<std::int64_t>(n);
     if (length < 0)
-      fail(Errc::invalid_argument, quoted() + ": a dimension must be 0 or more, got " + std::to_string(length));
+      detail::fail(Errc::invalid_argument, quoted() + ": a dimension must be 0 or more, got " + std::to_string(length));
   }
   ArrayInfo& a = frame.arrays[frame.array_count++];
   a.type = type;
   a.ndim = shape.size();
   std::copy(shape.begin(), shape.end(), a.shape);
   a.name_bytes = static_cast<std::uint32_t>(name.size());
-  std::fill_n(a.name_chars, kNameBytes, '\0');
+  std::fill_n(a.name_chars, detail::kNameBytes, '\0');
   std::memcpy(a.name_chars, name.data(), name.size());
 }
 
 // Checks what a publisher wants to send (specs or refs) and gives every array its place.
 inline void finish(Descriptor& frame) {
   if (frame.array_count == 0) {
-    fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got none");
+    detail::fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got none");
   }
-  frame.meta_offset = plan_arrays(frame);
+  frame.meta_offset = detail::plan_arrays(frame);
 }
 inline Descriptor describe(std::span<const ArraySpec> arrays) {
   Descriptor frame;
@@ -181,7 +185,7 @@ std::span<T> elements_of(const ArrayInfo& array, Byte* data) {
   constexpr ElementType wanted = element_type<std::remove_const_t<T>>();
   // Bytes may be looked at whatever they are.
   if (array.type != wanted && !std::is_same_v<std::remove_const_t<T>, std::byte>) {
-    fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' has elements of type " +
+    detail::fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' has elements of type " +
                                      text_of(array.type) + ", not " + text_of(wanted));
   }
   return {reinterpret_cast<T*>(data), static_cast<std::size_t>(array.bytes / sizeof(T))};
@@ -193,7 +197,7 @@ Image<T> image_of(const ArrayInfo& array, Byte* data) {
   static_assert(!std::is_same_v<std::remove_const_t<T>, std::byte>, "name the type of the image's elements");
   const std::span<T> elements = elements_of<T>(array, data);
   if (array.ndim != 2 && array.ndim != 3) {
-    fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
+    detail::fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
                                      "height x width x channels, found " +
                                      text_of(Shape(std::span(array.shape, array.ndim))));
   }

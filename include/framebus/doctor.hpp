@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/cleanup.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 enum class Ailment : std::uint8_t { stale_channel, orphaned_store, foreign_file };
 
@@ -24,6 +25,8 @@ struct Finding {
   std::uint32_t owner = 0;
   bool dead = false;  // nobody can use it any more: clean_channel() would remove it
 };
+
+namespace detail {
 
 // The first page of a control block, copied. The rest of it is of no interest here.
 struct ControlPage {
@@ -149,15 +152,17 @@ inline std::optional<Finding> examine_file(const std::string& name) {
   }
 }
 
+}  // namespace detail
+
 // Everything that is wrong, by path.
 inline std::vector<Finding> examine() {
-  const os::File directory(os::open_path(kDirectory, O_RDONLY | O_DIRECTORY));
-  if (!directory.is_open()) fail_errno(std::string("cannot look into ") + kDirectory);
-  std::vector<std::string> names = os::names_in(kDirectory, kFilePrefix);
+  const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
+  if (!directory.is_open()) detail::fail_errno(std::string("cannot look into ") + detail::kDirectory);
+  std::vector<std::string> names = detail::os::names_in(detail::kDirectory, detail::kFilePrefix);
   std::sort(names.begin(), names.end());
   std::vector<Finding> findings;
   for (const std::string& name : names) {
-    if (auto finding = examine_file(name)) findings.push_back(std::move(*finding));
+    if (auto finding = detail::examine_file(name)) findings.push_back(std::move(*finding));
   }
   return findings;
 }

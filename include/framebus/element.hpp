@@ -13,9 +13,12 @@
 #include <string>
 #include <type_traits>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/layout/descriptor.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
+
+using detail::ElementType;
 
 template <class T>
 inline constexpr bool is_complex = false;
@@ -44,7 +47,7 @@ constexpr ElementType element_type() noexcept {
 
 // What an array can consist of: bool, std::byte, integers, floating point and complex numbers.
 template <class T>
-concept Element = is_valid(element_type<std::remove_const_t<T>>());
+concept Element = detail::is_valid(element_type<std::remove_const_t<T>>());
 
 // "uint16", "foreign-endian float32"; for people.
 inline std::string text_of(const ElementType& type) {
@@ -74,12 +77,12 @@ class Shape {
  public:
   constexpr Shape() noexcept = default;
   template <std::integral... N>
-    requires(sizeof...(N) >= 1 && sizeof...(N) <= kMaxDims)
+    requires(sizeof...(N) >= 1 && sizeof...(N) <= detail::kMaxDims)
   constexpr Shape(N... n) noexcept : size_(sizeof...(N)), n_{static_cast<std::uint64_t>(n)...} {}
   explicit Shape(std::span<const std::uint64_t> lengths) : size_(static_cast<std::uint32_t>(lengths.size())) {
-    if (lengths.size() > kMaxDims) {
-      fail(Errc::invalid_argument,
-           "an array has at most " + std::to_string(kMaxDims) + " dimensions, got " + std::to_string(lengths.size()));
+    if (lengths.size() > detail::kMaxDims) {
+      detail::fail(Errc::invalid_argument,
+           "an array has at most " + std::to_string(detail::kMaxDims) + " dimensions, got " + std::to_string(lengths.size()));
     }
     std::copy(lengths.begin(), lengths.end(), n_);
   }
@@ -94,7 +97,7 @@ class Shape {
 
  private:
   std::uint32_t size_ = 0;
-  std::uint64_t n_[kMaxDims] = {};
+  std::uint64_t n_[detail::kMaxDims] = {};
 };
 
 // "1080x1920x3"; "single value" for no dimensions.

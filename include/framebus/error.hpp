@@ -10,11 +10,13 @@
 #include <string>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
+
 #if !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
 #error "framebus needs exceptions: what fails throws framebus::Error inside, also under the calls that return a code"
 #endif
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 // bindings/errors.cpp has the Python classes in this order. 0 is no error, as std::error_code wants it.
 enum class Errc {
@@ -45,6 +47,8 @@ class Error : public std::runtime_error {
   Errc code_;
 };
 
+namespace detail {
+
 [[noreturn]] inline void fail(Errc code, const std::string& message) { throw Error(code, message); }
 
 // What to do about an error of the operating system, where that is known.
@@ -71,5 +75,7 @@ inline std::string seconds_text(std::int64_t ns) {
   std::snprintf(text, sizeof text, "%.6g s", static_cast<double>(ns) * 1e-9);
   return text;
 }
+
+}  // namespace detail
 
 }  // namespace framebus

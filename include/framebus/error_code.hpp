@@ -16,9 +16,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 class ErrorCategory final : public std::error_category {
  public:

@@ -15,9 +15,10 @@
 #include <span>
 #include <type_traits>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/element.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 template <Element T>
 class Image {

@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/subscriber.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 struct Participant {
   std::uint32_t pid = 0;
@@ -31,6 +32,8 @@ struct ChannelReport {
   double rate_hz = 0;
   std::optional<Descriptor> newest;
 };
+
+namespace detail {
 
 inline Participant participant_of(const Identity& shared) {
   Participant p;
@@ -70,24 +73,26 @@ inline std::optional<Descriptor> newest_of(const std::string& name) {
   return std::nullopt;  // closed, or gone in between
 }
 
+}  // namespace detail
+
 // Nothing where there is no such channel; throws what opening it throws.
 inline std::optional<ChannelReport> inspect(const std::string& name) {
-  const auto control = open_control(name);
+  const auto control = detail::open_control(name);
   if (control == nullptr) return std::nullopt;
-  const ControlBlock& block = control->block();
+  const detail::ControlBlock& block = control->block();
   ChannelReport r;
   r.name = name;
-  r.publisher = participant_of(block.publisher);
-  r.publisher.alive = is_publisher_alive(*control);
-  r.closed = block.state.load() == kStateClosed;
-  r.subscribers = subscribers_of(*control);
-  r.seq = frame_seq(block.head.load());
+  r.publisher = detail::participant_of(block.publisher);
+  r.publisher.alive = detail::is_publisher_alive(*control);
+  r.closed = block.state.load() == detail::kStateClosed;
+  r.subscribers = detail::subscribers_of(*control);
+  r.seq = detail::frame_seq(block.head.load());
   r.memory_bytes =
-      os::facts(control->file()).allocated_bytes + os::allocated_bytes(store_path(name, block.generation.load()));
+      detail::os::facts(control->file()).allocated_bytes + detail::os::allocated_bytes(detail::store_path(name, block.generation.load()));
   const auto period = static_cast<double>(block.period_ns.load());
-  const auto idle = static_cast<double>(os::monotonic_ns()) - static_cast<double>(block.last_publish_ns.load());
+  const auto idle = static_cast<double>(detail::os::monotonic_ns()) - static_cast<double>(block.last_publish_ns.load());
   if (period > 0 && r.publisher.alive) r.rate_hz = 1e9 / std::max(period, idle / 3);
-  r.newest = newest_of(name);
+  r.newest = detail::newest_of(name);
   return r;
 }
 

@@ -16,17 +16,18 @@
 #include <string_view>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/array.hpp"
 #include "framebus/error_code.hpp"
 #include "framebus/core/publisher_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src/framebus/frames/metadata.py
 
 class Loan {
  public:
-  Loan(std::shared_ptr<PublisherCore> core, Filling filling, const Descriptor& frame)
+  Loan(std::shared_ptr<detail::PublisherCore> core, detail::Filling filling, const Descriptor& frame)
       : core_(std::move(core)), filling_(std::move(filling)), store_(filling_.store), frame_(frame) {}
   Loan(Loan&& other) noexcept
       : core_(std::move(other.core_)),
@@ -57,15 +58,15 @@ class Loan {
     return image_of<T>(frame_.arrays[which.in(frame_)], data(which));
   }
   [[nodiscard]] std::byte* data(ArrayId which = 0) const {
-    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
-    return PublisherCore::bytes_of(filling_) + frame_.arrays[which.in(frame_)].offset;
+    if (!is_open()) detail::fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
+    return detail::PublisherCore::bytes_of(filling_) + frame_.arrays[which.in(frame_)].offset;
   }
 
   // A PFNC name, such as BGR8.
   void set_pixel_format(std::string_view name) {
-    if (name.size() > kNameBytes) fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
+    if (name.size() > detail::kNameBytes) detail::fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
     frame_.pixel_format_bytes = static_cast<std::uint32_t>(name.size());
-    std::fill_n(frame_.pixel_format_chars, kNameBytes, '\0');
+    std::fill_n(frame_.pixel_format_chars, detail::kNameBytes, '\0');
     std::copy(name.begin(), name.end(), frame_.pixel_format_chars);
   }
   // When it was captured: CLOCK_MONOTONIC and CLOCK_REALTIME. 0, as at first: when it is sent.
@@ -104,16 +105,16 @@ class Loan {
 
  private:
   void check_before_commit(std::string_view meta_json) const {
-    if (!is_open()) fail(Errc::loan_ended, "this loan has been sent or dropped already");
+    if (!is_open()) detail::fail(Errc::loan_ended, "this loan has been sent or dropped already");
     if (meta_json.size() > kMaxMetaBytes) {
-      fail(Errc::invalid_argument, "metadata have at most " + std::to_string(kMaxMetaBytes) + " bytes as JSON, got " +
+      detail::fail(Errc::invalid_argument, "metadata have at most " + std::to_string(kMaxMetaBytes) + " bytes as JSON, got " +
                                        std::to_string(meta_json.size()) + "; send large data as an array of its own");
     }
   }
 
-  std::shared_ptr<PublisherCore> core_;
-  Filling filling_;
-  std::shared_ptr<Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
+  std::shared_ptr<detail::PublisherCore> core_;
+  detail::Filling filling_;
+  std::shared_ptr<detail::Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
   Descriptor frame_;
 };
 

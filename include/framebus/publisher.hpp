@@ -19,10 +19,11 @@
 #include <string_view>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/loan.hpp"
 #include "framebus/timeout.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 // What goes with the arrays of a frame, each where it is known.
 struct SendOptions {
@@ -36,7 +37,7 @@ struct SendOptions {
 class Publisher {
  public:
   explicit Publisher(const std::string& name, const PublisherOptions& options = {})
-      : core_(std::make_shared<PublisherCore>(name, checked(options))) {}
+      : core_(std::make_shared<detail::PublisherCore>(name, checked(options))) {}
   // Without exceptions; nothing where it fails.
   static std::optional<Publisher> open(const std::string& name, const PublisherOptions& options,
                                        std::error_code& error) noexcept {
@@ -134,8 +135,8 @@ class Publisher {
   [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
-  [[nodiscard]] PublisherCore& core() const {
-    if (core_ == nullptr) fail(Errc::error, "this Publisher has been moved from; use the one it was moved to");
+  [[nodiscard]] detail::PublisherCore& core() const {
+    if (core_ == nullptr) detail::fail(Errc::error, "this Publisher has been moved from; use the one it was moved to");
     return *core_;
   }
   template <Element T>
@@ -147,24 +148,24 @@ class Publisher {
   }
   static const PublisherOptions& checked(const PublisherOptions& options) {
     if (options.slots < 2 || options.slots > 1024) {
-      fail(Errc::invalid_argument, "slots must be 2 to 1024, got " + std::to_string(options.slots));
+      detail::fail(Errc::invalid_argument, "slots must be 2 to 1024, got " + std::to_string(options.slots));
     }
-    if (options.max_bytes > kMaxFrameBytes) {
-      fail(Errc::invalid_argument, "max_bytes must be at most " + std::to_string(kMaxFrameBytes) + ", got " +
+    if (options.max_bytes > detail::kMaxFrameBytes) {
+      detail::fail(Errc::invalid_argument, "max_bytes must be at most " + std::to_string(detail::kMaxFrameBytes) + ", got " +
                                        std::to_string(options.max_bytes));
     }
     if ((options.mode & ~0666U) != 0 || (options.mode & 0600) != 0600) {
-      fail(Errc::invalid_argument, "mode must be between 0o600 and 0o666 and include 0o600");
+      detail::fail(Errc::invalid_argument, "mode must be between 0o600 and 0o666 and include 0o600");
     }
     if ((options.mode & 0022 & ~(options.mode >> 1)) != 0) {
-      fail(Errc::invalid_argument,
+      detail::fail(Errc::invalid_argument,
            "mode must give no right to write without the right to read: a subscriber needs both for the control block; "
            "pass 0o660 to share with the group, 0o666 with everybody");
     }
     return options;
   }
 
-  std::shared_ptr<PublisherCore> core_;
+  std::shared_ptr<detail::PublisherCore> core_;
 };
 
 }  // namespace framebus

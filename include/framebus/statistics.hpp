@@ -4,7 +4,9 @@
 
 #include <cstdint>
 
-namespace framebus {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION {
 
 struct Statistics {
   std::uint64_t frames = 0;        // sent or fetched

@@ -17,10 +17,11 @@
 #include <string>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/subscriber_core.hpp"
 #include "framebus/timeout.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 class Subscriber {
  public:
@@ -28,7 +29,7 @@ class Subscriber {
   class Iterator;
 
   explicit Subscriber(const std::string& name, const SubscriberOptions& options = {}, Interrupt interrupt = nullptr)
-      : core_(std::make_unique<SubscriberCore>(name, options, interrupt)) {}
+      : core_(std::make_unique<detail::SubscriberCore>(name, options, interrupt)) {}
   // Without exceptions; nothing where it fails.
   static std::optional<Subscriber> open(const std::string& name, const SubscriberOptions& options,
                                         std::error_code& error) noexcept {
@@ -42,7 +43,7 @@ class Subscriber {
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() { return core().try_recv(); }
   // The same for loops that end with the channel: `ended` where next() would return nothing. Never waits.
-  [[nodiscard]] SubscriberCore::Look try_next() { return core().try_next(); }
+  [[nodiscard]] detail::SubscriberCore::Look try_next() { return core().try_next(); }
   // The next frame if there is one now, without asking whether any will come.
   std::optional<Frame> fetch_now() { return core().fetch_now(); }
   // As recv(), but nothing when the publisher has closed the channel and all its frames have been fetched.
@@ -71,7 +72,7 @@ class Subscriber {
   [[nodiscard]] int fileno() { return core().fileno(); }
   // For an event loop that shares the Subscriber with others, or wants to be woken without a thread between; use it in
   // the loop's thread. See listener.hpp. `how` is for tests.
-  [[nodiscard]] std::shared_ptr<Listener> listen(Ringing how = Ringing::by_kernel) { return core().listen(how); }
+  [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Ringing how = detail::Ringing::by_kernel) { return core().listen(how); }
   // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
   [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
   // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.
@@ -85,12 +86,12 @@ class Subscriber {
 
  private:
   friend class WaitAny;
-  [[nodiscard]] SubscriberCore& core() const {
-    if (core_ == nullptr) fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
+  [[nodiscard]] detail::SubscriberCore& core() const {
+    if (core_ == nullptr) detail::fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
     return *core_;
   }
 
-  std::unique_ptr<SubscriberCore> core_;
+  std::unique_ptr<detail::SubscriberCore> core_;
 };
 
 // Walks over a Subscriber's frames; has one of them at a time, which may be moved out of it.

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdint>
 
-namespace framebus {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION {
 
 class Timeout {
  public:

@@ -20,24 +20,25 @@
 #include <span>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/subscriber.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION {
 
 class WaitAny {
  public:
-  WaitAny(std::span<Subscriber* const> subscribers, os::ManyFutexes how)
+  WaitAny(std::span<Subscriber* const> subscribers, detail::os::ManyFutexes how)
       : subscribers_(subscribers), how_(how), berths_(subscribers.size()), words_(subscribers.size()) {
-    if (subscribers.empty()) fail(Errc::invalid_argument, "wait_any: no subscriber was given, so nothing can come");
+    if (subscribers.empty()) detail::fail(Errc::invalid_argument, "wait_any: no subscriber was given, so nothing can come");
   }
 
   std::vector<Subscriber*> wait(std::int64_t timeout_ns, Subscriber::Interrupt interrupt) {
-    const std::int64_t deadline = deadline_after(timeout_ns);
+    const std::int64_t deadline = detail::deadline_after(timeout_ns);
     for (;;) {
       std::vector<Subscriber*> ready = look();
-      const std::int64_t now = os::monotonic_ns();
+      const std::int64_t now = detail::os::monotonic_ns();
       if (!ready.empty() || now >= deadline) return ready;
-      sleep(std::min(deadline, now + kSlice));
+      sleep(std::min(deadline, now + detail::kSlice));
       if (interrupt != nullptr) interrupt();
     }
   }
@@ -53,25 +54,25 @@ class WaitAny {
 
   void sleep(std::int64_t until_ns) {
     // Of the optional ones none is ever moved: their number is that of the berths.
-    std::vector<std::optional<Waiter::Asleep>> asleep(berths_.size());
+    std::vector<std::optional<detail::Waiter::Asleep>> asleep(berths_.size());
     for (std::size_t i = 0; i < berths_.size(); ++i) {
       asleep[i].emplace(berths_[i].session->waiter());
       words_[i] = {&berths_[i].session->block().wake, berths_[i].ticket};
     }
-    os::futex_wait_any(words_, until_ns, how_);
+    detail::os::futex_wait_any(words_, until_ns, how_);
     FRAMEBUS_STEP("wait:woken");
   }
 
   std::span<Subscriber* const> subscribers_;
-  os::ManyFutexes how_;
-  std::vector<SubscriberCore::Berth> berths_;
-  std::vector<os::ExpectedWord> words_;
+  detail::os::ManyFutexes how_;
+  std::vector<detail::SubscriberCore::Berth> berths_;
+  std::vector<detail::os::ExpectedWord> words_;
 };
 
 // `how` is for tests.
 inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscribers, Timeout timeout = {},
                                          Subscriber::Interrupt interrupt = nullptr,
-                                         os::ManyFutexes how = os::ManyFutexes::together) {
+                                         detail::os::ManyFutexes how = detail::os::ManyFutexes::together) {
   return WaitAny(subscribers, how).wait(timeout.ns(), interrupt);
 }
 inline std::vector<Subscriber*> wait_any(std::initializer_list<Subscriber*> subscribers, Timeout timeout = {}) {

@@ -92,7 +92,7 @@ class Scheduler {
 
 }  // namespace interleaving
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 template <class T>
 class Atomic {
@@ -128,4 +128,4 @@ class Atomic {
   std::atomic<T> value_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -32,6 +32,6 @@ inline bool readable(int fd, int milliseconds) {
   struct pollfd one = {fd, POLLIN, 0};
   return ::poll(&one, 1, milliseconds) == 1;
 }
-inline bool readable(const framebus::Listener& listener, int milliseconds) {
+inline bool readable(const framebus::detail::Listener& listener, int milliseconds) {
   return readable(listener.fd(), milliseconds);
 }

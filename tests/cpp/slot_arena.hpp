@@ -10,6 +10,7 @@
 namespace arena {
 
 using namespace framebus;
+using namespace framebus::detail;
 
 constexpr std::size_t kWords = 6;  // of payload in each slot
 

@@ -21,6 +21,7 @@ std::atomic<long> allocations{0};
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 int main() {

@@ -11,6 +11,7 @@
 #include "check.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

@@ -12,6 +12,7 @@
 #include "check.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

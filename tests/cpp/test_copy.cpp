@@ -11,6 +11,7 @@
 #include "check.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 
 namespace {
 

@@ -15,6 +15,7 @@
 namespace {
 
 using namespace framebus;
+using namespace framebus::detail;
 
 cpu_set_t allowed() {
   cpu_set_t set;

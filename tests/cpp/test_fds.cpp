@@ -17,6 +17,7 @@
 namespace {
 
 using namespace framebus;
+using namespace framebus::detail;
 
 void close_standard_streams() {
   for (int fd = 0; fd < 3; ++fd) ::close(fd);

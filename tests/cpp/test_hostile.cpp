@@ -13,6 +13,7 @@
 #include "vandal.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 using vandal::Vandal;
 

@@ -7,6 +7,7 @@
 #include "check.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 
 #define FROZEN(expression, value)                      \
   static_assert((expression) == (value), #expression); \

@@ -16,6 +16,7 @@
 #include "link.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

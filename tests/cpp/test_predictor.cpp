@@ -9,7 +9,7 @@
 
 namespace {
 
-using framebus::Predictor;
+using framebus::detail::Predictor;
 
 constexpr std::int64_t kPeriod = 10'000'000;
 constexpr std::int64_t kMost = 500'000;

@@ -7,6 +7,7 @@
 #include "slot_arena.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace arena;
 
 namespace {

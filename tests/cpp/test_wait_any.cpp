@@ -15,6 +15,7 @@
 #include "refusal.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 namespace {

@@ -17,11 +17,11 @@ class Vandal {
   Vandal(std::string name, std::uint64_t seed)
       : name_(std::move(name)),
         random_(seed),
-        control_(framebus::os::open_existing(framebus::control_path(name_), true), sizeof(framebus::ControlBlock),
+        control_(framebus::detail::os::open_existing(framebus::detail::control_path(name_), true), sizeof(framebus::detail::ControlBlock),
                  true) {}
 
-  [[nodiscard]] framebus::ControlBlock& control() const noexcept {
-    return *reinterpret_cast<framebus::ControlBlock*>(control_.data());
+  [[nodiscard]] framebus::detail::ControlBlock& control() const noexcept {
+    return *reinterpret_cast<framebus::detail::ControlBlock*>(control_.data());
   }
 
   // Changes one word somewhere that matters, and puts it back at the next call, so that the channel keeps working well
@@ -39,20 +39,20 @@ class Vandal {
 
   // Maps the newest store that has a name.
   void follow() {
-    const std::string prefix = std::string(framebus::kFilePrefix) + name_ + framebus::kGenerationMark;
-    for (const std::string& file : framebus::os::names_in(framebus::kDirectory, prefix)) {
-      const auto found = framebus::os::open_existing(std::string(framebus::kDirectory) + "/" + file, true);
+    const std::string prefix = std::string(framebus::detail::kFilePrefix) + name_ + framebus::detail::kGenerationMark;
+    for (const std::string& file : framebus::detail::os::names_in(framebus::kDirectory, prefix)) {
+      const auto found = framebus::detail::os::open_existing(std::string(framebus::kDirectory) + "/" + file, true);
       if (!found.is_open()) continue;
-      const std::uint64_t bytes = framebus::os::facts(found).bytes;
-      framebus::StoreHeader header;
+      const std::uint64_t bytes = framebus::detail::os::facts(found).bytes;
+      framebus::detail::StoreHeader header;
       if (::pread(found.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) continue;
       // It may have been spoilt, too.
-      if (header.slot_count - 1 >= framebus::kMaxSlots || header.slot_bytes > bytes) continue;
-      header = framebus::plan_store(control(), header.generation, header.slot_count, header.slot_bytes);
+      if (header.slot_count - 1 >= framebus::detail::kMaxSlots || header.slot_bytes > bytes) continue;
+      header = framebus::detail::plan_store(control(), header.generation, header.slot_count, header.slot_bytes);
       if (header.total_bytes != bytes) continue;
       if (spoilt_ != nullptr) store(spoilt_, was_);
       spoilt_ = nullptr;
-      store_ = framebus::os::Mapping(found, bytes, true);
+      store_ = framebus::detail::os::Mapping(found, bytes, true);
       header_ = header;
     }
   }
@@ -71,15 +71,15 @@ class Vandal {
       case 1:
         return in_control(128, 128);  // the readers, what the publisher did
       case 2:
-        return in_control(4096 + random_() % 4 * sizeof(framebus::ReaderLine), 64);
+        return in_control(4096 + random_() % 4 * sizeof(framebus::detail::ReaderLine), 64);
       case 3:
-        return in_control(0, sizeof(framebus::ControlBlock));
+        return in_control(0, sizeof(framebus::detail::ControlBlock));
       case 4:
         return in_store(header_.directory_offset, std::uint64_t{header_.directory_words} * sizeof(Word));
       case 5:
-        return in_store(header_.slots_offset + random_() % header_.slot_count * sizeof(framebus::SlotRecord), 64);
+        return in_store(header_.slots_offset + random_() % header_.slot_count * sizeof(framebus::detail::SlotRecord), 64);
       case 6:
-        return in_store(header_.slots_offset, header_.slot_count * sizeof(framebus::SlotRecord));
+        return in_store(header_.slots_offset, header_.slot_count * sizeof(framebus::detail::SlotRecord));
       default:
         return in_store(0, store_.bytes());
     }
@@ -94,7 +94,7 @@ class Vandal {
       case 2:
         return was_ + random_() % 8 - 4;
       case 3:
-        return framebus::frame_word(random_() % 100, static_cast<std::uint32_t>(random_() % 10));
+        return framebus::detail::frame_word(random_() % 100, static_cast<std::uint32_t>(random_() % 10));
       case 4:
         return Word{1} << random_() % 64;
       default:
@@ -108,9 +108,9 @@ class Vandal {
 
   std::string name_;
   std::mt19937_64 random_;
-  framebus::os::Mapping control_;
-  framebus::os::Mapping store_;
-  framebus::StoreHeader header_{};
+  framebus::detail::os::Mapping control_;
+  framebus::detail::os::Mapping store_;
+  framebus::detail::StoreHeader header_{};
   Word* spoilt_ = nullptr;
   Word was_ = 0;
   std::uint64_t strikes_ = 0;

@@ -17,8 +17,8 @@
 namespace {
 
 void remove_files(const std::string& name) {
-  framebus::remove_stores(name, 0);
-  framebus::os::unlink_quietly(framebus::control_path(name));
+  framebus::detail::remove_stores(name, 0);
+  framebus::detail::os::unlink_quietly(framebus::detail::control_path(name));
 }
 
 int publish(const std::string& name, std::uint64_t frames, bool loses) {

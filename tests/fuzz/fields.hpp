@@ -17,6 +17,7 @@ struct Field {
 // Those of a slot record at `slot`, with its first two arrays.
 inline std::vector<Field> slot_fields(std::uint64_t slot) {
   using namespace framebus;
+  using namespace framebus::detail;
   std::vector<Field> fields;
   const auto add = [&](std::uint64_t offset, std::uint32_t bytes, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) fields.push_back({true, slot + offset + std::uint64_t{i} * bytes, bytes});
@@ -34,8 +35,9 @@ inline std::vector<Field> slot_fields(std::uint64_t slot) {
 
 inline constexpr std::uint32_t kLively = 16;
 
-inline std::vector<Field> all_fields(const framebus::StoreHeader& header) {
+inline std::vector<Field> all_fields(const framebus::detail::StoreHeader& header) {
   using namespace framebus;
+  using namespace framebus::detail;
   std::vector<Field> fields;  // the first kLively of them change all the time in a living channel
   const auto add = [&](bool in_store, std::uint64_t offset, std::uint32_t bytes, std::uint32_t count = 1) {
     for (std::uint32_t i = 0; i < count; ++i) fields.push_back({in_store, offset + std::uint64_t{i} * bytes, bytes});

@@ -8,6 +8,7 @@
 #include "input.hpp"
 
 using namespace framebus;
+using namespace framebus::detail;
 
 namespace {
 

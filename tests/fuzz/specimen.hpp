@@ -20,6 +20,7 @@
 namespace fuzz {
 
 using namespace framebus;
+using namespace framebus::detail;
 using namespace std::chrono_literals;
 
 // Ends the program with a sentence: what must hold does not.

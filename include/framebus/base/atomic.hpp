@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one place that says what an atomic is.
 //
-// Everything above uses framebus::Atomic, never std::atomic directly, so that a test can put a type of the same
+// Everything above uses detail::Atomic, never std::atomic directly, so that a test can put a type of the same
 // size in its place that hands control to a seeded scheduler at every access (tests/cpp/interleaving.hpp), and so that
 // FRAMEBUS_STEP can name the places between two such accesses.
 //
@@ -11,25 +11,27 @@
 #include <atomic>
 #include <cstdint>
 
+#include "framebus/base/namespace.hpp"
+
 #ifdef FRAMEBUS_ATOMIC_HEADER
 #include FRAMEBUS_ATOMIC_HEADER
 #else
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 template <class T>
 using Atomic = std::atomic<T>;
-}  // namespace framebus
+}  // namespace framebus::detail
 #endif
 
 // A named place between two steps that touch shared memory. Expands to nothing in every normal build; with
 // FRAMEBUS_CRASH_POINTS a test can have the process killed there.
 #ifdef FRAMEBUS_CRASH_POINTS
 #include "framebus/base/crash_points.hpp"
-#define FRAMEBUS_STEP(name) ::framebus::crash::step(name)
+#define FRAMEBUS_STEP(name) ::framebus::detail::crash::step(name)
 #else
 #define FRAMEBUS_STEP(name) ((void)0)
 #endif
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "framebus needs lock-free 64-bit atomics");
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "framebus needs lock-free 32-bit atomics");
@@ -48,4 +50,4 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -14,7 +14,9 @@
 #include <cstdlib>
 #include <string>
 
-namespace framebus::crash {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail::crash {
 
 // What one variable asks for.
 class Wish {
@@ -42,4 +44,4 @@ inline void step(const char* name) noexcept {
   stop.arrive(name);
 }
 
-}  // namespace framebus::crash
+}  // namespace framebus::detail::crash

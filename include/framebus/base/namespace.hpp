@@ -3,4 +3,6 @@
 // together. Everything that is not API is in framebus::detail.
 #pragma once
 
+#include "framebus/base/namespace.hpp"
+
 #define FRAMEBUS_VERSION v1

@@ -25,9 +25,10 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/copy/simd.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint64_t kStreamFrom = 7 << 20;  // bytes of an array
 
@@ -243,4 +244,4 @@ inline void copy_strided(std::byte* to, StridedArray a) noexcept {
   for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { copy_plane(t, f, plane, a.item); });
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

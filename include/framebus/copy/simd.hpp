@@ -15,9 +15,11 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FRAMEBUS_X86 1
 #include <immintrin.h>
+
+#include "framebus/base/namespace.hpp"
 #endif
 
-namespace framebus::copying {
+namespace framebus::inline FRAMEBUS_VERSION::detail::copying {
 
 inline constexpr std::uint64_t kVector = 16;  // bytes that are shuffled at once
 inline constexpr std::int64_t kPixel = 8;     // bytes; larger ones, or further apart, are not shuffled
@@ -97,4 +99,4 @@ inline void finish_stream() noexcept {}
 inline std::uint64_t shuffle(std::byte*, const std::byte*, std::uint64_t, const Pixels&) noexcept { return 0; }
 #endif
 
-}  // namespace framebus::copying
+}  // namespace framebus::detail::copying

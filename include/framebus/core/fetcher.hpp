@@ -16,10 +16,11 @@
 #include <string>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/frame.hpp"
 #include "framebus/session/reader_session.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 struct FetchCounts {
   std::uint64_t missed = 0;
@@ -273,4 +274,4 @@ class Fetcher {
   FetchCounts counts_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

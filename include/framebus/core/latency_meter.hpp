@@ -10,7 +10,9 @@
 #include <limits>
 #include <vector>
 
-namespace framebus {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Meter {
  public:
@@ -57,4 +59,4 @@ class Meter {
   std::uint64_t count_ = 0;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -17,25 +17,15 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/growth.hpp"
 #include "framebus/core/latency_meter.hpp"
+#include "framebus/options.hpp"
 #include "framebus/statistics.hpp"
 #include "framebus/segment/takeover.hpp"
 #include "framebus/wait/waiter.hpp"
 
-namespace framebus {
-
-enum class OnFull : std::uint8_t { drop, block, raise };
-
-struct PublisherOptions {
-  std::uint32_t slots = 8;
-  std::uint64_t max_bytes = 0;  // 0: not known in advance
-  std::uint32_t mode = 0600;
-  OnFull on_full = OnFull::drop;
-};
-
-// Called between slices of a wait, without a lock; throws to end the wait.
-using Interrupt = void (*)();
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // A slot that somebody fills.
 struct Filling {
@@ -290,7 +280,7 @@ class PublisherCore final : Leaver {
   Meter meter_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail
 
 #include "framebus/core/publisher_steps.hpp"
 // After the steps.

@@ -27,9 +27,10 @@
 #include <limits>
 #include <memory>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/publisher_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint32_t kClaimsPerLook = 16;
 inline constexpr std::int64_t kLookEvery = 1'000'000;       // ns
@@ -75,7 +76,7 @@ inline void PublisherCore::make_files_again() {
 inline void PublisherCore::make_control_again() {
   auto fresh = make_successor(*control_, options_.mode);
   ControlBlock& block = fresh->block();
-  os::write_identity(block.publisher);
+  write_identity(block.publisher);
   const bool has_store = now_.store == nullptr && os::exists(store_path(name_, block.generation.load()));
   if (!has_store) {
     block.head.store(seq_ == 0 ? 0 : frame_word(seq_, kNoSlot));
@@ -145,4 +146,4 @@ inline void PublisherCore::tell_predecessors_of_end() noexcept {
   }
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -4,9 +4,10 @@
 // All of them but copy_of() and write_meta() run under the publisher's mutex.
 #pragma once
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/publisher_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint64_t kCheapRing = 4 << 20;  // bytes; a ring this small is kept whole, for history
 inline constexpr std::uint32_t kVainClaims = 16;      // claims that found nothing before making room; see tests/model
@@ -194,4 +195,4 @@ inline Statistics PublisherCore::statistics() const {
   return s;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/fetcher.hpp"
 #include "framebus/notify/listener.hpp"
 #include "framebus/segment/listing.hpp"
@@ -20,7 +21,7 @@
 #include "framebus/notify/notifier.hpp"
 #include "framebus/statistics.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class SubscriberCore final : Leaver {
  public:
@@ -188,7 +189,7 @@ class SubscriberCore final : Leaver {
   Meter meter_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail
 
 #include "framebus/core/subscriber_steps.hpp"
 // After the steps.

@@ -2,9 +2,10 @@
 // What a SubscriberCore counts and measures. Included by subscriber_core.hpp only.
 #pragma once
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/subscriber_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline Statistics SubscriberCore::statistics() const {
   if (mark_.is_inherited() || !is_closed()) {
@@ -41,4 +42,4 @@ inline Statistics SubscriberCore::measure() const {
   return s;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

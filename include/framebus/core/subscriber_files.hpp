@@ -6,9 +6,10 @@
 // after each slice of a sleep, when a fetch finds nothing, and when the thread behind a descriptor has noticed.
 #pragma once
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/subscriber_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline void SubscriberCore::reattach_if_removed() {
   const std::lock_guard lock(mutex_);
@@ -71,4 +72,4 @@ inline bool SubscriberCore::come_again() {
   return true;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -2,9 +2,10 @@
 // The steps of SubscriberCore: attaching, waiting, noticing the end. Included by subscriber_core.hpp only.
 #pragma once
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/subscriber_core.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint32_t kNoEpoch = 0xffffffff;  // of no publisher
 
@@ -207,4 +208,4 @@ inline bool SubscriberCore::is_ready(Berth& berth) {
   return has_news() || (!options_.reconnect && ending(false, true) != Ending::none);
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

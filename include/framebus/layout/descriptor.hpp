@@ -13,10 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/layout/layout.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // The type of one element, as numpy names it: kind, bytes, byte order.
 struct ElementType {
@@ -187,4 +188,4 @@ inline const char* read_descriptor(Descriptor& to, const SlotRecord& shared, std
   return nullptr;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

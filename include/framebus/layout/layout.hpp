@@ -15,9 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint32_t kLayoutVersion = 3;                       // moves with every change of this file
 inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFRAMBUS" in memory, little-endian
@@ -159,4 +160,4 @@ enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2, kReader
 // kStateMoved: the channel goes on in another control block, which has the name now.
 enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2, kStateMoved = 3 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

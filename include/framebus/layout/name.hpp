@@ -7,9 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr const char* kDirectory = "/dev/shm";
 inline constexpr std::string_view kFilePrefix = "framebus.";
@@ -42,4 +43,4 @@ inline std::string store_path(std::string_view name, std::uint32_t generation) {
   return control_path(name) + kGenerationMark + std::to_string(generation);
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -10,10 +10,11 @@
 #include <mutex>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Bell {
  public:
@@ -85,4 +86,4 @@ class Bell {
   bool ringing_ = false, dozing_ = false, removed_ = false;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -19,9 +19,10 @@
 #include <optional>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/notify/watcher.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 enum class Ringing : std::uint8_t { by_kernel, by_thread };  // by_thread: as if the kernel could not; for tests
 
@@ -162,4 +163,4 @@ class Listener {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -8,9 +8,10 @@
 #include <memory>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/notify/watcher.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Notifier {
  public:
@@ -43,4 +44,4 @@ class Notifier {
   Bell bell_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -32,10 +32,11 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/notify/event_fd.hpp"
 #include "framebus/session/reader_session.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
 class Ringer {
@@ -252,4 +253,4 @@ class Watcher {
   Atomic<std::uint32_t> kicks_{0};
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

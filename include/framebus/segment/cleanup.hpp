@@ -23,9 +23,10 @@
 #include <string_view>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/membership.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // What the name of a file says: NAME, or NAME@G.
 struct NamedFile {
@@ -157,4 +158,4 @@ inline std::vector<std::string> clean_channel(const std::string& channel) {
   }
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

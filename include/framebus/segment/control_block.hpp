@@ -12,12 +12,14 @@
 #include <string>
 #include <utility>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
+#include "framebus/layout/identity.hpp"
 #include "framebus/layout/layout.hpp"
 #include "framebus/layout/name.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 [[noreturn]] inline void fail_truncated(const std::string& path) {
   fail(Errc::corrupt_channel, path +
@@ -91,15 +93,6 @@ inline void check_control(const os::File& file, const std::string& path) {
   }
 }
 
-// The command line in an identity, as it can be shown: what is there may be garbage, or made to confuse a terminal.
-inline std::string command_of(const Identity& shared) {
-  char copy[kCommandBytes];
-  std::memcpy(copy, shared.command, sizeof copy);
-  std::string command(copy, ::strnlen(copy, sizeof copy));
-  std::replace_if(command.begin(), command.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
-  return command;
-}
-
 // The control block of `name`, or nullptr where there is none.
 inline std::shared_ptr<Control> open_control(const std::string& name) {
   check_name(name);
@@ -136,4 +129,4 @@ inline std::shared_ptr<Control> make_control(const std::string& name, std::uint3
   return control;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

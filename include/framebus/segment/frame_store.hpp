@@ -13,10 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/control_block.hpp"
 #include "framebus/layout/descriptor.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // What the slot algorithm needs of a store: pointers and counts, all checked.
 struct SlotTable {
@@ -181,4 +182,4 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
   return std::make_shared<Store>(std::move(file), header, false);
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

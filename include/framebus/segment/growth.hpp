@@ -11,10 +11,11 @@
 #include <memory>
 #include <string>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/slots.hpp"
 #include "framebus/segment/succession.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 struct Generation {
   std::shared_ptr<Store> store;
@@ -111,4 +112,4 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   return next;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -25,9 +25,10 @@
 #include <thread>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // Locks, or gives up after a tenth of a second: then owns_lock() is false.
 inline std::unique_lock<std::mutex> lock_briefly(std::mutex& mutex) noexcept {
@@ -109,4 +110,4 @@ struct AtExit {
 };
 inline const AtExit kAtExit;
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/membership.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // The names of all channels that have a control block, sorted.
 inline std::vector<std::string> channel_names() {
@@ -48,4 +49,4 @@ inline std::string running_channels_text() {
   return shown == 0 ? "no channel is running" : text;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

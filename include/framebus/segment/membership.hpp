@@ -19,9 +19,10 @@
 #include <string>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/control_block.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::uint64_t kPublisherByte = 0;
 inline constexpr std::uint64_t kGateByte = 128;
@@ -167,4 +168,4 @@ inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
   }
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -30,10 +30,11 @@
 #include <optional>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/layout/layout.hpp"
 #include "framebus/segment/frame_store.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // Calls f(index, line) for each reader line in use.
 template <class F>
@@ -262,4 +263,4 @@ class SlotReader {
   SlotTable table_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -29,10 +29,11 @@
 #include <memory>
 #include <string>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/membership.hpp"
-#include "framebus/wait/waiter.hpp"
+#include "framebus/segment/announce.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
 inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
@@ -107,4 +108,4 @@ inline void keep_predecessor(Control& fresh, std::shared_ptr<Control> old) {
   fresh.predecessor = std::move(old);
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

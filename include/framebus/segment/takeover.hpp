@@ -13,9 +13,10 @@
 #include <memory>
 #include <string>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/succession.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // Sequence numbers have 48 bits, which no channel uses up: 44 years at 100,000 frames a second.
 inline constexpr std::uint64_t kMaxSeq = std::uint64_t{1} << 47;
@@ -46,7 +47,7 @@ inline bool remove_if_abandoned(const std::string& name) {
 // Says that the channel has a publisher, and who. A channel gets its name after this, or is being taken over, which its
 // state tells: no subscriber comes in between and takes the old publisher's epoch for the new one's.
 inline void open_channel(ControlBlock& block) {
-  os::write_identity(block.publisher);
+  write_identity(block.publisher);
   block.space_wanted.store(0);  // a predecessor may have died waiting
   begin_epoch(block);
   FRAMEBUS_STEP("open:epoch_moved");
@@ -190,4 +191,4 @@ inline void take_name_back(const Control& fresh) {
   }
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -15,30 +15,14 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/segment/leaving.hpp"
 #include "framebus/segment/membership.hpp"
 #include "framebus/segment/slots.hpp"
-#include "framebus/timeout.hpp"
+#include "framebus/options.hpp"
 #include "framebus/wait/waiter.hpp"
 
-namespace framebus {
-
-inline constexpr Timeout kMaxSpin = std::chrono::microseconds(500);
-
-struct SubscriberOptions {
-  bool every = false;
-  std::uint32_t hold = 2;
-  std::uint32_t history = 0;
-  Timeout connect_timeout = kNoWait;
-  Wait wait = Wait::adaptive;
-  Timeout max_spin = kMaxSpin;  // how long one wait may spin, but for Wait::spin, which always does
-  bool reconnect = true;
-  // Wait::predictive calls it shortly before a frame is due, in the thread that waits and without a lock, so that what
-  // will be done with the frame can be brought back into the caches.
-  void (*get_ready)() = nullptr;
-  bool observer = false;  // looks without being counted, for tools
-  bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
-};
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 using ChannelId = std::array<std::uint64_t, 2>;
 
@@ -56,7 +40,7 @@ class ReaderSession final : Leaver {
     mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U) |
                      (options.keeper ? kReaderKeeper : 0U));
     for (auto* counter : {&mine.frames, &mine.bytes, &mine.missed, &mine.dropped}) counter->store(0);
-    os::write_identity(mine.identity);
+    write_identity(mine.identity);
     raise_history(options.history);
     FRAMEBUS_STEP("attach:line_written");
     block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
@@ -156,4 +140,4 @@ class ReaderSession final : Leaver {
   bool left_ = false;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

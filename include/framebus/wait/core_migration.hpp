@@ -12,9 +12,10 @@
 #include <mutex>
 #include <thread>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/os.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class ElbowRoom {
  public:
@@ -51,4 +52,4 @@ class ElbowRoom {
   int in_a_row_ = 0, pause_ = 0;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

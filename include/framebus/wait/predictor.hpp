@@ -22,7 +22,9 @@
 #include <cstdint>
 #include <optional>
 
-namespace framebus {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Predictor {
  public:
@@ -155,4 +157,4 @@ class Predictor {
   int surprises_ = 0;
 };
 
-}  // namespace framebus
+}  // namespace framebus::detail

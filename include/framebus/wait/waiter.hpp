@@ -19,33 +19,24 @@
 #include <mutex>
 #include <optional>
 
+#include "framebus/base/namespace.hpp"
+#include "framebus/segment/announce.hpp"
 #include "framebus/wait/core_migration.hpp"
 #include "framebus/layout/layout.hpp"
 #include "framebus/segment/leaving.hpp"
+#include "framebus/options.hpp"
 #include "framebus/os/os.hpp"
 #include "framebus/wait/predictor.hpp"
 
-namespace framebus {
+namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep of a reader
 inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
 inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
 
-// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid of late and a core is
-// idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
-enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
-
 // Why a wait is over. `due`: there may be no news, but the next frame is about to come, and the reader is to look now,
 // which also brings what it will need then back into the caches.
 enum class Waited : std::uint8_t { news, due, slice };
-
-// Publisher: tells everybody that there is news. Returns how many were asleep and are woken, -1 where nobody slept.
-inline int announce(ControlBlock& control) {
-  control.wake.store(control.wake.load(std::memory_order_relaxed) + 1);  // relaxed: only this side writes it
-  FRAMEBUS_STEP("publish:wake");
-  if (control.sleepers.load() == 0) return -1;
-  return os::futex_wake_all(control.wake);
-}
 
 // Reader: how one subscriber waits. Threads that share it may wait at the same time.
 class Waiter {
@@ -210,4 +201,4 @@ inline std::int64_t deadline_after(std::int64_t timeout_ns) noexcept {
   return timeout_ns < 0 || timeout_ns > kNever - now ? kNever : now + timeout_ns;
 }
 
-}  // namespace framebus
+}  // namespace framebus::detail

@@ -12,10 +12,11 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 // How many cores this thread may run on, 1 where nobody says.
 inline int usable_cores() noexcept {
@@ -85,4 +86,4 @@ class ExactTimers {
   int slack_;
 };
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

@@ -30,7 +30,9 @@
 #include <array>
 #include <cerrno>
 
-namespace framebus::os {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 inline constexpr int kFirstFd = 3;          // the first number that is not a standard stream's
 inline constexpr long kIoUringSetup = 425;  // the number of io_uring_setup on every architecture
@@ -100,4 +102,4 @@ inline int open_io_uring(unsigned entries, void* parameters) noexcept {
   return lift_fd(static_cast<int>(::syscall(kIoUringSetup, entries, parameters)));
 }
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

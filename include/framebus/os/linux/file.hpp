@@ -21,11 +21,12 @@
 #include <utility>
 #include <vector>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/sigbus.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 class File {
  public:
@@ -255,4 +256,4 @@ class Mapping {
   Guard guard_;
 };
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

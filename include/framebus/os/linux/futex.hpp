@@ -10,9 +10,10 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 enum class Slept { woken, timed_out, interrupted };
 
@@ -34,4 +35,4 @@ inline int futex_wake_all(Atomic<std::uint32_t>& word) noexcept {
   return rc > 0 ? static_cast<int>(rc) : 0;
 }
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

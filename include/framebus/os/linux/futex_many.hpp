@@ -14,10 +14,11 @@
 #include <cstddef>
 #include <span>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/futex.hpp"
 #include "framebus/os/linux/process.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 inline constexpr std::size_t kMostWords = 128;     // FUTEX_WAITV_MAX
 inline constexpr std::int64_t kLook = 1'000'000;   // ns; the longest sleep where not all words can wake us
@@ -80,4 +81,4 @@ inline Slept futex_wait_any(std::span<const ExpectedWord> words, std::int64_t un
   }
 }
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

@@ -27,13 +27,14 @@
 #include <cstdint>
 #include <memory>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 #include "framebus/os/linux/futex_many.hpp"
 #include "framebus/os/linux/process.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 class FutexRing {
  public:
@@ -202,4 +203,4 @@ class FutexRing {
   bool failed_ = false;
 };
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

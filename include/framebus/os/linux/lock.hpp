@@ -9,9 +9,10 @@
 
 #include <cstdint>
 
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/file.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 inline struct flock lock_of(short type, std::uint64_t start, std::uint64_t count) noexcept {
   struct flock lock{};
@@ -42,4 +43,4 @@ inline bool is_locked(const File& file, std::uint64_t start, std::uint64_t count
   return lock.l_type != F_UNLCK;
 }
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

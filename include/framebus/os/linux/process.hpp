@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// This process: its clocks, its identity, and what happens to a channel when it forks.
+// This process: its clocks, its command line, and what happens to a channel when it forks.
 //
 // Promise: after fork() the child's copies of a channel's descriptors are closed before fork() returns, so a child
 // never keeps a dead parent's locks, and fork_epoch() differs from the parent's, so that objects the child inherited
@@ -13,18 +13,19 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "framebus/layout/layout.hpp"
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 
-namespace framebus::os {
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 inline std::int64_t clock_ns(clockid_t clock) noexcept {
   struct timespec ts{};
@@ -34,24 +35,18 @@ inline std::int64_t clock_ns(clockid_t clock) noexcept {
 inline std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
 inline std::int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 
-// The first bytes of this process's command line, arguments separated by blanks.
-inline std::string command_line() {
+inline std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid()); }
+inline std::uint32_t user_id() noexcept { return ::geteuid(); }
+
+// The first `most` bytes of this process's command line, arguments separated by blanks.
+inline std::string command_line(std::size_t most) {
   const File file(open_path("/proc/self/cmdline", O_RDONLY));
-  char buffer[kCommandBytes] = {};
-  const ssize_t n = file.is_open() ? ::read(file.fd(), buffer, sizeof buffer - 1) : 0;
-  std::string command(buffer, buffer + std::max<ssize_t>(n, 0));
+  std::string command(most, '\0');
+  const ssize_t n = file.is_open() ? ::read(file.fd(), command.data(), command.size()) : 0;
+  command.resize(static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
   while (!command.empty() && command.back() == '\0') command.pop_back();
   std::replace_if(command.begin(), command.end(), [](char c) { return c == '\0' || c == '\n'; }, ' ');
   return command;
-}
-
-inline void write_identity(Identity& identity) {
-  identity.pid = static_cast<std::uint32_t>(::getpid());
-  identity.uid = ::geteuid();
-  identity.since_ns = wall_ns();
-  const std::string command = command_line();
-  std::memset(identity.command, 0, sizeof identity.command);
-  std::memcpy(identity.command, command.data(), std::min(command.size(), sizeof identity.command - 1));
 }
 
 inline std::uint64_t random_word() {
@@ -123,4 +118,4 @@ T& of_this_process() {
   return found->value;
 }
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

@@ -21,7 +21,9 @@
 #include <cstdint>
 #include <utility>
 
-namespace framebus::os {
+#include "framebus/base/namespace.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 // A mapped range, or a free place in the table of them. Only its Guard writes it, but for `broken`.
 struct GuardedRange {
@@ -129,4 +131,4 @@ class Guard {
   GuardedRange* range_ = nullptr;
 };
 
-}  // namespace framebus::os
+}  // namespace framebus::detail::os

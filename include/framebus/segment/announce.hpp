@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waking the readers of a channel. The protocol, and why no wake-up is lost, is at the head of wait/waiter.hpp.
+#pragma once
+
+#include <atomic>
+
+#include "framebus/base/namespace.hpp"
+#include "framebus/layout/layout.hpp"
+#include "framebus/os/os.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail {
+
+// Publisher: tells everybody that there is news. Returns how many were asleep and are woken, -1 where nobody slept.
+inline int announce(ControlBlock& control) {
+  control.wake.store(control.wake.load(std::memory_order_relaxed) + 1);  // relaxed: only this side writes it
+  FRAMEBUS_STEP("publish:wake");
+  if (control.sleepers.load() == 0) return -1;
+  return os::futex_wake_all(control.wake);
+}
+
+}  // namespace framebus::detail
