@@ -97,8 +97,9 @@ class FrameBase {
   const Frame& held() {
     if (hold_.is_valid()) return nb::inst_ptr<Hold>(hold_)->frame;
     if (!frame_) {
-      framebus::detail::fail(framebus::Errc::error,
-                     "this frame has been released; use it before release(), or keep an array of it, or copy() it");
+      framebus::detail::fail(
+          framebus::Errc::error,
+          "this frame has been released; use it before release(), or keep an array of it, or copy() it");
     }
     return *frame_;
   }

@@ -3,9 +3,9 @@
 //
 // Promise: when the interpreter ends while a daemon thread is inside such a call, that thread stops there for good,
 // quietly. Without this, CPython would end the thread when it asks for the GIL, in the middle of C++, and the process
-// would abort. At exit, src/framebus/channel/handle.py calls begin_exit(), closes all ends, which wakes everybody who waits, and
-// calls end_long_calls(), which waits until each such thread has either stopped or got the GIL. A forked child has none
-// of its parent's threads, so it begins with a count of its own.
+// would abort. At exit, src/framebus/channel/handle.py calls begin_exit(), closes all ends, which wakes everybody who
+// waits, and calls end_long_calls(), which waits until each such thread has either stopped or got the GIL. A forked
+// child has none of its parent's threads, so it begins with a count of its own.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -4,8 +4,8 @@
 // A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets,
 // and a view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's
 // reference count tells at the end of the block whether somebody still has another writable view. Buffers and DLPack
-// capsules refer to the view itself, as variables do; src/framebus/channel/loan.py tells those apart. Where something that can
-// write is left, a copy is published and the slot stays with it (see docs/design.md).
+// capsules refer to the view itself, as variables do; src/framebus/channel/loan.py tells those apart. Where something
+// that can write is left, a copy is published and the slot stays with it (see docs/design.md).
 #include <nanobind/stl/string.h>
 
 #include <array>
@@ -22,9 +22,9 @@ namespace framebus_python {
 
 namespace {
 
-using framebus::detail::Descriptor;
 using framebus::Loan;
 using framebus::Publisher;
+using framebus::detail::Descriptor;
 
 // Without letting other threads run where that takes no time.
 std::uint64_t commit(Loan& loan, std::string_view meta) {
@@ -44,9 +44,10 @@ class PyLoan {
   nb::object array(std::uint32_t i) {
     if (i >= loan_->frame().array_count) throw nb::index_error();
     if (!open_) {
-      framebus::detail::fail(framebus::Errc::loan_ended,
-                     "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
-                     "copy() it there");
+      framebus::detail::fail(
+          framebus::Errc::loan_ended,
+          "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
+          "copy() it there");
     }
     if (!arrays_[i].is_valid()) {
       const nb::object memory = nb::cast(Memory{loan_});

@@ -65,14 +65,14 @@ class ArrayRef {
   void check_against(const ArrayInfo& planned) const {
     const auto what = [&] { return "array '" + std::string(name_) + "' of shape " + text_of(shape_) + " has "; };
     if (elements_ != planned.bytes / type_.bytes) {
-      detail::fail(Errc::invalid_argument,
-           what() + std::to_string(planned.bytes / type_.bytes) + " elements, got " + std::to_string(elements_));
+      detail::fail(Errc::invalid_argument, what() + std::to_string(planned.bytes / type_.bytes) + " elements, got " +
+                                               std::to_string(elements_));
     }
     const auto packed = static_cast<std::ptrdiff_t>(rows_ == 0 ? 0 : planned.bytes / rows_);
     if (row_bytes_ != 0 && row_bytes_ < packed && row_bytes_ > -packed) {
       detail::fail(Errc::invalid_argument,
-           what() + "rows of " + std::to_string(packed) +
-               " bytes, which must be at least that far apart, got row_bytes=" + std::to_string(row_bytes_));
+                   what() + "rows of " + std::to_string(packed) +
+                       " bytes, which must be at least that far apart, got row_bytes=" + std::to_string(row_bytes_));
     }
   }
 
@@ -124,8 +124,8 @@ class ArrayId {
       there += (i == 0 ? "'" : ", '") + std::string(frame.arrays[i].name()) + "'";
     }
     detail::fail(Errc::invalid_argument, "this frame has no array " +
-                                     (by_name_ ? "'" + std::string(name_) + "'" : std::to_string(index_)) +
-                                     "; it has " + std::to_string(frame.array_count) + ": " + there);
+                                             (by_name_ ? "'" + std::string(name_) + "'" : std::to_string(index_)) +
+                                             "; it has " + std::to_string(frame.array_count) + ": " + there);
   }
 
   std::uint64_t index_ = 0;
@@ -137,11 +137,12 @@ class ArrayId {
 inline void add_array(Descriptor& frame, std::string_view name, const ElementType& type, const Shape& shape) {
   const auto quoted = [&] { return "array '" + std::string(name) + "'"; };
   if (frame.array_count == detail::kMaxArrays) {
-    detail::fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got more");
+    detail::fail(Errc::invalid_argument,
+                 "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got more");
   }
   if (name.empty() || name.size() > detail::kNameBytes) {
-    detail::fail(Errc::invalid_argument,
-         "an array name has 1 to " + std::to_string(detail::kNameBytes) + " bytes, got '" + std::string(name) + "'");
+    detail::fail(Errc::invalid_argument, "an array name has 1 to " + std::to_string(detail::kNameBytes) +
+                                             " bytes, got '" + std::string(name) + "'");
   }
   if (!detail::is_valid(type)) detail::fail(Errc::invalid_argument, quoted() + " has an unknown element type");
   for (const std::uint64_t n : shape) {
@@ -161,7 +162,8 @@ inline void add_array(Descriptor& frame, std::string_view name, const ElementTyp
 // Checks what a publisher wants to send (specs or refs) and gives every array its place.
 inline void finish(Descriptor& frame) {
   if (frame.array_count == 0) {
-    detail::fail(Errc::invalid_argument, "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got none");
+    detail::fail(Errc::invalid_argument,
+                 "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got none");
   }
   frame.meta_offset = detail::plan_arrays(frame);
 }
@@ -186,7 +188,7 @@ std::span<T> elements_of(const ArrayInfo& array, Byte* data) {
   // Bytes may be looked at whatever they are.
   if (array.type != wanted && !std::is_same_v<std::remove_const_t<T>, std::byte>) {
     detail::fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' has elements of type " +
-                                     text_of(array.type) + ", not " + text_of(wanted));
+                                             text_of(array.type) + ", not " + text_of(wanted));
   }
   return {reinterpret_cast<T*>(data), static_cast<std::size_t>(array.bytes / sizeof(T))};
 }
@@ -197,11 +199,11 @@ Image<T> image_of(const ArrayInfo& array, Byte* data) {
   static_assert(!std::is_same_v<std::remove_const_t<T>, std::byte>, "name the type of the image's elements");
   const std::span<T> elements = elements_of<T>(array, data);
   if (array.ndim != 2 && array.ndim != 3) {
-    detail::fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
-                                     "height x width x channels, found " +
-                                     text_of(Shape(std::span(array.shape, array.ndim))));
+    detail::fail(Errc::invalid_argument,
+                 "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
+                     "height x width x channels, found " + text_of(Shape(std::span(array.shape, array.ndim))));
   }
   return Image<T>(elements.data(), array.shape[0], array.shape[1], array.ndim == 3 ? array.shape[2] : 1);
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -167,4 +167,4 @@ inline std::vector<Finding> examine() {
   return findings;
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -81,8 +81,8 @@ class Shape {
   constexpr Shape(N... n) noexcept : size_(sizeof...(N)), n_{static_cast<std::uint64_t>(n)...} {}
   explicit Shape(std::span<const std::uint64_t> lengths) : size_(static_cast<std::uint32_t>(lengths.size())) {
     if (lengths.size() > detail::kMaxDims) {
-      detail::fail(Errc::invalid_argument,
-           "an array has at most " + std::to_string(detail::kMaxDims) + " dimensions, got " + std::to_string(lengths.size()));
+      detail::fail(Errc::invalid_argument, "an array has at most " + std::to_string(detail::kMaxDims) +
+                                               " dimensions, got " + std::to_string(lengths.size()));
     }
     std::copy(lengths.begin(), lengths.end(), n_);
   }
@@ -107,4 +107,4 @@ inline std::string text_of(const Shape& shape) {
   return text.empty() ? "single value" : text;
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -78,4 +78,4 @@ inline std::string seconds_text(std::int64_t ns) {
 
 }  // namespace detail
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -111,7 +111,7 @@ std::invoke_result_t<Step> without_throwing(std::error_code& error, Step&& step)
   return std::invoke_result_t<Step>();
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION
 
 template <>
 struct std::is_error_code_enum<framebus::Errc> : std::true_type {};

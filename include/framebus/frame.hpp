@@ -15,8 +15,8 @@
 #include <string_view>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/array.hpp"
+#include "framebus/base/namespace.hpp"
 #include "framebus/error_code.hpp"
 #include "framebus/session/reader_session.hpp"
 
@@ -24,7 +24,8 @@ namespace framebus::inline FRAMEBUS_VERSION {
 
 class Frame {
  public:
-  Frame(std::shared_ptr<detail::ReaderSession> session, std::shared_ptr<detail::Store> store, std::uint32_t hold, std::uint32_t slot)
+  Frame(std::shared_ptr<detail::ReaderSession> session, std::shared_ptr<detail::Store> store, std::uint32_t hold,
+        std::uint32_t slot)
       : session_(std::move(session)), store_(std::move(store)), hold_(hold), slot_(slot) {}
   Frame(Frame&& other) noexcept = default;
   Frame& operator=(Frame&& other) noexcept {
@@ -118,7 +119,8 @@ class Frame {
   void check() const {
     if (session_ == nullptr)
       detail::fail(Errc::error, "this frame has been released; use it before release(), or copy what is in it");
-    if (store_->is_broken()) detail::fail_truncated(detail::store_path(session_->control().name(), store_->generation()));
+    if (store_->is_broken())
+      detail::fail_truncated(detail::store_path(session_->control().name(), store_->generation()));
   }
 
   std::shared_ptr<detail::ReaderSession> session_;
@@ -127,4 +129,4 @@ class Frame {
   std::uint32_t slot_ = 0;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -70,4 +70,4 @@ class Image {
   std::ptrdiff_t row_bytes_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -87,8 +87,8 @@ inline std::optional<ChannelReport> inspect(const std::string& name) {
   r.closed = block.state.load() == detail::kStateClosed;
   r.subscribers = detail::subscribers_of(*control);
   r.seq = detail::frame_seq(block.head.load());
-  r.memory_bytes =
-      detail::os::facts(control->file()).allocated_bytes + detail::os::allocated_bytes(detail::store_path(name, block.generation.load()));
+  r.memory_bytes = detail::os::facts(control->file()).allocated_bytes +
+                   detail::os::allocated_bytes(detail::store_path(name, block.generation.load()));
   const auto period = static_cast<double>(block.period_ns.load());
   const auto idle = static_cast<double>(detail::os::monotonic_ns()) - static_cast<double>(block.last_publish_ns.load());
   if (period > 0 && r.publisher.alive) r.rate_hz = 1e9 / std::max(period, idle / 3);
@@ -96,4 +96,4 @@ inline std::optional<ChannelReport> inspect(const std::string& name) {
   return r;
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

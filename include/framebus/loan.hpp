@@ -16,10 +16,10 @@
 #include <string_view>
 #include <utility>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/array.hpp"
-#include "framebus/error_code.hpp"
+#include "framebus/base/namespace.hpp"
 #include "framebus/core/publisher_core.hpp"
+#include "framebus/error_code.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION {
 
@@ -27,7 +27,7 @@ inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src
 
 class Loan {
  public:
-  Loan(std::shared_ptr<detail::PublisherCore> core, detail::Filling filling, const Descriptor& frame)
+  Loan(std::shared_ptr<detail::PublisherCore> core, detail::ClaimedSlot filling, const Descriptor& frame)
       : core_(std::move(core)), filling_(std::move(filling)), store_(filling_.store), frame_(frame) {}
   Loan(Loan&& other) noexcept
       : core_(std::move(other.core_)),
@@ -58,7 +58,8 @@ class Loan {
     return image_of<T>(frame_.arrays[which.in(frame_)], data(which));
   }
   [[nodiscard]] std::byte* data(ArrayId which = 0) const {
-    if (!is_open()) detail::fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
+    if (!is_open())
+      detail::fail(Errc::loan_ended, "this loan has been sent or dropped; its memory is not yours any more");
     return detail::PublisherCore::bytes_of(filling_) + frame_.arrays[which.in(frame_)].offset;
   }
 
@@ -107,15 +108,16 @@ class Loan {
   void check_before_commit(std::string_view meta_json) const {
     if (!is_open()) detail::fail(Errc::loan_ended, "this loan has been sent or dropped already");
     if (meta_json.size() > kMaxMetaBytes) {
-      detail::fail(Errc::invalid_argument, "metadata have at most " + std::to_string(kMaxMetaBytes) + " bytes as JSON, got " +
-                                       std::to_string(meta_json.size()) + "; send large data as an array of its own");
+      detail::fail(Errc::invalid_argument, "metadata have at most " + std::to_string(kMaxMetaBytes) +
+                                               " bytes as JSON, got " + std::to_string(meta_json.size()) +
+                                               "; send large data as an array of its own");
     }
   }
 
   std::shared_ptr<detail::PublisherCore> core_;
-  detail::Filling filling_;
+  detail::ClaimedSlot filling_;
   std::shared_ptr<detail::Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
   Descriptor frame_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -43,4 +43,4 @@ struct SubscriberOptions {
 // Called between slices of a wait, without a lock; throws to end the wait.
 using Interrupt = void (*)();
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

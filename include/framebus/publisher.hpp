@@ -151,16 +151,17 @@ class Publisher {
       detail::fail(Errc::invalid_argument, "slots must be 2 to 1024, got " + std::to_string(options.slots));
     }
     if (options.max_bytes > detail::kMaxFrameBytes) {
-      detail::fail(Errc::invalid_argument, "max_bytes must be at most " + std::to_string(detail::kMaxFrameBytes) + ", got " +
-                                       std::to_string(options.max_bytes));
+      detail::fail(Errc::invalid_argument, "max_bytes must be at most " + std::to_string(detail::kMaxFrameBytes) +
+                                               ", got " + std::to_string(options.max_bytes));
     }
     if ((options.mode & ~0666U) != 0 || (options.mode & 0600) != 0600) {
       detail::fail(Errc::invalid_argument, "mode must be between 0o600 and 0o666 and include 0o600");
     }
     if ((options.mode & 0022 & ~(options.mode >> 1)) != 0) {
-      detail::fail(Errc::invalid_argument,
-           "mode must give no right to write without the right to read: a subscriber needs both for the control block; "
-           "pass 0o660 to share with the group, 0o666 with everybody");
+      detail::fail(
+          Errc::invalid_argument,
+          "mode must give no right to write without the right to read: a subscriber needs both for the control block; "
+          "pass 0o660 to share with the group, 0o666 with everybody");
     }
     return options;
   }
@@ -168,4 +169,4 @@ class Publisher {
   std::shared_ptr<detail::PublisherCore> core_;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

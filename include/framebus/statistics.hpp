@@ -27,4 +27,4 @@ struct Statistics {
   double latency_p99_s = 0;
 };
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

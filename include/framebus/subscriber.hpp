@@ -72,7 +72,9 @@ class Subscriber {
   [[nodiscard]] int fileno() { return core().fileno(); }
   // For an event loop that shares the Subscriber with others, or wants to be woken without a thread between; use it in
   // the loop's thread. See listener.hpp. `how` is for tests.
-  [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Ringing how = detail::Ringing::by_kernel) { return core().listen(how); }
+  [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Ringing how = detail::Ringing::by_kernel) {
+    return core().listen(how);
+  }
   // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
   [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
   // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.
@@ -119,4 +121,4 @@ class Subscriber::Iterator {
 
 inline Subscriber::Iterator Subscriber::begin() { return Iterator(*this); }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

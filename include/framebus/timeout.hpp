@@ -40,4 +40,4 @@ class Timeout {
 inline constexpr Timeout kForever;
 inline constexpr Timeout kNoWait = std::chrono::nanoseconds(0);
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

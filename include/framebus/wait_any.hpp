@@ -28,8 +28,9 @@ namespace framebus::inline FRAMEBUS_VERSION {
 class WaitAny {
  public:
   WaitAny(std::span<Subscriber* const> subscribers, detail::os::ManyFutexes how)
-      : subscribers_(subscribers), how_(how), berths_(subscribers.size()), words_(subscribers.size()) {
-    if (subscribers.empty()) detail::fail(Errc::invalid_argument, "wait_any: no subscriber was given, so nothing can come");
+      : subscribers_(subscribers), how_(how), handles_(subscribers.size()), words_(subscribers.size()) {
+    if (subscribers.empty())
+      detail::fail(Errc::invalid_argument, "wait_any: no subscriber was given, so nothing can come");
   }
 
   std::vector<Subscriber*> wait(std::int64_t timeout_ns, Subscriber::Interrupt interrupt) {
@@ -47,17 +48,17 @@ class WaitAny {
   std::vector<Subscriber*> look() {
     std::vector<Subscriber*> ready;
     for (std::size_t i = 0; i < subscribers_.size(); ++i) {
-      if (subscribers_[i]->core().is_ready(berths_[i])) ready.push_back(subscribers_[i]);
+      if (subscribers_[i]->core().is_ready(handles_[i])) ready.push_back(subscribers_[i]);
     }
     return ready;
   }
 
   void sleep(std::int64_t until_ns) {
     // Of the optional ones none is ever moved: their number is that of the berths.
-    std::vector<std::optional<detail::Waiter::Asleep>> asleep(berths_.size());
-    for (std::size_t i = 0; i < berths_.size(); ++i) {
-      asleep[i].emplace(berths_[i].session->waiter());
-      words_[i] = {&berths_[i].session->block().wake, berths_[i].ticket};
+    std::vector<std::optional<detail::Waiter::Asleep>> asleep(handles_.size());
+    for (std::size_t i = 0; i < handles_.size(); ++i) {
+      asleep[i].emplace(handles_[i].session->waiter());
+      words_[i] = {&handles_[i].session->block().wake, handles_[i].ticket};
     }
     detail::os::futex_wait_any(words_, until_ns, how_);
     FRAMEBUS_STEP("wait:woken");
@@ -65,7 +66,7 @@ class WaitAny {
 
   std::span<Subscriber* const> subscribers_;
   detail::os::ManyFutexes how_;
-  std::vector<detail::SubscriberCore::Berth> berths_;
+  std::vector<detail::SubscriberCore::WaitHandle> handles_;
   std::vector<detail::os::ExpectedWord> words_;
 };
 
@@ -84,4 +85,4 @@ inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscriber
   return without_throwing(error, [&] { return wait_any(subscribers, timeout); });
 }
 
-}  // namespace framebus
+}  // namespace framebus::inline FRAMEBUS_VERSION

@@ -5,8 +5,8 @@
 
 #include <atomic>
 #include <cstring>
-#include <framebus/wait/core_migration.hpp>
 #include <framebus/os/os.hpp>
+#include <framebus/wait/core_migration.hpp>
 #include <thread>
 #include <vector>
 

@@ -17,8 +17,8 @@ class Vandal {
   Vandal(std::string name, std::uint64_t seed)
       : name_(std::move(name)),
         random_(seed),
-        control_(framebus::detail::os::open_existing(framebus::detail::control_path(name_), true), sizeof(framebus::detail::ControlBlock),
-                 true) {}
+        control_(framebus::detail::os::open_existing(framebus::detail::control_path(name_), true),
+                 sizeof(framebus::detail::ControlBlock), true) {}
 
   [[nodiscard]] framebus::detail::ControlBlock& control() const noexcept {
     return *reinterpret_cast<framebus::detail::ControlBlock*>(control_.data());
@@ -40,8 +40,8 @@ class Vandal {
   // Maps the newest store that has a name.
   void follow() {
     const std::string prefix = std::string(framebus::detail::kFilePrefix) + name_ + framebus::detail::kGenerationMark;
-    for (const std::string& file : framebus::detail::os::names_in(framebus::kDirectory, prefix)) {
-      const auto found = framebus::detail::os::open_existing(std::string(framebus::kDirectory) + "/" + file, true);
+    for (const std::string& file : framebus::detail::os::names_in(framebus::detail::kDirectory, prefix)) {
+      const auto found = framebus::detail::os::open_existing(std::string(framebus::detail::kDirectory) + "/" + file, true);
       if (!found.is_open()) continue;
       const std::uint64_t bytes = framebus::detail::os::facts(found).bytes;
       framebus::detail::StoreHeader header;
@@ -77,7 +77,8 @@ class Vandal {
       case 4:
         return in_store(header_.directory_offset, std::uint64_t{header_.directory_words} * sizeof(Word));
       case 5:
-        return in_store(header_.slots_offset + random_() % header_.slot_count * sizeof(framebus::detail::SlotRecord), 64);
+        return in_store(header_.slots_offset + random_() % header_.slot_count * sizeof(framebus::detail::SlotRecord),
+                        64);
       case 6:
         return in_store(header_.slots_offset, header_.slot_count * sizeof(framebus::detail::SlotRecord));
       default:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The publisher: PublisherCore::claim_or_grow and publish, SlotWriter, make_generation, reap_readers.
+ * The publisher: SlotAllocator::claim and PublisherCore::publish, SlotWriter, make_generation, reap_readers.
  */
 #define NONE 15                               /* no slot; also: later than every frame */
 #define THE_WORD store[writing].word[slot]
@@ -222,7 +222,7 @@ inline make_generation() {
   }
 }
 
-/* PublisherCore::claim_or_grow, and the wait of PublisherCore::claim. */
+/* SlotAllocator::claim, and the wait of PublisherCore::claim. */
 inline claim_or_grow() {
   if
   :: writing == 0 -> make_generation()

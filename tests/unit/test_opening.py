@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Descriptors are opened in two places alone, which keep them off 0, 1 and 2: os/linux/fds.hpp and framebus/fds.py.
+"""Descriptors are opened in two places alone, which keep them off 0, 1 and 2: os/linux/fds.hpp and _util/fds.py.
 
 A call that opens one anywhere else is a fault, whatever it is for. Builtin open() and what reads or writes a whole file
 are allowed: such a file is closed right away, and the numbers were filled when its end was opened.
@@ -94,7 +94,7 @@ def test_python_opens_descriptors_in_one_place() -> None:
         str(path.relative_to(package)): list(python_calls(path.read_text(encoding="utf-8")))
         for path in sorted(package.rglob("*.py"))
     }
-    assert found.pop("fds.py"), "the place itself opens nothing: the test looks for the wrong thing"
+    assert found.pop("_util/fds.py"), "the place itself opens nothing: the test looks for the wrong thing"
     for path, reason in _ALLOWED.items():
         assert found.pop(path, []), f"{path} opens nothing any more ({reason}): take it out of the list"
     assert {path: calls for path, calls in found.items() if calls} == {}

@@ -19,7 +19,7 @@
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 template <class T>
 using Atomic = std::atomic<T>;
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail
 #endif
 
 // A named place between two steps that touch shared memory. Expands to nothing in every normal build; with
@@ -50,4 +50,4 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

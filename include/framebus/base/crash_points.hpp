@@ -44,4 +44,4 @@ inline void step(const char* name) noexcept {
   stop.arrive(name);
 }
 
-}  // namespace framebus::detail::crash
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::crash

@@ -244,4 +244,4 @@ inline void copy_strided(std::byte* to, StridedArray a) noexcept {
   for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { copy_plane(t, f, plane, a.item); });
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

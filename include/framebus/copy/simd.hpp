@@ -99,4 +99,4 @@ inline void finish_stream() noexcept {}
 inline std::uint64_t shuffle(std::byte*, const std::byte*, std::uint64_t, const Pixels&) noexcept { return 0; }
 #endif
 
-}  // namespace framebus::detail::copying
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::copying

@@ -274,4 +274,4 @@ class Fetcher {
   FetchCounts counts_;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

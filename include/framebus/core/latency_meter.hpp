@@ -59,4 +59,4 @@ class Meter {
   std::uint64_t count_ = 0;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending end of a channel: finding a slot, filling it, making it visible.
+// The sending end of a channel: claiming a slot, waiting for one, making what is in it the newest frame.
 //
 // Promises: any thread may claim, fill and commit at any time; filling holds no lock; what is not committed is never
 // seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a
@@ -8,37 +8,32 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/segment/growth.hpp"
-#include "framebus/core/latency_meter.hpp"
+#include "framebus/core/full_channel.hpp"
+#include "framebus/core/publish_counts.hpp"
+#include "framebus/core/publisher_files.hpp"
+#include "framebus/core/slot_allocator.hpp"
 #include "framebus/options.hpp"
+#include "framebus/segment/leaving.hpp"
 #include "framebus/statistics.hpp"
-#include "framebus/segment/takeover.hpp"
+#include "framebus/timeout.hpp"
 #include "framebus/wait/waiter.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// A slot that somebody fills.
-struct Filling {
-  std::shared_ptr<Store> store;
-  std::uint32_t slot = 0;
-  std::int64_t since_ns = 0;
-};
-
 class PublisherCore final : Leaver {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
-      : name_(name), options_(options), control_(join_as_publisher(name, options.mode)) {
-    announce(control_->block());
+      : name_(name), on_full_(options.on_full), files_(name, options), slots_(files_, options) {
+    announce(files_.block());
     Participation::instance().ends.add(*this);
   }
   PublisherCore(const PublisherCore&) = delete;
@@ -52,7 +47,7 @@ class PublisherCore final : Leaver {
 
   void close() noexcept {
     if (mark_.is_inherited()) return;
-    let_readers_come_along();
+    await_replaced();
     const std::lock_guard lock(mutex_);
     close_locked();
   }
@@ -65,30 +60,23 @@ class PublisherCore final : Leaver {
   [[nodiscard]] std::uint64_t newest() const {
     check_not_forked();
     const std::lock_guard lock(mutex_);
-    return seq_;
+    return files_.seq();
   }
 
   // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, pages, or waiting.
-  std::optional<Filling> try_claim(std::uint64_t bytes) {
+  std::optional<ClaimedSlot> try_claim(std::uint64_t bytes) {
     check_not_forked();
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open(lock);
-    if (now_.store == nullptr || bytes > now_.store->slot_bytes() || !awaited_.empty()) return std::nullopt;
-    const Claimed claimed = now_.writer->claim(rules(bytes, false));
-    if (claimed.shortage != Shortage::none) return std::nullopt;
-    if (!now_.store->is_reserved(claimed.slot, bytes)) {  // pages take time
-      now_.writer->abandon(claimed.slot);
-      return std::nullopt;
-    }
-    auto got = filling(claimed, bytes);
-    if (!has_lost_files(got->since_ns, false)) return got;
-    now_.writer->abandon(claimed.slot);
+    auto claimed = slots_.try_claim(bytes);
+    if (!claimed || !files_.are_lost(claimed->since_ns, false)) return claimed;
+    slots_.abandon(*claimed);
     return std::nullopt;
   }
 
   // A slot for `bytes`; grows, gives up frames, waits or fails as on_full says.
-  Filling claim(std::uint64_t bytes, std::int64_t timeout_ns, Interrupt interrupt) {
+  ClaimedSlot claim(std::uint64_t bytes, std::int64_t timeout_ns, Interrupt interrupt) {
     check_not_forked();
     const std::int64_t deadline = deadline_after(timeout_ns);
     SpaceWanted wanted(*this);
@@ -99,23 +87,23 @@ class PublisherCore final : Leaver {
       {
         std::unique_lock lock(mutex_);
         check_open(lock);
-        ticket = control_->block().space.load();
-        auto got = claim_or_grow(bytes);
-        const std::int64_t now = got ? got->since_ns : os::monotonic_ns();
-        if (has_lost_files(now, !got)) {
-          if (got) now_.writer->abandon(got->slot);
-          make_files_again();
+        ticket = files_.block().space.load();
+        auto claimed = slots_.claim(bytes);
+        const std::int64_t now = claimed ? claimed->since_ns : os::monotonic_ns();
+        if (files_.are_lost(now, !claimed)) {
+          if (claimed) slots_.abandon(*claimed);
+          files_.make_again();
           continue;
         }
-        if (got) return std::move(*got);
-        if (options_.on_full == OnFull::raise) fail_full("is full", 0);
+        if (claimed) return std::move(*claimed);
+        if (on_full_ == OnFull::raise) fail_full(*files_.control(), "is full", 0);
         if (!wanted.is_set()) {
           wanted.set();  // and look once more, since a reader may have moved before it could see this
           continue;
         }
         left = deadline - now;
-        if (left <= 0) fail_full("had no room within the timeout of", timeout_ns);
-        control = control_;
+        if (left <= 0) fail_full(*files_.control(), "had no room within the timeout of", timeout_ns);
+        control = files_.control();
       }
       os::futex_wait(control->block().space, ticket, std::min(left, kSpaceSlice));
       if (interrupt != nullptr) interrupt();
@@ -123,50 +111,66 @@ class PublisherCore final : Leaver {
   }
 
   // Makes a filled slot the newest frame; returns its sequence. Timestamps that are 0 are set to now.
-  std::uint64_t commit(Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
+  std::uint64_t commit(ClaimedSlot& filled, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
     const std::uint64_t end = frame.meta_offset + meta.size();
     check_not_forked();
     for (;;) {
-      if (write_meta(filling, frame, meta)) {
+      if (write_meta(filled, frame, meta)) {
         std::unique_lock lock(mutex_);
         check_open(lock);
-        if (filling.store == now_.store) return publish(filling, frame);
-      } else if (has_room(filling, end)) {
+        if (slots_.is_current(filled)) return publish(filled, frame);
+      } else if (has_room(filled, end)) {
         continue;
       }
       // The channel has grown under this slot, or the metadata does not fit: move.
-      Filling other = copy_of(filling, frame, end, interrupt);
-      abandon(filling);
-      filling = std::move(other);
+      ClaimedSlot other = copy_of(filled, frame, end, interrupt);
+      abandon(filled);
+      filled = std::move(other);
     }
   }
 
   // The same at once, or nothing where that would need a lock that is taken, pages, or to move the frame.
-  std::optional<std::uint64_t> try_commit(Filling& filling, Descriptor& frame, std::string_view meta) {
+  std::optional<std::uint64_t> try_commit(ClaimedSlot& filled, Descriptor& frame, std::string_view meta) {
     check_not_forked();
-    if (!write_meta(filling, frame, meta)) return std::nullopt;
+    if (!write_meta(filled, frame, meta)) return std::nullopt;
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open(lock);
-    if (filling.store != now_.store || now_.store->reservations() != prepared_) return std::nullopt;
-    return publish(filling, frame);
+    if (!slots_.is_current(filled) || !slots_.is_prefaulted()) return std::nullopt;
+    return publish(filled, frame);
   }
 
   // Publishes a copy and leaves the slot with its owner, who still has writable arrays in it.
-  std::uint64_t commit_copy(const Filling& filling, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
-    Filling other = copy_of(filling, frame, frame.meta_offset + meta.size(), interrupt);
+  std::uint64_t commit_copy(const ClaimedSlot& filled, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
+    ClaimedSlot other = copy_of(filled, frame, frame.meta_offset + meta.size(), interrupt);
     return commit(other, frame, meta, interrupt);
   }
 
-  void abandon(const Filling& filling) noexcept {
+  void abandon(const ClaimedSlot& claimed) noexcept {
     if (mark_.is_inherited()) return;
     const std::lock_guard lock(mutex_);
-    if (filling.store != nullptr && filling.store == now_.store) now_.writer->abandon(filling.slot);
+    slots_.abandon(claimed);
   }
 
-  static std::byte* bytes_of(const Filling& filling) noexcept { return filling.store->payload(filling.slot); }
+  static std::byte* bytes_of(const ClaimedSlot& claimed) noexcept { return claimed.store->payload(claimed.slot); }
 
-  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] Statistics statistics() const {
+    check_not_forked();
+    const std::lock_guard lock(mutex_);
+    Statistics s = counts_.statistics();
+    s.dropped = slots_.dropped();
+    if (!closed_) reap_readers(*files_.control(), ~std::uint64_t{0});  // who was killed does not count
+    for_each_reader(files_.block(), [&](std::uint32_t, ReaderLine& line) {
+      if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
+      for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) s.held += line.holds[h].load() != 0 ? 1 : 0;
+    });
+    if (const Store* store = files_.store().get()) {
+      s.slots = store->slot_count();
+      s.generation = store->generation();
+      s.memory_bytes = store->allocated_bytes();
+    }
+    return s;
+  }
 
   // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
   void check_not_forked() const {
@@ -182,31 +186,10 @@ class PublisherCore final : Leaver {
       Participation::instance().stop_if_ending();
       fail(Errc::channel_closed, "this Publisher of '" + name() + "' is closed; make a new one to send again");
     }
-    check_intact();
+    files_.check_intact();
   }
 
  private:
-  void leave_at_exit() noexcept override {
-    if (control_->is_forked()) return;
-    let_readers_come_along();
-    const auto lock = lock_briefly(mutex_);
-    if (lock.owns_lock()) close_locked();
-  }
-  void close_locked() noexcept {
-    if (closed_) return;
-    closed_ = true;
-    ControlBlock& block = control_->block();
-    block.closed_epoch.store(block.publisher_epoch.load());
-    FRAMEBUS_STEP("close:epoch");
-    block.state.store(kStateClosed);
-    FRAMEBUS_STEP("close:state");
-    announce(block);
-    tell_predecessors_of_end();
-    leave(*control_, kPublisherByte);
-    control_->file().close();
-    control_->predecessor.reset();
-  }
-
   // Says "wake me when there is space" as long as it lives.
   class SpaceWanted {
    public:
@@ -216,13 +199,13 @@ class PublisherCore final : Leaver {
     ~SpaceWanted() {
       if (!set_) return;
       const std::lock_guard lock(core_.mutex_);
-      if (--core_.space_waiters_ == 0) core_.control_->block().space_wanted.store(0);
+      if (--core_.space_waiters_ == 0) core_.files_.want_space(false);
     }
     [[nodiscard]] bool is_set() const noexcept { return set_; }
     void set() {  // under the mutex
       set_ = true;
       ++core_.space_waiters_;
-      core_.control_->block().space_wanted.store(1);  // pairs with the readers' load after they moved
+      core_.files_.want_space(true);
       FRAMEBUS_STEP("block:space_wanted");
     }
 
@@ -231,57 +214,78 @@ class PublisherCore final : Leaver {
     bool set_ = false;
   };
 
-  // Has neither file been made shorter? Under the mutex.
-  void check_intact() const {
-    control_->check_intact();
-    if (now_.store != nullptr && now_.store->is_broken()) {
-      fail_truncated(store_path(name(), now_.store->generation()));
+  void leave_at_exit() noexcept override {
+    if (files_.control()->is_forked()) return;
+    await_replaced();
+    const auto lock = lock_briefly(mutex_);
+    if (lock.owns_lock()) close_locked();
+  }
+  void close_locked() noexcept {
+    if (closed_) return;
+    closed_ = true;
+    files_.close();
+  }
+  // Gives readers of replaced control blocks time to come along.
+  void await_replaced() noexcept {
+    std::shared_ptr<Control> replaced;
+    {
+      const auto lock = lock_briefly(mutex_);
+      if (!lock.owns_lock() || closed_) return;
+      replaced = files_.control()->predecessor;
     }
+    await_readers(std::move(replaced));
   }
 
-  [[nodiscard]] ClaimRules rules(std::uint64_t bytes, bool may_drop) const;
-  std::optional<Filling> claim_or_grow(std::uint64_t bytes);
-  void grow(std::uint64_t bytes, std::uint32_t slots);
-  bool has_lost_files(std::int64_t now, bool at_once);
-  [[nodiscard]] bool files_are_named() const;
-  void make_files_again();
-  void make_control_again();
-  void keep_for_awaited();
-  void let_readers_come_along() noexcept;
-  void tell_predecessors_of_end() noexcept;
-  [[nodiscard]] std::uint32_t slots_required() const;
-  std::optional<Filling> filling(const Claimed& claimed, std::uint64_t bytes);
-  std::uint64_t publish(Filling& filling, Descriptor& frame);
-  void prepare_next(const Descriptor& frame) noexcept;
-  [[noreturn]] void fail_full(const std::string& what, std::int64_t timeout_ns) const;
-  Filling copy_of(const Filling& filling, const Descriptor& frame, std::uint64_t bytes, Interrupt interrupt);
-  bool has_room(const Filling& filling, std::uint64_t bytes);
-  static bool write_meta(const Filling& filling, Descriptor& frame, std::string_view meta);
+  ClaimedSlot copy_of(const ClaimedSlot& filled, const Descriptor& frame, std::uint64_t bytes, Interrupt interrupt) {
+    ClaimedSlot other = claim(bytes, -1, interrupt);
+    other.since_ns = filled.since_ns;
+    std::memcpy(bytes_of(other), bytes_of(filled), frame.meta_offset);
+    return other;
+  }
+
+  bool has_room(const ClaimedSlot& claimed, std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    return slots_.has_room(claimed, bytes);
+  }
+
+  // Not where it would not fit into what is reserved for this slot. Without the mutex: the slot is the caller's.
+  static bool write_meta(const ClaimedSlot& filled, Descriptor& frame, std::string_view meta) {
+    if (!filled.store->is_reserved(filled.slot, frame.meta_offset + meta.size())) return false;
+    frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
+    if (!meta.empty()) std::memcpy(bytes_of(filled) + frame.meta_offset, meta.data(), meta.size());
+    return true;
+  }
+
+  // Under the mutex.
+  std::uint64_t publish(ClaimedSlot& filled, Descriptor& frame) {
+    ControlBlock& block = files_.block();
+    frame.seq = files_.seq() + 1;
+    frame.published_ns = os::monotonic_ns();
+    if (frame.timestamp_ns == 0) frame.timestamp_ns = frame.published_ns;
+    if (frame.wall_time_ns == 0) frame.wall_time_ns = os::wall_ns();
+    write_descriptor(files_.store()->table().slots[filled.slot], frame);
+    FRAMEBUS_STEP("publish:described");
+    files_.writer().publish(filled.slot, frame.seq);
+    filled.store = nullptr;
+    files_.set_seq(frame.seq);
+    const int woken = announce(block);  // before all that readers need not wait for
+    counts_.add(block, frame, filled.since_ns, woken);
+    if (counts_.has_woken_nobody()) reap_readers(*files_.control(), block.sleepers.load());
+    slots_.prefault_next(frame);
+    files_.check_intact();  // who has been told that it was sent may rely on it
+    return frame.seq;
+  }
 
   std::string name_;
-  PublisherOptions options_;
+  OnFull on_full_;
   os::ForkMark mark_;
-  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
+  std::uint32_t pid_ = os::process_id();
   mutable std::mutex mutex_;  // everything below; never held while waiting or while frames are copied in
-  std::shared_ptr<Control> control_;
-  Generation now_;
-  std::uint64_t prepared_ = 0;  // the store's reservations when a slot was last prepared
+  PublisherFiles files_;
+  SlotAllocator slots_;
   bool closed_ = false;
   int space_waiters_ = 0;
-  int vain_wakes_ = 0;
-  std::uint32_t claims_ = 0;                       // since the last look at the files
-  std::int64_t looked_ns_ = 0;                     // when that was
-  std::int64_t named_ns_ = 0;                      // when the names were looked at
-  std::vector<std::shared_ptr<Control>> awaited_;  // replaced by ours, with `every` readers that have not come along
-  bool files_lost_ = false;                        // found, and not made again yet
-  std::uint64_t seq_ = frame_seq(control_->block().head.load());
-  std::uint64_t frames_ = 0, bytes_ = 0, dropped_ = 0, wakeups_ = 0;
-  std::int64_t last_ns_ = 0, period_ns_ = 0;
-  Meter meter_;
+  PublishCounts counts_;
 };
 
-}  // namespace framebus::detail
-
-#include "framebus/core/publisher_steps.hpp"
-// After the steps.
-#include "framebus/core/publisher_files.hpp"
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

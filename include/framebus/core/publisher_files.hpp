@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How PublisherCore notices that its files were removed, and makes them again. Included by publisher_core.hpp only.
+// The files of a publisher: the control block and the store of the current generation. They grow with the frames, and
+// they are made again when another program has removed them.
 //
 // Another program may remove the files of a live channel; logind does so for all files of a user who logs out. Open and
 // mapped files go on, but no program can attach to them any more. So the publisher looks: whenever it claims a slot a
@@ -17,6 +18,8 @@
 //
 // A publisher that sends nothing looks for nothing: there is no thread.
 //
+// No function here waits or locks, but for await_readers(): the publisher's mutex protects all of it.
+//
 // A publisher that closes while readers are left in a replaced control block (after a removal, or after a takeover with
 // a narrower mode) first gives them half a second to come along. The last one out removes the files, and a reader that
 // is still on its way is not in them yet: without the pause it would lose the last frames.
@@ -24,126 +27,206 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/core/publisher_core.hpp"
+#include "framebus/options.hpp"
+#include "framebus/segment/growth.hpp"
+#include "framebus/segment/takeover.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-inline constexpr std::uint32_t kClaimsPerLook = 16;
-inline constexpr std::int64_t kLookEvery = 1'000'000;       // ns
-inline constexpr std::int64_t kNamesEvery = 1'000'000'000;  // ns
+class PublisherFiles {
+ public:
+  PublisherFiles(const std::string& name, const PublisherOptions& options)
+      : options_(options),
+        control_(join_as_publisher(name, options.mode)),
+        seq_(frame_seq(control_->block().head.load())) {}
 
-// Is it time to look, and is a file gone? Under the mutex.
-inline bool PublisherCore::has_lost_files(std::int64_t now, bool at_once) {
-  if (files_lost_) return true;
-  if (!at_once && ++claims_ < kClaimsPerLook && now - looked_ns_ < kLookEvery) return false;
-  claims_ = 0;
-  looked_ns_ = now;
-  files_lost_ = os::is_unlinked(control_->file()) || (now_.store != nullptr && os::is_unlinked(now_.store->file()));
-  if (files_lost_ || now - named_ns_ < kNamesEvery) return files_lost_;
-  named_ns_ = now;
-  files_lost_ = !files_are_named();
-  return files_lost_;
-}
+  [[nodiscard]] const std::string& name() const noexcept { return control_->name(); }
+  [[nodiscard]] const std::shared_ptr<Control>& control() const noexcept { return control_; }
+  [[nodiscard]] ControlBlock& block() const noexcept { return control_->block(); }
+  // Nothing before the first frame.
+  [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return generation_.store; }
+  [[nodiscard]] SlotWriter& writer() const noexcept { return *generation_.writer; }
+  // The newest frame's; goes on where the last publisher ended.
+  [[nodiscard]] std::uint64_t seq() const noexcept { return seq_; }
+  void set_seq(std::uint64_t seq) noexcept { seq_ = seq; }
 
-inline bool PublisherCore::files_are_named() const {
-  return is_current(*control_) &&
-         (now_.store == nullptr || os::is_named(now_.store->file(), store_path(name_, now_.store->generation())));
-}
-
-// Makes again what is missing of the two files, or throws and will be called again. Under the mutex.
-inline void PublisherCore::make_files_again() {
-  files_lost_ = true;
-  check_still_owner(*control_);
-  if (!is_current(*control_)) make_control_again();
-  if (now_.store != nullptr) {
-    const GrowthPlan plan{now_.store->slot_count(), now_.store->slot_bytes(), 0, options_.mode, now_.writer->head()};
-    now_ = make_generation(*control_, now_.store, plan);
-    prepared_ = 0;
+  // Asks readers to say when they have given something up. Pairs with their load after they have moved.
+  void want_space(bool wanted) noexcept {
+    space_wanted_ = wanted;
+    block().space_wanted.store(wanted ? 1 : 0);
   }
-  FRAMEBUS_STEP("again:complete");
-  announce(control_->block());
-  for (Control* old = control_->predecessor.get(); old != nullptr; old = old->predecessor.get()) {
-    leave_behind(old->block(), false);
-  }
-  files_lost_ = false;
-}
 
-// The channel without frames under its name: readers that come find nothing until there is a store.
-inline void PublisherCore::make_control_again() {
-  auto fresh = make_successor(*control_, options_.mode);
-  ControlBlock& block = fresh->block();
-  write_identity(block.publisher);
-  const bool has_store = now_.store == nullptr && os::exists(store_path(name_, block.generation.load()));
-  if (!has_store) {
-    block.head.store(seq_ == 0 ? 0 : frame_word(seq_, kNoSlot));
-    block.generation.store(0);
+  // Has neither file been made shorter?
+  void check_intact() const {
+    control_->check_intact();
+    if (store() != nullptr && store()->is_broken()) fail_truncated(store_path(name(), store()->generation()));
   }
-  if (space_waiters_ > 0) block.space_wanted.store(1);
-  block.state.store(kStateOpen);
-  FRAMEBUS_STEP("again:made");
-  control_->block().state.store(
-      kStateMoved);  // counts when the name is another's: a death in between leaves no reader here
-  try {
-    take_name_back(*fresh);
-  } catch (const Error& error) {
-    control_->block().state.store(kStateOpen);
-    fail(error.code(), "another program removed the files of channel '" + name_ +
-                           "' while it was in use, and the channel can't be made again: " + error.what());
-  }
-  FRAMEBUS_STEP("again:named");
-  awaited_.push_back(control_);
-  keep_predecessor(*fresh, control_);
-  control_ = std::move(fresh);
-}
 
-// Keeps what live `every` readers have not fetched that are still in a control block which ours has replaced. Nobody
-// that this publisher's mode shuts out can be among them: that block had the same mode. Under the mutex.
-inline void PublisherCore::keep_for_awaited() {
-  if (awaited_.empty()) return;
-  std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
-  std::erase_if(awaited_, [&](const std::shared_ptr<Control>& control) {
-    bool none = true;
-    for_each_reader(control->block(), [&](std::uint32_t i, ReaderLine& line) {
-      if ((line.flags.load() & kReaderEvery) == 0 || !is_reader_alive(*control, i)) return;
-      least = std::min(least, line.cursor.load());  // pairs with the store in Fetcher::take
-      none = false;
+  // The next generation, for frames of `bytes` and with at least `slots` slots.
+  void grow(std::uint64_t bytes, std::uint32_t slots) {
+    if (!is_current(*control_)) make_again();
+    std::shared_ptr<Store> old = store();
+    GrowthPlan plan{std::max(slots, options_.slots), bytes + kPage, bytes, options_.mode};
+    if (old == nullptr) {
+      plan.slot_bytes = std::max(plan.slot_bytes, options_.max_bytes + kPage);
+      old = store_of_predecessor();
+    } else if (bytes > old->slot_bytes()) {
+      plan.slot_bytes = std::max(plan.slot_bytes, old->slot_bytes() / 2 * 3);
+    }
+    generation_ = make_generation(*control_, old, plan);
+  }
+
+  // Is it time to look, and is a file gone?
+  bool are_lost(std::int64_t now, bool at_once) {
+    if (lost_) return true;
+    if (!at_once && ++claims_ < kClaimsPerLook && now - looked_ns_ < kLookEvery) return false;
+    claims_ = 0;
+    looked_ns_ = now;
+    lost_ = os::is_unlinked(control_->file()) || (store() != nullptr && os::is_unlinked(store()->file()));
+    if (lost_ || now - named_ns_ < kNamesEvery) return lost_;
+    named_ns_ = now;
+    lost_ = !are_named();
+    return lost_;
+  }
+
+  // Makes again what is missing of the two files, or throws and will be called again.
+  void make_again() {
+    lost_ = true;
+    check_still_owner(*control_);
+    if (!is_current(*control_)) make_control_again();
+    if (store() != nullptr) {
+      const GrowthPlan plan{store()->slot_count(), store()->slot_bytes(), 0, options_.mode, writer().head()};
+      generation_ = make_generation(*control_, store(), plan);
+    }
+    FRAMEBUS_STEP("again:complete");
+    announce(block());
+    for_each_predecessor([](Control& old) { leave_behind(old.block(), false); });
+    lost_ = false;
+  }
+
+  // Are there replaced control blocks with `every` readers that have not come along?
+  [[nodiscard]] bool awaits_readers() const noexcept { return !awaited_.empty(); }
+
+  // Keeps what these readers have not fetched. Nobody that this publisher's mode shuts out can be among them: that
+  // block had the same mode.
+  void keep_for_awaited() {
+    if (awaited_.empty()) return;
+    std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
+    std::erase_if(awaited_, [&](const std::shared_ptr<Control>& control) {
+      bool none = true;
+      for_each_reader(control->block(), [&](std::uint32_t i, ReaderLine& line) {
+        if ((line.flags.load() & kReaderEvery) == 0 || !is_reader_alive(*control, i)) return;
+        least = std::min(least, line.cursor.load());  // pairs with the store in Fetcher::take
+        none = false;
+      });
+      return none;
     });
-    return none;
-  });
-  now_.writer->keep_after(least);
-}
+    writer().keep_after(least);
+  }
+
+  // Ends the channel, for readers of replaced control blocks too, and leaves it.
+  void close() noexcept {
+    block().closed_epoch.store(block().publisher_epoch.load());
+    FRAMEBUS_STEP("close:epoch");
+    block().state.store(kStateClosed);
+    FRAMEBUS_STEP("close:state");
+    announce(block());
+    for_each_predecessor([](Control& old) {
+      old.block().closed_epoch.store(old.block().publisher_epoch.load());
+      announce(old.block());
+    });
+    leave(*control_, kPublisherByte);
+    control_->file().close();
+    control_->predecessor.reset();
+  }
+
+ private:
+  static constexpr std::uint32_t kClaimsPerLook = 16;
+  static constexpr std::int64_t kLookEvery = 1'000'000;       // ns
+  static constexpr std::int64_t kNamesEvery = 1'000'000'000;  // ns
+
+  template <class Function>
+  void for_each_predecessor(Function function) const {
+    for (Control* old = control_->predecessor.get(); old != nullptr; old = old->predecessor.get()) function(*old);
+  }
+
+  // A predecessor's broken store, or what stands in its place, holds nothing worth keeping.
+  [[nodiscard]] std::shared_ptr<Store> store_of_predecessor() const {
+    const std::uint32_t generation = block().generation.load();
+    try {
+      return generation == 0 ? nullptr : open_store(*control_, generation);
+    } catch (const Error& error) {
+      if (error.code() != Errc::corrupt_channel && error.code() != Errc::permission_denied) throw;
+      return nullptr;
+    }
+  }
+
+  [[nodiscard]] bool are_named() const {
+    return is_current(*control_) &&
+           (store() == nullptr || os::is_named(store()->file(), store_path(name(), store()->generation())));
+  }
+
+  // The channel without frames under its name: readers that come find nothing until there is a store.
+  void make_control_again() {
+    auto fresh = make_successor(*control_, options_.mode);
+    ControlBlock& to = fresh->block();
+    write_identity(to.publisher);
+    const bool has_store = store() == nullptr && os::exists(store_path(name(), to.generation.load()));
+    if (!has_store) {
+      to.head.store(seq_ == 0 ? 0 : frame_word(seq_, kNoSlot));
+      to.generation.store(0);
+    }
+    if (space_wanted_) to.space_wanted.store(1);
+    to.state.store(kStateOpen);
+    FRAMEBUS_STEP("again:made");
+    // Counts when the name is another's: a death in between leaves no reader here.
+    block().state.store(kStateMoved);
+    try {
+      take_name_back(*fresh);
+    } catch (const Error& error) {
+      block().state.store(kStateOpen);
+      fail(error.code(), "another program removed the files of channel '" + name() +
+                             "' while it was in use, and the channel can't be made again: " + error.what());
+    }
+    FRAMEBUS_STEP("again:named");
+    awaited_.push_back(control_);
+    keep_predecessor(*fresh, control_);
+    control_ = std::move(fresh);
+  }
+
+  PublisherOptions options_;
+  std::shared_ptr<Control> control_;
+  Generation generation_;
+  std::uint64_t seq_;
+  bool space_wanted_ = false;
+  std::uint32_t claims_ = 0;                       // since the last look at the files
+  std::int64_t looked_ns_ = 0;                     // when that was
+  std::int64_t named_ns_ = 0;                      // when the names were looked at
+  std::vector<std::shared_ptr<Control>> awaited_;  // replaced by ours, with `every` readers that have not come along
+  bool lost_ = false;                              // found, and not made again yet
+};
 
 // Before the channel ends: those that wait have been woken and come within milliseconds. Those that do not look, that
-// may not come, or that hold a frame of the old block are not waited for any longer than this.
-inline void PublisherCore::let_readers_come_along() noexcept {
+// may not come, or that hold a frame of the old block are not waited for any longer than this. Without the mutex.
+inline void await_readers(std::shared_ptr<Control> replaced) noexcept {
   constexpr struct timespec kPause = {0, 1'000'000};
   constexpr int kPauses = 500;
-  std::shared_ptr<Control> left;
-  {
-    const auto lock = lock_briefly(mutex_);
-    if (!lock.owns_lock() || closed_) return;
-    left = control_->predecessor;
-  }
   try {
-    for (int i = 0; left != nullptr && i < kPauses; ++i) {
-      while (left != nullptr && !has_readers(*left)) left = left->predecessor;
-      if (left != nullptr) ::nanosleep(&kPause, nullptr);
+    for (int i = 0; replaced != nullptr && i < kPauses; ++i) {
+      while (replaced != nullptr && !has_readers(*replaced)) replaced = replaced->predecessor;
+      if (replaced != nullptr) ::nanosleep(&kPause, nullptr);
     }
   } catch (const Error&) {
     // Closing cannot fail: where the kernel can't be asked, nobody is waited for.
   }
 }
 
-// For readers that have not come along yet: the channel they know ends here, too. Under the mutex.
-inline void PublisherCore::tell_predecessors_of_end() noexcept {
-  for (Control* old = control_->predecessor.get(); old != nullptr; old = old->predecessor.get()) {
-    old->block().closed_epoch.store(old->block().publisher_epoch.load());
-    announce(old->block());
-  }
-}
-
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

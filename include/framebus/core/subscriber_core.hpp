@@ -1,36 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving end of a channel: attaching, the next frame, waiting for it, the end.
+// The receiving end of a channel: the next frame, waiting for it, the end.
 //
 // Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and
 // then it is counted; try_recv never waits; a wait holds no lock. Threads may share it: each frame goes to one of them.
 #pragma once
 
-#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/core/fetcher.hpp"
-#include "framebus/notify/listener.hpp"
-#include "framebus/segment/listing.hpp"
+#include "framebus/core/attachment.hpp"
 #include "framebus/core/latency_meter.hpp"
-#include "framebus/notify/notifier.hpp"
+#include "framebus/core/subscriber_errors.hpp"
+#include "framebus/segment/leaving.hpp"
 #include "framebus/statistics.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class SubscriberCore final : Leaver {
  public:
-  explicit SubscriberCore(std::string name, const SubscriberOptions& options, void (*interrupt)())
-      : name_(std::move(name)), options_(options) {
-    check_options();
+  explicit SubscriberCore(const std::string& name, const SubscriberOptions& options, Interrupt interrupt)
+      : options_(options), at_(name, options) {
+    check_options(name, options);
     const std::int64_t deadline = deadline_after(options_.connect_timeout.ns());
-    while (!attach()) {
-      if (os::monotonic_ns() >= deadline) fail_not_found();
+    while (!at_.attach()) {
+      if (os::monotonic_ns() >= deadline) fail_not_found(name);
       constexpr struct timespec kPause = {0, 5'000'000};
       ::nanosleep(&kPause, nullptr);
       if (interrupt != nullptr) interrupt();
@@ -61,76 +58,99 @@ class SubscriberCore final : Leaver {
   Look try_next() { return look(true); }
 
   // The next frame; waits for it. timeout_ns < 0: for ever.
-  Frame recv(std::int64_t timeout_ns, void (*interrupt)()) {
+  Frame recv(std::int64_t timeout_ns, Interrupt interrupt) {
     auto frame = wait_for_frame(timeout_ns, interrupt, false);
     return std::move(*frame);  // without `until_closed` there is always one
   }
 
   // The same, but nothing when the publisher has closed the channel and all its frames have been fetched.
-  std::optional<Frame> next(std::int64_t timeout_ns, void (*interrupt)()) {
+  std::optional<Frame> next(std::int64_t timeout_ns, Interrupt interrupt) {
     return wait_for_frame(timeout_ns, interrupt, true);
   }
 
-  // For those who wait for several: would try_recv() give a frame or throw? Where not, `berth` is what to sleep on.
-  struct Berth {
+  // For those who wait for several: would try_recv() return a frame or throw? Where not, `handle` is what to sleep on.
+  struct WaitHandle {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
   };
-  bool is_ready(Berth& berth);
+  bool is_ready(WaitHandle& handle) {
+    if (mark_.is_inherited()) static_cast<void>(enter());  // throws
+    const std::lock_guard lock(mutex_);
+    if (closed_ || at_.session()->control().is_broken()) return true;
+    if (has_moved(*at_.session())) {
+      try {
+        at_.come_again();
+      } catch (const Error&) {
+        return true;  // try_recv() throws the same
+      }
+    } else if (options_.reconnect) {
+      at_.look_around();
+    }
+    handle = {at_.session(), at_.session()->waiter().ticket()};  // before the look
+    return at_.has_news() || (!options_.reconnect && at_.ending(false, true) != Ending::none);
+  }
 
   // Has the publisher closed the channel, and is nothing left to fetch?
   [[nodiscard]] bool is_ended() const {
     const auto lock = enter();
-    return ending(true, false) == Ending::closed && !has_news();  // in this order
+    return at_.ending(true, false) == Ending::closed && !at_.has_news();  // in this order
   }
 
   // A descriptor that is readable when there may be something new; for select, poll, asyncio.
   int fileno() {
     const auto lock = enter();
-    if (notifier_ == nullptr) {
-      notifier_ = std::make_unique<Notifier>(session_, !options_.reconnect);
-      // After the notifier has taken its ticket: what comes from now on rings by itself.
-      if (has_news() || is_replaced() || is_over(session_->block())) notifier_->signal();
-    }
-    return notifier_->fd();
+    if (const Notifier* there = at_.notifications().notifier()) return there->fd();
+    Notifier& notifier = at_.notifications().make_notifier(at_.session(), !options_.reconnect);
+    // After the notifier has taken its ticket: what comes from now on rings by itself.
+    if (at_.has_news() || at_.is_over() || is_over(at_.session()->block())) notifier.signal();
+    return notifier.fd();
   }
 
-  // A descriptor for one event loop alone. Ends with whichever ends first, but the descriptor stays open.
+  // A descriptor for one event loop alone.
   std::shared_ptr<Listener> listen(Ringing how) {
     const auto lock = enter();
-    std::erase_if(listeners_, [](const auto& listener) { return listener.expired(); });
-    auto fresh = std::make_shared<Listener>(session_, !options_.reconnect, how);
-    listeners_.emplace_back(fresh);
-    return fresh;
+    return at_.notifications().listen(at_.session(), !options_.reconnect, how);
   }
 
-  [[noreturn]] void fail_timeout(std::int64_t timeout_ns, bool until_closed = false) const;
+  [[noreturn]] void fail_timeout(std::int64_t timeout_ns, bool until_closed = false) const {
+    const auto lock = enter();
+    detail::fail_timeout(at_, timeout_ns, until_closed);
+  }
 
   void close() noexcept {
     if (mark_.is_inherited()) {
-      static_cast<void>(notifier_.release());  // its thread is the parent's
+      at_.notifications().forget();
       return;
     }
     std::unique_ptr<Notifier> notifier;  // ended outside the lock
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     closed_ = true;
-    notifier = std::move(notifier_);
-    for_each_listener([](Listener& listener) { listener.close(); });
-    os::futex_wake_all(session_->block().wake);  // threads that wait in recv look and find it closed
+    notifier = at_.notifications().close();
+    os::futex_wake_all(at_.session()->block().wake);  // threads that wait in recv look and find it closed
     last_ = measure();
-    after_close_ = session_;
-    fetcher_.reset();
-    session_.reset();
+    after_close_ = at_.session();
+    at_.detach();
   }
   [[nodiscard]] bool is_closed() const {
     if (mark_.is_inherited()) return true;
     const std::lock_guard lock(mutex_);
     return closed_;
   }
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::string& name() const noexcept { return at_.name(); }
+
   // After close() what it was then, but for `held`, which still counts the frames that are kept.
-  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] Statistics statistics() const {
+    if (mark_.is_inherited() || !is_closed()) {
+      const auto lock = enter();
+      return measure();
+    }
+    const std::lock_guard lock(mutex_);
+    Statistics s = last_;
+    const auto session = after_close_.lock();
+    s.held = session == nullptr ? 0 : session->held();
+    return s;
+  }
 
  private:
   // Nothing is fetched any more; the place is given up next, by the session.
@@ -138,60 +158,132 @@ class SubscriberCore final : Leaver {
     const auto lock = lock_briefly(mutex_);
     if (lock.owns_lock()) closed_ = true;
   }
-  void check_options() const;
-  [[nodiscard]] bool attach();
-  [[noreturn]] void fail_not_found() const {
-    fail(Errc::channel_not_found, "no program publishes '" + name_ + "'; " + running_channels_text() +
-                                      ". Start program A first, or pass connect_timeout=");
-  }
-  [[nodiscard]] std::unique_lock<std::mutex> enter() const;
-  enum class Ending : std::uint8_t { none, closed, died };  // of the publisher, as this subscriber sees it
 
-  std::optional<Frame> fetch();
-  Look look(bool until_closed);
-  std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, void (*interrupt)(), bool until_closed);
-  [[nodiscard]] Ending ending(bool until_closed, bool ask_kernel) const;
-  [[nodiscard]] bool is_replaced() const;
-  [[nodiscard]] bool has_news() const;
-  [[noreturn]] void fail_ended(Ending ending) const;
-  void reattach_if_removed();
-  void look_around();
-  [[nodiscard]] bool is_lost();
-  [[nodiscard]] bool has_moved() const;
-  [[nodiscard]] bool is_left_behind() const;
-  [[nodiscard]] bool has_successor() const;
-  bool come_again();
-  [[nodiscard]] Statistics measure() const;
-  template <class Function>
-  void for_each_listener(Function function) {
-    for (const auto& one : listeners_) {
-      if (const auto listener = one.lock()) function(*listener);
+  // The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
+  [[nodiscard]] std::unique_lock<std::mutex> enter() const {
+    if (mark_.is_inherited()) {
+      fail(Errc::error, "this Subscriber of '" + name() + "' belongs to process " + std::to_string(pid_) +
+                            ", you are in a forked child of it; make a new Subscriber here");
+    }
+    std::unique_lock lock(mutex_);
+    if (closed_) {
+      lock.unlock();
+      Participation::instance().stop_if_ending();
+      fail(Errc::channel_closed, "this Subscriber of '" + name() + "' is closed; make a new one to receive again");
+    }
+    at_.session()->control().check_intact();
+    return lock;
+  }
+
+  // Under the mutex.
+  std::optional<Frame> fetch() {
+    auto frame = at_.fetch();
+    if (frame) count(frame->info());
+    return frame;
+  }
+
+  void count(const Descriptor& info) {
+    const std::int64_t now = os::monotonic_ns();
+    // Unsigned, since any value may be there.
+    meter_.add(now, static_cast<std::int64_t>(static_cast<std::uint64_t>(now) -
+                                              static_cast<std::uint64_t>(info.published_ns)));
+    at_.session()->waiter().learn(info.seq, info.published_ns);
+    ++frames_;
+    bytes_ += info.payload_bytes;
+    // Relaxed: for people who look at the channel.
+    ReaderLine& line = at_.session()->line();
+    line.frames.store(frames_, std::memory_order_relaxed);
+    line.bytes.store(bytes_, std::memory_order_relaxed);
+    line.missed.store(at_.missed(), std::memory_order_relaxed);
+    line.dropped.store(at_.dropped(), std::memory_order_relaxed);
+  }
+
+  // One look, without waiting.
+  Look look(bool until_closed) {
+    const auto lock = enter();
+    if (auto frame = fetch()) return {std::move(frame)};
+    FRAMEBUS_STEP("look:nothing_found");
+    const auto session = at_.session();
+    const Ending found = at_.ending(until_closed, true);
+    FRAMEBUS_STEP("look:ending_read");
+    if (found == Ending::none) return {};
+    if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
+    if (session != at_.session()) return {};              // came along: what has ended is the old control block
+    if (found == Ending::closed && until_closed) return {std::nullopt, true};
+    fail_ended(name(), found);
+  }
+
+  std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, Interrupt interrupt, bool until_closed) {
+    constexpr std::uint32_t kFruitless = 16;
+    const std::int64_t deadline = deadline_after(timeout_ns);
+    bool ask_kernel = false;
+    for (std::uint32_t fruitless = 0;;) {
+      std::shared_ptr<ReaderSession> session;
+      std::uint32_t ticket = 0;
+      {
+        const auto lock = enter();
+        session = at_.session();
+        ticket = session->waiter().ticket();
+        const Ending found = at_.ending(until_closed, ask_kernel);
+        FRAMEBUS_STEP("recv:ending_read");
+        if (auto frame = fetch()) return frame;
+        if (session != at_.session()) continue;  // came along: ticket and ending are those of the old control block
+        if (found == Ending::closed && until_closed) return std::nullopt;
+        if (found != Ending::none) fail_ended(name(), found);
+      }
+      FRAMEBUS_STEP("recv:nothing_found");
+      if (os::monotonic_ns() >= deadline) {
+        if (until_closed && is_ended()) return std::nullopt;
+        fail_timeout(timeout_ns, until_closed);
+      }
+      const Waited waited = session->waiter().wait(ticket, deadline);
+      // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
+      const bool look = waited != Waited::news || ++fruitless % kFruitless == 0;
+      if (interrupt != nullptr && look) interrupt();
+      if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
+      ask_kernel = look && waited != Waited::due;
+      if (ask_kernel && options_.reconnect) {
+        const std::lock_guard lock(mutex_);
+        if (!closed_) at_.reattach_if_removed();
+      }
     }
   }
 
-  std::string name_;
+  // Under the mutex.
+  [[nodiscard]] Statistics measure() const {
+    Statistics s;
+    s.frames = frames_;
+    s.bytes = bytes_;
+    s.missed = at_.missed();
+    s.dropped = at_.dropped();
+    s.pending = at_.fetcher().pending();
+    s.held = at_.session()->held();
+    s.sleeps = at_.sleeps();
+    s.spun_s = static_cast<double>(at_.spun_ns()) * 1e-9;
+    const ReaderSession& session = *at_.session();
+    for_each_reader(session.block(), [&](std::uint32_t i, ReaderLine& line) {
+      if ((line.flags.load() & kReaderObserver) != 0) return;
+      if (&line == &session.line() || is_reader_alive(session.control(), i)) ++s.subscribers;
+    });
+    s.rate_hz = meter_.rate_hz(os::monotonic_ns());
+    s.latency_p50_s = meter_.latency_s(0.50);
+    s.latency_p99_s = meter_.latency_s(0.99);
+    s.generation = session.block().generation.load();
+    s.memory_bytes = os::allocated_bytes(store_path(name(), s.generation));
+    if (at_.fetcher().store() != nullptr) s.slots = at_.fetcher().store()->slot_count();
+    return s;
+  }
+
   SubscriberOptions options_;
   os::ForkMark mark_;
-  std::uint32_t pid_ = static_cast<std::uint32_t>(::getpid());
+  std::uint32_t pid_ = os::process_id();
   mutable std::mutex mutex_;  // everything below; never held while waiting
-  std::shared_ptr<ReaderSession> session_;
-  std::unique_ptr<Fetcher> fetcher_;
-  std::unique_ptr<Notifier> notifier_;
-  std::vector<std::weak_ptr<Listener>> listeners_;
+  Attachment at_;
   bool closed_ = false;
-  std::int64_t looked_around_ns_ = 0;
   Statistics last_;
   std::weak_ptr<ReaderSession> after_close_;
-  FetchCounts before_;  // counts of earlier sessions
-  std::uint64_t before_sleeps_ = 0;
-  std::int64_t before_spun_ns_ = 0;
   std::uint64_t frames_ = 0, bytes_ = 0;
   Meter meter_;
 };
 
-}  // namespace framebus::detail
-
-#include "framebus/core/subscriber_steps.hpp"
-// After the steps.
-#include "framebus/core/subscriber_counts.hpp"
-#include "framebus/core/subscriber_files.hpp"
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -188,4 +188,4 @@ inline const char* read_descriptor(Descriptor& to, const SlotRecord& shared, std
   return nullptr;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -32,4 +32,4 @@ inline std::string command_of(const Identity& shared) {
   return command;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -15,8 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
+#include "framebus/base/namespace.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
@@ -160,4 +160,4 @@ enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2, kReader
 // kStateMoved: the channel goes on in another control block, which has the name now.
 enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2, kStateMoved = 3 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

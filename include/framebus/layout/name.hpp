@@ -43,4 +43,4 @@ inline std::string store_path(std::string_view name, std::uint32_t generation) {
   return control_path(name) + kGenerationMark + std::to_string(generation);
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -86,4 +86,4 @@ class Bell {
   bool ringing_ = false, dozing_ = false, removed_ = false;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -163,4 +163,4 @@ class Listener {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

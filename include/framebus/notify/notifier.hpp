@@ -44,4 +44,4 @@ class Notifier {
   Bell bell_;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -253,4 +253,4 @@ class Watcher {
   Atomic<std::uint32_t> kicks_{0};
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

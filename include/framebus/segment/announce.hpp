@@ -18,4 +18,4 @@ inline int announce(ControlBlock& control) {
   return os::futex_wake_all(control.wake);
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

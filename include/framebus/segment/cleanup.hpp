@@ -158,4 +158,4 @@ inline std::vector<std::string> clean_channel(const std::string& channel) {
   }
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

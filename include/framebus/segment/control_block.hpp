@@ -129,4 +129,4 @@ inline std::shared_ptr<Control> make_control(const std::string& name, std::uint3
   return control;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/segment/control_block.hpp"
 #include "framebus/layout/descriptor.hpp"
+#include "framebus/segment/control_block.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
@@ -182,4 +182,4 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
   return std::make_shared<Store>(std::move(file), header, false);
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -112,4 +112,4 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   return next;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -110,4 +110,4 @@ struct AtExit {
 };
 inline const AtExit kAtExit;
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

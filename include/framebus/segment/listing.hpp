@@ -49,4 +49,4 @@ inline std::string running_channels_text() {
   return shown == 0 ? "no channel is running" : text;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

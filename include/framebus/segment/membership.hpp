@@ -71,7 +71,7 @@ inline bool is_over(const ControlBlock& block) noexcept {
   return state == kStateClosed || (state == kStateMoved && block.closed_epoch.load() == block.publisher_epoch.load());
 }
 
-// Begins the epoch of the next publisher. How the last one ended is noted first: pairs with SubscriberCore::ending,
+// Begins the epoch of the next publisher. How the last one ended is noted first: pairs with ending(),
 // which looks for a new epoch and then for this.
 inline void begin_epoch(ControlBlock& block) noexcept {
   const std::uint32_t last = block.publisher_epoch.load();
@@ -168,4 +168,4 @@ inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
   }
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -263,4 +263,4 @@ class SlotReader {
   SlotTable table_;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

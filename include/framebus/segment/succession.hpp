@@ -21,7 +21,7 @@
 //      and the name with another file, as after any removal.
 //
 // Nothing in the old block decides whether a reader comes along: a program that still has it mapped may write there.
-// So a reader also compares, after each slice of a sleep, the file that has the name (SubscriberCore::is_left_behind).
+// So a reader also compares, after each slice of a sleep, the file that has the name (Attachment::is_left_behind).
 #pragma once
 
 #include <algorithm>
@@ -30,8 +30,8 @@
 #include <string>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/segment/membership.hpp"
 #include "framebus/segment/announce.hpp"
+#include "framebus/segment/membership.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
@@ -94,7 +94,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
 inline void leave_behind(ControlBlock& old, bool by_another) {
   if (by_another) begin_epoch(old);
   FRAMEBUS_STEP("move:epoch");
-  old.state.store(kStateMoved);  // pairs with the loads in SubscriberCore::has_moved
+  old.state.store(kStateMoved);  // pairs with the loads in has_moved()
   FRAMEBUS_STEP("move:left");
   announce(old);
 }
@@ -108,4 +108,4 @@ inline void keep_predecessor(Control& fresh, std::shared_ptr<Control> old) {
   fresh.predecessor = std::move(old);
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -191,4 +191,4 @@ inline void take_name_back(const Control& fresh) {
   }
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "framebus/base/namespace.hpp"
+#include "framebus/options.hpp"
 #include "framebus/segment/leaving.hpp"
 #include "framebus/segment/membership.hpp"
 #include "framebus/segment/slots.hpp"
-#include "framebus/options.hpp"
 #include "framebus/wait/waiter.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
@@ -140,4 +140,4 @@ class ReaderSession final : Leaver {
   bool left_ = false;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

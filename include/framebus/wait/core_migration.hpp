@@ -52,4 +52,4 @@ class ElbowRoom {
   int in_a_row_ = 0, pause_ = 0;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

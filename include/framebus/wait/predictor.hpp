@@ -157,4 +157,4 @@ class Predictor {
   int surprises_ = 0;
 };
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

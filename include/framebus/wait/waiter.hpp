@@ -20,12 +20,12 @@
 #include <optional>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/segment/announce.hpp"
-#include "framebus/wait/core_migration.hpp"
 #include "framebus/layout/layout.hpp"
-#include "framebus/segment/leaving.hpp"
 #include "framebus/options.hpp"
 #include "framebus/os/os.hpp"
+#include "framebus/segment/announce.hpp"
+#include "framebus/segment/leaving.hpp"
+#include "framebus/wait/core_migration.hpp"
 #include "framebus/wait/predictor.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
@@ -201,4 +201,4 @@ inline std::int64_t deadline_after(std::int64_t timeout_ns) noexcept {
   return timeout_ns < 0 || timeout_ns > kNever - now ? kNever : now + timeout_ns;
 }
 
-}  // namespace framebus::detail
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -86,4 +86,4 @@ class ExactTimers {
   int slack_;
 };
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

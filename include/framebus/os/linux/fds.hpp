@@ -102,4 +102,4 @@ inline int open_io_uring(unsigned entries, void* parameters) noexcept {
   return lift_fd(static_cast<int>(::syscall(kIoUringSetup, entries, parameters)));
 }
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

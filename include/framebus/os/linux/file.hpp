@@ -256,4 +256,4 @@ class Mapping {
   Guard guard_;
 };
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <cstdint>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
+#include "framebus/base/namespace.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
@@ -35,4 +35,4 @@ inline int futex_wake_all(Atomic<std::uint32_t>& word) noexcept {
   return rc > 0 ? static_cast<int>(rc) : 0;
 }
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -81,4 +81,4 @@ inline Slept futex_wait_any(std::span<const ExpectedWord> words, std::int64_t un
   }
 }
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -27,8 +27,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "framebus/base/namespace.hpp"
 #include "framebus/base/atomic.hpp"
+#include "framebus/base/namespace.hpp"
 #include "framebus/os/linux/fds.hpp"
 #include "framebus/os/linux/file.hpp"
 #include "framebus/os/linux/futex_many.hpp"
@@ -203,4 +203,4 @@ class FutexRing {
   bool failed_ = false;
 };
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -43,4 +43,4 @@ inline bool is_locked(const File& file, std::uint64_t start, std::uint64_t count
   return lock.l_type != F_UNLCK;
 }
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

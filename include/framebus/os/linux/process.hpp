@@ -118,4 +118,4 @@ T& of_this_process() {
   return found->value;
 }
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -131,4 +131,4 @@ class Guard {
   GuardedRange* range_ = nullptr;
 };
 
-}  // namespace framebus::detail::os
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

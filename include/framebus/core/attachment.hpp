@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a subscriber is attached: its place in the channel, its cursor, and how both come along when the files change.
+//
+// The control block may be replaced while the channel goes on (succession.hpp), and the files may be removed by another
+// program (publisher_files.hpp). Either way the name leads to another control block than ours. The subscriber notices
+// after each slice of a sleep, when a fetch finds nothing, and when the thread behind a descriptor has noticed.
+//
+// The subscriber's mutex protects all of it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "framebus/base/namespace.hpp"
+#include "framebus/core/fetcher.hpp"
+#include "framebus/core/notifications.hpp"
+#include "framebus/core/publisher_state.hpp"
+#include "framebus/options.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail {
+
+class Attachment {
+ public:
+  Attachment(std::string name, const SubscriberOptions& options) : name_(std::move(name)), options_(options) {}
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  [[nodiscard]] const std::shared_ptr<ReaderSession>& session() const noexcept { return session_; }
+  [[nodiscard]] Fetcher& fetcher() const noexcept { return *fetcher_; }
+  [[nodiscard]] Notifications& notifications() noexcept { return notifications_; }
+
+  // Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
+  [[nodiscard]] bool attach() {
+    auto seat = join_as_reader(name_);
+    // One that moved while we came: the name leads to another.
+    while (seat && seat->control->block().state.load() == kStateMoved && !is_current(*seat->control)) {
+      leave(*seat->control, reader_byte(seat->index));
+      seat = join_as_reader(name_);
+    }
+    if (!seat) return false;
+    const ControlBlock& block = seat->control->block();
+    const std::uint32_t state = block.state.load();
+    const bool left_a_frame = state != kStateClosed && block.head.load() != 0;
+    if (is_publisher_alive(*seat->control) ? state != kStateOpen : !left_a_frame) {
+      leave(*seat->control, reader_byte(seat->index));
+      return false;
+    }
+    session_ = std::make_shared<ReaderSession>(std::move(*seat), options_);
+    fetcher_ = std::make_unique<Fetcher>(session_, options_);
+    return true;
+  }
+  // Gives up the place, once all frames of it are gone.
+  void detach() noexcept {
+    fetcher_.reset();
+    session_.reset();
+  }
+
+  // Without reconnect: is there another publisher now, whose frames are not for this subscriber?
+  [[nodiscard]] bool is_over() const { return !options_.reconnect && is_replaced(*session_); }
+  [[nodiscard]] bool has_news() const { return !is_over() && fetcher_->has_news(); }
+  [[nodiscard]] Ending ending(bool until_closed, bool ask_kernel) const {
+    return detail::ending(*session_, options_.reconnect, until_closed, ask_kernel);
+  }
+
+  // The next frame if there is one now, here or where the channel has moved to.
+  std::optional<Frame> fetch() {
+    if (is_over()) return std::nullopt;
+    notifications_.clear();
+    auto frame = fetcher_->fetch();
+    if (!frame && (options_.reconnect ? is_lost() : has_moved(*session_)) && come_again()) {
+      if (is_over()) return std::nullopt;
+      frame = fetcher_->fetch();
+    }
+    if (frame) notifications_.after_frame(*fetcher_);
+    return frame;
+  }
+
+  void reattach_if_removed() {
+    if (is_left_behind()) come_again();
+  }
+  // The same for those who wait for several: as often as after each slice of a sleep, however short the sleeps are.
+  void look_around() {
+    const std::int64_t now = os::monotonic_ns();
+    if (now - looked_around_ns_ < kSlice) return;
+    looked_around_ns_ = now;
+    if (fetcher_->is_lost() || is_left_behind()) come_again();
+  }
+
+  // The name leads to another control block now. Attaches again by the name, if the channel exists. Where that is the
+  // same channel, the subscriber goes on where it was. Where it is another, frames of the old one that were never
+  // fetched are gone, and counted.
+  bool come_again() {
+    const FetchCounts counts = fetcher_->counts();
+    const Fetcher::Progress progress = fetcher_->progress();
+    const std::uint64_t left = fetcher_->pending();
+    const auto session = session_;
+    if (!attach()) return false;
+    before_sleeps_ += session->waiter().sleeps();
+    before_spun_ns_ += session->waiter().spun_ns();
+    const bool same = session_->channel() == session->channel();
+    if (same) fetcher_->resume(progress);
+    if (!options_.reconnect) session_->keep_epoch(same ? session->epoch() : kNoEpoch);
+    before_.missed += counts.missed + (options_.every || same ? 0 : left);
+    before_.dropped += counts.dropped + (options_.every && !same ? left : 0);
+    notifications_.move_to(session_);
+    return true;
+  }
+
+  // Of this and all earlier control blocks.
+  [[nodiscard]] std::uint64_t missed() const { return before_.missed + fetcher_->counts().missed; }
+  [[nodiscard]] std::uint64_t dropped() const { return before_.dropped + fetcher_->counts().dropped; }
+  [[nodiscard]] std::uint64_t sleeps() const { return before_sleeps_ + session_->waiter().sleeps(); }
+  [[nodiscard]] std::int64_t spun_ns() const { return before_spun_ns_ + session_->waiter().spun_ns(); }
+
+ private:
+  // Is it to come along, by what is known without asking the kernel?
+  [[nodiscard]] bool is_lost() {
+    if (fetcher_->is_lost() || has_moved(*session_)) return true;
+    return notifications_.take_removal() && is_left_behind();
+  }
+  // Will nothing come any more in the channel as we know it? Its name is free for another, or it goes on in another
+  // control block, whatever a program that is left in ours has written there.
+  [[nodiscard]] bool is_left_behind() const {
+    const Control& control = session_->control();
+    return !is_current(control) && (!is_publisher_alive(control) || has_moved(*session_) || has_successor());
+  }
+  [[nodiscard]] bool has_successor() const {
+    const auto control = open_control(name_);
+    return control != nullptr &&
+           session_->channel() == ChannelId{control->block().channel_id[0], control->block().channel_id[1]};
+  }
+
+  std::string name_;
+  SubscriberOptions options_;
+  std::shared_ptr<ReaderSession> session_;
+  std::unique_ptr<Fetcher> fetcher_;
+  Notifications notifications_;
+  std::int64_t looked_around_ns_ = 0;
+  FetchCounts before_;  // counts of earlier sessions
+  std::uint64_t before_sleeps_ = 0;
+  std::int64_t before_spun_ns_ = 0;
+};
+
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail

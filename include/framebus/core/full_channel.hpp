@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The error of a channel without room: it names the subscriber that is behind, and what to do.
+#pragma once
+
+#include <algorithm>
+#include <string>
+
+#include "framebus/base/namespace.hpp"
+#include "framebus/segment/slots.hpp"
+
+namespace framebus::inline FRAMEBUS_VERSION::detail {
+
+// `what` is the case, e.g. "is full"; `timeout_ns` follows it where there is one.
+[[noreturn]] inline void fail_full(const Control& control, const std::string& what, std::int64_t timeout_ns) {
+  ControlBlock& block = control.block();
+  const ReaderLine* slowest = nullptr;
+  for_each_reader(block, [&](std::uint32_t, ReaderLine& line) {
+    if ((line.flags.load() & kReaderEvery) == 0) return;
+    if (slowest == nullptr || line.cursor.load() < slowest->cursor.load()) slowest = &line;
+  });
+  std::string message = "channel '" + control.name() + "' " + what;
+  if (timeout_ns > 0) message += " " + seconds_text(timeout_ns);
+  if (slowest != nullptr) {
+    const std::uint64_t head = frame_seq(block.head.load());
+    const Identity& who = slowest->identity;
+    const bool keeps = (slowest->flags.load() & kReaderKeeper) != 0;
+    message += (keeps ? ": program B, which is being started by process " : ": subscriber process ") +
+               std::to_string(who.pid) + " (" + command_of(who) +
+               (keeps ? ") and has fetched nothing yet, is " : "), which wants every frame, is ") +
+               std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
+  }
+  fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
+}
+
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail
