@@ -6,6 +6,7 @@
 - `runner`     starts them, lets them work, sums up
 - `plan`       who is measured at what, and in which turn
 - `limits`     what the machine can do: C++ hand-overs, the C++ API, a bare copy
-- `figures`    the lines that framebus is to reach
+- `figures`    the figures of framebus that have a target
+- `targets`    compares them with the targets in benchmarks/targets.json
 - `tables`, `charts`, `page`   what is printed, drawn and written
 """

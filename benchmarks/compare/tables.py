@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks.compare.figures import Line, all_figures
 from benchmarks.compare.plan import FANOUT, RATE_HZ
 from benchmarks.compare.results import Results, Row
 from benchmarks.compare.task import SIZES
@@ -171,11 +170,3 @@ def problems(results: Results) -> str:
             )
             found.setdefault((row.title, text), []).append(work)
     return "\n".join(f"- {title}: {'; '.join(works)}: {problem}" for (title, problem), works in found.items())
-
-
-def figures(results: Results) -> str:
-    lines: list[Line] = all_figures(results)
-    words = {True: "met", False: "**not met**", None: "can't be told"}
-    return table(
-        ["figure", "measured", "limit", ""], [[one.what, one.measured, one.limit, words[one.met]] for one in lines]
-    )

@@ -125,8 +125,6 @@ def test_the_report_of_a_run_names_everybody_with_figures_or_a_reason(tmp_path: 
     assert any(line.startswith("- never was:") and "by_nobody" in line for line in reasons)
     assert any(line.startswith("- loses: throughput") and "nothing may be lost" in line for line in reasons)
     assert all(line in text for line in reasons)
-    assert "| asyncio, 64 B" in text
-    assert "not measured" in text  # the lines whose figures this run did not take
     for name in charts.NAMES:
         assert (tmp_path / f"docs/images/{name}.png").read_bytes().startswith(b"\x89PNG")
 

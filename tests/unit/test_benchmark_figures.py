@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lines of the comparison: met within the limit, missed beyond it, and neither where a figure is not there."""
+"""The figures of the comparison beside their targets: met, missed, or neither where a figure was not measured."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.compare import tables
-from benchmarks.compare.figures import Line, all_figures
-from benchmarks.compare.page import METHOD
+from benchmarks.compare import tables, targets
+from benchmarks.compare.page import METHOD, text
 from benchmarks.compare.plan import PEERS
 from benchmarks.compare.results import Results, Row, spread_of, without_paths
+from benchmarks.compare.targets import Comparison
 from benchmarks.compare.task import quantile
 from benchmarks.peers.peer import load
+
+ROOT = Path(__file__).parents[2]
 
 
 def row(kind: str, title: str, size: str = "64 B", **figures: float) -> Row:
@@ -21,23 +25,23 @@ def row(kind: str, title: str, size: str = "64 B", **figures: float) -> Row:
     return Row(kind, title, size, ours="framebus" in title, figures=spreads, **attributes)  # type: ignore[arg-type]
 
 
-def line_of(rows: list[Row], begins: str) -> Line:
-    found = [line for line in all_figures(Results({}, {}, {}, rows)) if line.what.startswith(begins)]
+def figure_of(rows: list[Row], name: str) -> Comparison:
+    found = [one for one in targets.compare(Results({}, {}, {}, rows), targets.read()) if one.figure.name == name]
     assert len(found) == 1
     return found[0]
 
 
 def test_a_run_without_figures_meets_nothing_and_misses_nothing() -> None:
-    lines = all_figures(Results({}, {}, {}, []))
-    assert len(lines) > 20
-    assert {line.met for line in lines} == {None}
-    assert "not met" not in tables.figures(Results({}, {}, {}, []))
+    compared = targets.compare(Results({}, {}, {}, []), targets.read())
+    assert len(compared) > 20
+    assert {one.met for one in compared} == {None}
+    assert "not met" not in targets.show(compared)
 
 
 @pytest.mark.parametrize(("park", "met"), [(25.0, True), (25.1, False)])
 def test_cpp_park_is_compared_with_the_raw_hand_over(park: float, met: bool) -> None:
     rows = [row("hand-over", "C++ futex, park", p50_us=20.0), row("C++ API", "C++ framebus park", p50_us=park)]
-    assert line_of(rows, "C++, 64 B: `park` to").met is met
+    assert figure_of(rows, "cpp park to futex").met is met
 
 
 @pytest.mark.parametrize(("park", "met"), [(50.0, True), (50.5, False)])
@@ -48,8 +52,8 @@ def test_python_park_is_compared_with_the_fastest_peer_only(park: float, met: bo
         row("latency", "slow", p50_us=200.0, rate_hz=100.0),
         row("latency", "fast", p50_us=100.0, rate_hz=100.0),
     ]
-    line = line_of(rows, "Python, 64 B: `park` to the best peer")
-    assert (line.met, "(fast)" in line.what) == (met, True)
+    found = figure_of(rows, "python park to best peer")
+    assert (found.met, "(fast)" in found.figure.what) == (met, True)
 
 
 @pytest.mark.parametrize(("rate", "met"), [(950.0, True), (949.0, False)])
@@ -59,7 +63,7 @@ def test_throughput_is_compared_with_a_bare_copy(rate: float, met: bool) -> None
         row("copy", "numpy.copyto, buffers of throughput", "1080p", us=1000.0),
     ]
     rows[0].figures["rate_hz"] = spread_of([rate])
-    assert line_of(rows, "1080p by send: frames/s to the copy limit").met is met
+    assert figure_of(rows, "1080p rate to the copy").met is met
 
 
 @pytest.mark.parametrize(("eight", "met"), [(110.0, True), (111.0, False)])
@@ -68,7 +72,7 @@ def test_send_to_eight_is_compared_with_send_to_one(eight: float, met: bool) -> 
         row("fanout", "framebus adaptive", "1080p", receivers=1, call_us=100.0),
         row("fanout", "framebus adaptive", "1080p", receivers=8, call_us=eight),
     ]
-    assert line_of(rows, "1080p60: `send` with 8").met is met
+    assert figure_of(rows, "send to 8").met is met
 
 
 def test_a_difference_below_nothing_is_no_measure() -> None:
@@ -77,8 +81,8 @@ def test_a_difference_below_nothing_is_no_measure() -> None:
         row("latency", "peer", "1080p", p50_us=240.0, rate_hz=100.0),
         row("copy", "numpy.copyto, buffers of latency", "1080p", us=250.0),
     ]
-    line = line_of(rows, "1080p by send: latency minus copyto")
-    assert (line.met, line.measured) == (None, "50.0 to -10.0: no ratio")
+    found = figure_of(rows, "1080p by send beyond the copy")
+    assert (found.met, found.figure.shown) == (None, "50.0 to -10.0: no ratio")
 
 
 def test_a_peer_with_a_problem_is_no_best_peer() -> None:
@@ -99,7 +103,7 @@ def test_a_reason_keeps_no_folder_of_the_machine() -> None:
 
 
 def test_every_peer_takes_part_and_says_whose_advice_it_follows() -> None:
-    folder = Path(__file__).parents[2] / "benchmarks/peers"
+    folder = ROOT / "benchmarks/peers"
     files = {path.stem for path in folder.glob("by_*.py")}
     assert files == {"by_framebus"} | {peer.module for peer in PEERS}
     assert [name for name in files if "Followed: " not in (load(name).__doc__ or "")] == []
@@ -110,3 +114,51 @@ def test_the_page_describes_every_peer() -> None:
         line.split("|")[1].strip() for line in METHOD.read_text(encoding="utf-8").splitlines() if line[:1] == "|"
     ]
     assert [peer.title for peer in PEERS if not any(peer.title.startswith(name) for name in described)] == []
+
+
+def test_a_figure_without_a_target_is_an_error(tmp_path: Path) -> None:
+    one = tmp_path / "targets.json"
+    one.write_text('{"send to 8": {"at_most": 1.1}}')
+    with pytest.raises(ValueError, match=r"figures without a target, or targets without a figure: .*cpp park to futex"):
+        targets.compare(Results({}, {}, {}, []), targets.read(one))
+
+
+def test_a_target_says_at_most_or_at_least(tmp_path: Path) -> None:
+    one = tmp_path / "targets.json"
+    one.write_text('{"send to 8": {"about": 1.1}}')
+    with pytest.raises(ValueError, match='"send to 8" has "about"'):
+        targets.read(one)
+
+
+def check(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", "--check", "--into", str(folder)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_check_fails_without_results_and_with_figures_that_were_not_measured(tmp_path: Path) -> None:
+    without = check(tmp_path)
+    assert (without.returncode, "run scripts/bench first" in without.stderr) == (1, True)
+    Results({}, {}, {}, []).write(tmp_path / "benchmarks/results/latest.json")
+    assert check(tmp_path).returncode == 1
+
+
+def test_check_ends_with_0_if_every_target_is_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    met = [Comparison(one.figure, one.target, True) for one in targets.compare(Results({}, {}, {}, []), targets.read())]
+    Results({}, {}, {}, []).write(tmp_path / "latest.json")
+    monkeypatch.setattr(targets, "compare", lambda *_: met)
+    assert targets.check(tmp_path / "latest.json") == 0
+
+
+def test_the_page_is_the_comparison_of_the_last_results_without_the_targets() -> None:
+    page = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert page == text(Results.read(ROOT / "benchmarks/results/latest.json"))
+    assert "not met" not in page
+
+
+def test_the_front_page_has_the_figures_of_the_last_results() -> None:
+    results = Results.read(ROOT / "benchmarks/results/latest.json")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    for title in ("framebus adaptive", "multiprocessing.Queue", "shared_memory, semaphores", "pyzmq ipc"):
+        value = results.value("p50_us", "latency", title=title, size="1080p", in_place=False)
+        assert value is not None
+        assert f"{value:,.0f} µs" in page, f"README.md, section Why, does not have the last figure of {title}"

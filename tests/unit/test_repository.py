@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the repository promises about itself: short files and functions, change notes, documents that are true.
 
-Every program in README.md is run, see tests/documents.py.
+The programs in them are run by tests/docs/test_programs.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.documents import check_programs_of
+from tests.documents import documents
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (
@@ -21,6 +21,7 @@ FOLDERS = (
 
 FILE_CEILINGS = {".hpp": 300, ".py": 400, ".cpp": 400}
 FUNCTION_CEILING = 60
+FRONT_PAGE_CEILING = 130
 
 NOTE_NAME = re.compile(r"\d+\.(feature|change|fix|removal)(\.\d+)?\.md")
 
@@ -175,10 +176,6 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
 # Documents
 
 
-def documents() -> list[Path]:
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
 def without_blocks(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
@@ -221,5 +218,29 @@ def test_every_path_that_a_document_names_exists() -> None:
     assert not missing
 
 
-def test_every_program_of_the_readme_prints_what_it_says(tmp_path: Path) -> None:
-    check_programs_of(ROOT / "README.md", tmp_path)
+def sections_of(document: Path) -> set[str]:
+    """Returns the sections of a document as links name them."""
+    heads = re.findall(r"^#+ (.+)$", without_blocks(document.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_every_section_that_a_document_links_exists() -> None:
+    missing = []
+    links = 0
+    for document in documents():
+        for target, section in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", document.read_text(encoding="utf-8")):
+            links += 1
+            linked = (document.parent / target).resolve() if target else document
+            if section not in sections_of(linked):
+                missing.append(f"{name_of(document)}: {target}#{section}")
+    assert links > 10, "hardly a link was found: the test looked at nothing"
+    assert not missing
+
+
+def test_the_front_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= FRONT_PAGE_CEILING
+
+
+def test_the_index_links_every_page() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs/index.md").read_text(encoding="utf-8")))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
