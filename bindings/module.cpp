@@ -13,9 +13,20 @@ int import_numpy() {
   return 0;
 }
 
+// In a free-threaded interpreter, importing this module switches the GIL on, see CMakeLists.txt. Where it was switched
+// off for good (PYTHON_GIL=0, -X gil=0) it stays off, and nothing here would hold.
+void refuse_without_gil() {
+  const auto asks = nanobind::getattr(nanobind::module_::import_("sys"), "_is_gil_enabled", nanobind::none());
+  if (asks.is_none() || nanobind::cast<bool>(asks())) return;
+  throw nanobind::import_error(
+      "framebus needs the GIL, which this interpreter was told to do without; leave out PYTHON_GIL=0 or -X gil=0, and "
+      "importing framebus switches the GIL on");
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
+  refuse_without_gil();
   if (import_numpy() != 0) throw nanobind::python_error();
   m.doc() = "The native core of framebus. Private: import framebus instead.";
   nanobind::set_leak_warnings(false);  // a daemon thread that lives to the end keeps what it refers to

@@ -3,7 +3,8 @@
 # What the other scripts share; to be sourced. Sourcing it changes to the top of the checkout and does nothing else.
 #
 #   use_venv              make .venv with a Python >= 3.10 if it is not there, and put its programs first in PATH
-#   install_once A,B      install framebus[A,B] into it, only if a source or pyproject.toml has changed since
+#   install_once A,B      install framebus and the dependency groups A and B of pyproject.toml into it, only what has
+#                         changed since; framebus itself as the wheel that it leaves in .venv/wheel
 #   cpp_tests [SANITIZER] build and run the C++ tests; no test, or a test that checked nothing, is a failure
 #
 # Failures end the calling script with one sentence that says what to do.
@@ -48,15 +49,25 @@ source_hash() {  # of everything that decides what gets installed
 install_once() {
   ( # One script at a time; the lock goes with this subshell.
     if command -v flock >/dev/null; then flock 9; fi
-    local now extras hash='' installed=''
+    local now groups group options=() hash='' installed='' pip=(python -m pip --quiet --disable-pip-version-check)
     now=$(source_hash)
-    read -r hash installed 2>/dev/null <"$venv/framebus.installed" || true
-    extras=$(tr ',' '\n' <<<"$1${installed:+,$installed}" | sort -u | paste -sd ,)
-    [[ $now == "$hash" && $extras == "$installed" ]] && exit 0
-    say "Installing framebus[$extras] into .venv ..."
-    rm -f "$venv/framebus.installed"
-    python -m pip install --quiet --disable-pip-version-check ".[$extras]" || exit 1
-    printf '%s %s\n' "$now" "$extras" >"$venv/framebus.installed"
+    read -r hash installed 2>/dev/null <"$venv/framebus.groups" || true
+    groups=$(tr ',' '\n' <<<"$1${installed:+,$installed}" | sort -u | paste -sd ,)
+    [[ $now == "$hash" && $groups == "$installed" ]] && exit 0
+    say "Installing framebus for $groups into .venv ..."
+    rm -f "$venv/framebus.groups"
+    "${pip[@]}" install 'pip>=25.3' || exit 1 # the first that knows --group and --build-constraint
+    if [[ $now != "$hash" ]]; then
+      rm -rf "$venv/wheel"
+      # Built with the nanobind that the stub is compared with.
+      "${pip[@]}" install --group stub && python -m pip freeze | grep '^nanobind==' >"$venv/build-constraints.txt" &&
+        "${pip[@]}" wheel --no-deps --build-constraint "$venv/build-constraints.txt" --wheel-dir "$venv/wheel" \
+          --config-settings cmake.define.FRAMEBUS_WERROR=ON . || exit 1
+      "${pip[@]}" uninstall --yes framebus 2>/dev/null # of two with one version, pip keeps the old one
+    fi
+    for group in ${groups//,/ }; do options+=(--group "$group"); done
+    "${pip[@]}" install "${options[@]}" "$venv"/wheel/framebus-*.whl || exit 1
+    printf '%s %s\n' "$now" "$groups" >"$venv/framebus.groups"
   ) 9>"$venv/framebus.lock" || die "the installation failed, see above; scripts/system-packages installs a compiler"
 }
 

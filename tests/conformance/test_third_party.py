@@ -209,5 +209,5 @@ def test_without_pytest_the_message_has_the_command_that_installs_it(tmp_path: P
     )
     assert done.stdout == "helpers\n"
     assert done.stderr.splitlines()[-1].endswith(
-        'needs pytest, which is not installed; run: pip install "framebus[test]"'
+        'needs pytest, which is not installed; run: pip install "framebus[testing]"'
     )

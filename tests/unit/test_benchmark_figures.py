@@ -18,6 +18,8 @@ from benchmarks.peers.peer import load
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.repository
+
 
 def row(kind: str, title: str, size: str = "64 B", **figures: float) -> Row:
     attributes = {name: figures.pop(name) for name in ("in_place", "rate_hz", "receivers") if name in figures}

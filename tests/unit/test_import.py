@@ -34,6 +34,21 @@ def test_import_opens_nothing_and_starts_nothing() -> None:
     assert in_fresh_interpreter(code) == in_fresh_interpreter(alone)
 
 
+def test_an_interpreter_that_must_do_without_the_gil_is_refused() -> None:
+    code = """
+import sys
+sys._is_gil_enabled = lambda: {}
+try:
+    import framebus
+except ImportError as error:
+    print(error)
+"""
+    assert in_fresh_interpreter(code.format(True)) == ""
+    assert in_fresh_interpreter(code.format(False)).startswith(
+        "framebus needs the GIL, which this interpreter was told"
+    )
+
+
 def test_public_names_are_those_of_the_design_and_say_where_they_are_from() -> None:
     import framebus
 

@@ -23,6 +23,8 @@ import framebus
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.repository
+
 # From the bottom. `__init__` and `__main__` are the package's own.
 PYTHON_LAYERS = (
     {"errors"},

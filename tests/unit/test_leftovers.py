@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.repository
 SHARED_MEMORY = Path("/dev/shm")
 
 LEAVES = {

@@ -16,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
+pytestmark = pytest.mark.repository
+
 CPP_PLACE = "include/framebus/os/linux/fds.hpp"
 PYTHON_PLACE = "src/framebus/_util/fds.py"
 

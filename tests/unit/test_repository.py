@@ -15,6 +15,8 @@ import pytest
 from tests.documents import documents
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.repository
 FOLDERS = (
     "cmake", "include", "bindings", "src", "tests", "benchmarks", "examples", "docs", "scripts", "changes", ".ci",
 )  # fmt: skip
@@ -153,7 +155,7 @@ def test_every_source_file_begins_by_saying_what_it_promises() -> None:
 
 
 def test_every_change_note_has_a_valid_name_and_a_text() -> None:
-    notes = [path for path in (ROOT / "changes").iterdir() if path.name != "README.md"]
+    notes = [path for path in (ROOT / "changes").iterdir() if path.name not in ("README.md", "template.jinja")]
     assert notes
     assert [path.name for path in notes if not NOTE_NAME.fullmatch(path.name)] == []
     assert [path.name for path in notes if len(path.read_text(encoding="utf-8").split()) < 5] == []

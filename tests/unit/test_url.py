@@ -101,6 +101,15 @@ def test_a_class_is_asked_for_what_it_is_made_of() -> None:
     assert urls.options_of(Source) == {"count": urls.Option("count", "int", 3, "how many", int)}
 
 
+def test_an_annotation_inside_an_optional_says_the_same_as_one_around_it() -> None:
+    def opener(rest: str, *, count: Optional[Annotated[int | None, "how many"]] = None) -> None:  # noqa: UP045
+        del rest, count
+
+    options = urls.options_of(opener)
+    assert options == {"count": urls.Option("count", "int", None, "how many", int | None)}
+    assert urls.typed_options(urls.parse("x:?count=7"), options) == {"count": 7}
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

@@ -14,7 +14,7 @@ from framebus.cli import output
 from framebus.cli.ending import INTERRUPTED, UNREAD, end_at_signals
 from framebus.errors import Error
 
-EXTRAS = {"matplotlib": "bench", "cyclopts": "cli", "rich": "cli", "psutil": "cli", "PIL": "video", "av": "video"}
+EXTRAS = {"matplotlib": "chart", "cyclopts": "cli", "rich": "cli", "psutil": "cli", "PIL": "video", "av": "video"}
 
 
 def main() -> None:

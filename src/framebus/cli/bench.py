@@ -46,7 +46,7 @@ def mechanisms(
     sizes
         Of 640x480, 1080p and 4K; all where nothing is said.
     chart
-        Write a PNG chart there; takes matplotlib (pip install "framebus[bench]").
+        Write a PNG chart there; takes matplotlib (pip install "framebus[chart]").
     as_json
         Print JSON instead of the table.
     """

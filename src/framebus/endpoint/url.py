@@ -111,8 +111,9 @@ def options_of(opener: Callable[..., object]) -> dict[str, Option]:
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
         annotation, meaning = hints[name], ""
-        if get_origin(annotation) is Annotated:
-            annotation, meaning = get_args(annotation)[:2]
+        for choice in _choices(annotation):  # Python 3.10 makes Optional[Annotated[...]] where the default is None
+            if get_origin(choice) is Annotated:
+                annotation, meaning = get_args(choice)[:2]
         required = parameter.default is inspect.Parameter.empty
         options[name] = Option(name, _kind(annotation), parameter.default, meaning, annotation, required)
     return options

@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
     if error.name != "pytest":
         raise
     raise ModuleNotFoundError(
-        'framebus.testing.conformance needs pytest, which is not installed; run: pip install "framebus[test]"',
+        'framebus.testing.conformance needs pytest, which is not installed; run: pip install "framebus[testing]"',
         name="pytest",
     ) from None
 
