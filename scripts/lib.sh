@@ -6,6 +6,7 @@
 #   install_once A,B      install framebus and the dependency groups A and B of pyproject.toml into it, only what has
 #                         changed since; framebus itself as the wheel that it leaves in .venv/wheel
 #   cpp_tests [SANITIZER] build and run the C++ tests; no test, or a test that checked nothing, is a failure
+#   python_tests ARGS...  run pytest, with two workers for each core unless single files are named or ARGS say how
 #
 # Failures end the calling script with one sentence that says what to do.
 
@@ -112,4 +113,17 @@ cpp_tests() {
   [[ -z $left ]] || { say "$name: the tests left in /dev/shm: $left"; return 1; }
   count=$(count_checks "$log" "${tests:-0}") || { cat "$log"; say "$name: $count"; return 1; }
   say "$name: $count, all good"
+}
+
+python_tests() {
+  local argument workers beside=()
+  workers=$((2 * $(nproc)))
+  # After the end of a worker the others would go on and then wait for ever.
+  beside=(-n "$((workers < 16 ? workers : 16))" --dist loadgroup --no-loadscope-reorder --max-worker-restart=0)
+  for argument; do
+    case $argument in
+      -n* | --numprocesses* | --dist* | --pdb | *no:xdist | *.py | *.py::*) beside=() ;;
+    esac
+  done
+  python -m pytest "${beside[@]}" "$@"
 }

@@ -3,7 +3,8 @@
 
 `channel_name` is a valid name that no other test and no other run uses; a test that leaves a file of its channels
 behind fails. A run that leaves anything in /dev/shm fails at its end, see leftovers.py. `--no-skips` makes every
-skipped test a failed one, so that a run in CI cannot pass by testing nothing.
+skipped test a failed one, so that a run in CI cannot pass by testing nothing. What keeps tests apart that run side by
+side is in side_by_side.py.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import os
 import signal
 import uuid
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tests import leftovers
+from tests import leftovers, side_by_side
 from tests.leftovers import SHARED_MEMORY
 
 FAULTS = (signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
@@ -26,10 +28,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a skipped test fails, with the reason for the skip")
 
 
-def pytest_configure() -> None:
+_TURNS = pytest.StashKey[side_by_side.Turns]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what runs in its background with SIGINT ignored, and so would every program of these tests be.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if side_by_side.is_worker(config):
+        side_by_side.own_shared_memory()
+        config.stash[_TURNS] = side_by_side.Turns()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if side_by_side.is_worker(config):
+        side_by_side.arrange(items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the watchdog begins
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    turns = item.config.stash.get(_TURNS, None)
+    with turns.of(item) if turns else nullcontext():
+        return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a test has to say though it has passed: record_property("says", ...). Workers have no terminal."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "says":
+                terminalreporter.write_line(str(value))
 
 
 def _fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not shutil.which("spin"), reason="spin is missing: apt-get install spin"),
     pytest.mark.skipif(not COMPILER, reason="a C compiler is missing: apt-get install gcc libc6-dev"),
     pytest.mark.timeout(900),
+    pytest.mark.long,
 ]
 
 ONE_READER = ("READERS=1", "SLOTS=3")
@@ -122,16 +124,20 @@ def search(
     return Search(int(states[1]), int(errors[1]), fault[1] if fault else "", text)
 
 
-def report(capsys: pytest.CaptureFixture[str], what: str, found: Search) -> None:
-    with capsys.disabled():
-        print(f"\n  model: {what}: {found.states:,} states", end=" ")
+Report = Callable[[str, Search], None]
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Has the number of states shown at the end of the run."""
+    return lambda what, found: record_property("says", f"model: {what}: {found.states:,} states")
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_no_reachable_state_breaks_a_promise(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_reachable_state_breaks_a_promise(name: str, tmp_path: Path, report: Report) -> None:
     settings, least = RUNS[name]
     found = search(tmp_path, "channel.pml", settings)
-    report(capsys, name, found)
+    report(name, found)
     assert found.errors == 0, found.fault
     assert found.is_complete, found.text
     assert found.states >= least
@@ -163,9 +169,9 @@ def search_for_endless_runs(folder: Path, settings: tuple[str, ...]) -> Search:
     return search(folder, "channel.pml", settings, compile_with=("-O1", "-DNP"), run_with=("-l", "-f", f"-m{DEPTH}"))
 
 
-def test_nobody_looks_again_and_again_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_looks_again_and_again_for_ever(tmp_path: Path, report: Report) -> None:
     found = search_for_endless_runs(tmp_path, ENDLESS)
-    report(capsys, "endless runs", found)
+    report("endless runs", found)
     assert found.errors == 0, found.fault
     assert found.is_complete, found.text
 
@@ -179,9 +185,9 @@ def test_a_reader_that_waits_for_the_mark_of_a_dead_publisher_looks_for_ever(tmp
 # Store buffers
 
 
-def test_the_order_holds_on_processors_with_store_buffers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_order_holds_on_processors_with_store_buffers(tmp_path: Path, report: Report) -> None:
     found = search(tmp_path, "store_buffers.pml", ("FRAMES=7",))
-    report(capsys, "store buffers", found)
+    report("store buffers", found)
     assert found.errors == 0, found.fault
     assert found.is_complete, found.text
     assert found.states > 50_000

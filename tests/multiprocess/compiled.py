@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason=_HINT)
 
 
 class CppPrograms:
-    """C++ programs, those of `programs/` by their names, each compiled when a test first asks for it."""
+    """C++ programs, those of `programs/` by their names, each compiled when a test first asks for it.
+
+    Several workers may share the folder: one compiles, the others wait for it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._compiled: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Path:
         return self.compiled(PROGRAMS / f"{name}.cpp")
@@ -27,7 +30,10 @@ class CppPrograms:
         """Give the program of a source anywhere, always compiled with the same flags."""
         if COMPILER is None:
             pytest.skip(_HINT)
-        if source.stem not in self._compiled:
-            output = self._folder / source.stem
-            self._compiled[source.stem] = compile_cpp(source, output, "-Wall", "-Wextra", "-Werror", *flags)
-        return self._compiled[source.stem]
+        output = self._folder / source.stem
+        with open(f"{output}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not output.exists():
+                begun = Path(f"{output}.begun")  # has its name when it is whole
+                compile_cpp(source, begun, "-Wall", "-Wextra", "-Werror", *flags).rename(output)
+        return output

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.side_by_side import is_worker
 
 from compiled import CppPrograms
 from harness import Programs
@@ -32,6 +33,10 @@ def programs(channel_name: str) -> Iterator[Programs]:  # noqa: ARG001 - its che
 
 
 @pytest.fixture(scope="session")
-def cpp_programs(tmp_path_factory: pytest.TempPathFactory) -> CppPrograms:
+def cpp_programs(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> CppPrograms:
     """Gives the path of a compiled C++ program by its name."""
-    return CppPrograms(tmp_path_factory.mktemp("cpp"))
+    folder = tmp_path_factory.getbasetemp()
+    if is_worker(request.config):
+        folder = folder.parent  # that of all workers
+    (folder / "cpp").mkdir(exist_ok=True)
+    return CppPrograms(folder / "cpp")

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from compiled import needs_compiler
-from compiler import PROGRAMS, compile_cpp
+from compiled import CppPrograms, needs_compiler
+from compiler import PROGRAMS
 from harness import Program, Programs, Refused
 from places import Place, needs_root
 
@@ -42,9 +42,7 @@ SCENARIOS = [
 class WallClock:
     """What the wall clock of a program shows, as an offset to the true one that may be changed at any time."""
 
-    def __init__(self, folder: Path) -> None:
-        library, offset = folder / "wall_clock.so", folder / "offset"
-        compile_cpp(PROGRAMS / "wall_clock.cpp", library, "-shared", "-fPIC")
+    def __init__(self, library: Path, offset: Path) -> None:
         offset.write_bytes(bytes(mmap.PAGESIZE))
         with open(offset, "r+b") as file:
             self._word = memoryview(mmap.mmap(file.fileno(), mmap.PAGESIZE)).cast("q")  # stored in one piece
@@ -79,8 +77,8 @@ class WallClock:
 
 
 @pytest.fixture
-def wall_clock(tmp_path: Path) -> WallClock:
-    return WallClock(tmp_path)
+def wall_clock(cpp_programs: CppPrograms, tmp_path: Path) -> WallClock:
+    return WallClock(cpp_programs.compiled(PROGRAMS / "wall_clock.cpp", "-shared", "-fPIC"), tmp_path / "offset")
 
 
 @needs_compiler
@@ -95,6 +93,7 @@ def test_the_clock_of_these_tests_does_jump(wall_clock: WallClock) -> None:
 
 @needs_compiler
 @pytest.mark.timeout(900)  # some minutes' worth of other tests
+@pytest.mark.long
 def test_the_scenarios_of_the_suite_pass_while_the_wall_clock_jumps(wall_clock: WallClock) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--no-skips"]
     with wall_clock.jumping():

@@ -61,7 +61,8 @@ def test_no_skips_turns_a_skipped_test_into_a_failed_run_that_says_why(tmp_path:
     (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
     (tmp_path / "test_it.py").write_text(f"{body}\ndef test_that(): assert True\n")
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests/leftovers.py").write_text((ROOT / "tests/leftovers.py").read_text(encoding="utf-8"))
+    for name in ("leftovers.py", "side_by_side.py"):
+        (tmp_path / "tests" / name).write_text((ROOT / "tests" / name).read_text(encoding="utf-8"))
     run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", str(tmp_path)]
     plain, strict = (
         subprocess.run([*run, *more], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)

@@ -110,13 +110,19 @@ def options_of(opener: Callable[..., object]) -> dict[str, Option]:
     for name, parameter in inspect.signature(opener).parameters.items():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
-        annotation, meaning = hints[name], ""
-        for choice in _choices(annotation):  # Python 3.10 makes Optional[Annotated[...]] where the default is None
-            if get_origin(choice) is Annotated:
-                annotation, meaning = get_args(choice)[:2]
+        annotation, meaning = _taken_apart(hints[name])
         required = parameter.default is inspect.Parameter.empty
         options[name] = Option(name, _kind(annotation), parameter.default, meaning, annotation, required)
     return options
+
+
+def _taken_apart(annotation: Any) -> tuple[Any, str]:
+    """Type and meaning. Where None is the default, Python 3.10 makes Annotated[...] an Optional[Annotated[...]]."""
+    for choice in _choices(annotation):
+        if get_origin(choice) is Annotated:
+            kind, meaning = get_args(choice)[:2]
+            return (kind if choice is annotation else kind | None), meaning
+    return annotation, ""
 
 
 def typed_options(url: Url, options: Mapping[str, Option]) -> dict[str, Any]:

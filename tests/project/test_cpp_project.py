@@ -2,6 +2,7 @@
 """A C++ project outside this one finds framebus in every way the documents name, builds without a warning and runs.
 
 What must not compile does not: programs without exceptions, and views of a frame that is gone at the end of the line.
+Against a wheel only those tests run that use the headers in it.
 """
 
 from __future__ import annotations
@@ -67,11 +68,13 @@ def test_find_package_finds_what_came_with_the_wheel(tmp_path: Path, channel_nam
     assert framebus.get_include() in (tmp_path / "build.ninja").read_text(encoding="utf-8")
 
 
+@pytest.mark.repository
 def test_find_package_finds_what_cmake_has_installed(tmp_path: Path, channel_name: str, prefix: Path) -> None:
     check_outside(build_outside(tmp_path, f"-DCMAKE_PREFIX_PATH={prefix}"), channel_name)
     assert str(prefix / "include") in (tmp_path / "build.ninja").read_text(encoding="utf-8")
 
 
+@pytest.mark.repository
 def test_find_package_refuses_a_version_that_is_not_there(tmp_path: Path) -> None:
     options = [f"-Dframebus_DIR={framebus.cmake_dir()}", "-DVERSION=97.1"]
     done = run("cmake", "-S", PROJECT, "-B", tmp_path, "-G", "Ninja", *options, check=False)
@@ -79,6 +82,7 @@ def test_find_package_refuses_a_version_that_is_not_there(tmp_path: Path) -> Non
     assert f"version: {framebus.__version__}" in done.stderr
 
 
+@pytest.mark.repository
 @pytest.mark.parametrize("how", ["add_subdirectory", "FetchContent"])
 def test_the_sources_can_be_a_part_of_another_project(tmp_path: Path, channel_name: str, how: str) -> None:
     program = build_outside(tmp_path, f"-DHOW={how}", f"-DFRAMEBUS_SOURCE={ROOT}")
@@ -89,7 +93,7 @@ def test_the_sources_can_be_a_part_of_another_project(tmp_path: Path, channel_na
 
 
 @needs_pkg_config
-@pytest.mark.parametrize("where", ["wheel", "prefix"])
+@pytest.mark.parametrize("where", ["wheel", pytest.param("prefix", marks=pytest.mark.repository)])
 def test_pkg_config_leads_to_the_headers_beside_it(
     tmp_path: Path, channel_name: str, where: str, request: pytest.FixtureRequest
 ) -> None:
@@ -135,12 +139,14 @@ def compile_lines(tmp_path: Path, *lines: str, flags: tuple[str, ...] = ()) -> d
     return {int(line) - 3: error for line, error in reversed(errors)}
 
 
+@pytest.mark.repository
 def test_a_program_without_exceptions_is_refused_with_a_sentence(tmp_path: Path) -> None:
     errors = compile_lines(tmp_path, "", flags=("-fno-exceptions",))
     assert "framebus needs exceptions" in "".join(errors.values())
     assert compile_lines(tmp_path, "", flags=("-fno-rtti",)) == {}
 
 
+@pytest.mark.repository
 def test_a_view_of_a_frame_that_is_gone_does_not_compile(tmp_path: Path) -> None:
     views = ["span<float>()", "image<float>()", "data()", "data<float>()", "meta_json()", "pixel_format()"]
     begin = ['framebus::Subscriber sub("camera0");', "const auto frame = sub.recv();"]
@@ -152,6 +158,7 @@ def test_a_view_of_a_frame_that_is_gone_does_not_compile(tmp_path: Path) -> None
     assert all("deleted function" in error for error in errors.values())
 
 
+@pytest.mark.repository
 def test_what_is_no_array_of_numbers_does_not_compile(tmp_path: Path) -> None:
     begin = 'framebus::Publisher publisher("camera0"); const std::string text = "text"; const std::vector<bool> bits;'
     good = "publisher.send(std::vector<float>(4), {4});"
