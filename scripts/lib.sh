@@ -55,7 +55,7 @@ install_once() {
     read -r hash installed 2>/dev/null <"$venv/framebus.groups" || true
     groups=$(tr ',' '\n' <<<"$1${installed:+,$installed}" | sort -u | paste -sd ,)
     [[ $now == "$hash" && $groups == "$installed" ]] && exit 0
-    say "Installing framebus for $groups into .venv ..."
+    say "Installing framebus for $groups into ${venv#"$root"/} ..."
     rm -f "$venv/framebus.groups"
     "${pip[@]}" install 'pip>=25.3' || exit 1 # the first that knows --group and --build-constraint
     if [[ $now != "$hash" ]]; then
