@@ -151,7 +151,7 @@ def summaries(
     with ThreadPoolExecutor(RUNS_AT_A_TIME) as pool:
         yield {
             place: pool.submit(
-                run_suite, site, tmp_path_factory.mktemp("wrong"), good.replace(right, wrong) + FAULTS, test
+                find_fault, site, tmp_path_factory.mktemp("wrong"), good.replace(right, wrong) + FAULTS, test
             )
             for place, (right, wrong, test) in enumerate(WRONG)
             if any(item.name.endswith(f"[{NAMES[place]}]") for item in request.session.items)
@@ -161,6 +161,7 @@ def summaries(
 NAMES = [f"{wrong.splitlines()[0]}-{test}" for _, wrong, test in WRONG]
 
 
+@pytest.mark.xdist_group("wrong endpoints")  # the worker that gets one of them runs all
 @pytest.mark.parametrize("place", range(len(WRONG)), ids=NAMES)
 def test_the_suite_finds_what_is_wrong(summaries: dict[int, Future[str]], place: int) -> None:
     right, _, _ = WRONG[place]
@@ -174,6 +175,20 @@ def test_the_suite_finds_nothing_wrong_with_the_same_code_without_the_faults(sit
     assert f"{len(tests)} passed" in summary
 
 
+def find_fault(site: Path, folder: Path, code: str, test: str) -> str:
+    """Give pytest's last line; a fault that shows by the moment of a signal has three runs to show in."""
+    summary = ""
+    for attempt in range(3):
+        (folder / str(attempt)).mkdir()
+        summary = run_suite(site, folder / str(attempt), code, test)
+        if "1 failed" in summary:
+            break
+    return summary
+
+
+SUITE = inspect.getsource(TestSpool)  # once: CPython's parser may fail where several threads call it
+
+
 def run_suite(site: Path, folder: Path, code: str, tests: str) -> str:
     """Run tests of the suite on another spool.py, as its author would; give pytest's last line."""
     shutil.copytree(site, folder / "site")
@@ -182,7 +197,7 @@ def run_suite(site: Path, folder: Path, code: str, tests: str) -> str:
     head = (
         "from collections.abc import Callable\nfrom pathlib import Path\nfrom framebus.testing import conformance\n\n"
     )
-    (folder / "test_spool.py").write_text(head + inspect.getsource(TestSpool))
+    (folder / "test_spool.py").write_text(head + SUITE)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "-k", tests],
         cwd=folder,

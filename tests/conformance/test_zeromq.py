@@ -6,22 +6,15 @@ The foreign sender is a plain ZeroMQ socket. It sends each piece of garbage twic
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
+from tests.ports import free_port
 
 from framebus.endpoint import url as urls
 from framebus.testing import conformance
 
 zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Foreign:

@@ -41,7 +41,8 @@ class Vandal {
   void follow() {
     const std::string prefix = std::string(framebus::detail::kFilePrefix) + name_ + framebus::detail::kGenerationMark;
     for (const std::string& file : framebus::detail::os::names_in(framebus::detail::kDirectory, prefix)) {
-      const auto found = framebus::detail::os::open_existing(std::string(framebus::detail::kDirectory) + "/" + file, true);
+      const auto found =
+          framebus::detail::os::open_existing(std::string(framebus::detail::kDirectory) + "/" + file, true);
       if (!found.is_open()) continue;
       const std::uint64_t bytes = framebus::detail::os::facts(found).bytes;
       framebus::detail::StoreHeader header;

@@ -217,7 +217,7 @@ def test_what_belongs_to_another_user_is_shown_but_does_not_count(place: Place, 
     stale.kill()
     before = place.files()
     code = (
-        "import os, sys, encodings.idna, json, subprocess, framebus.cli.app, rich.segment, framebus.doctor;"
+        "import os, sys, encodings.idna, json, subprocess, framebus.cli.app, rich.segment, framebus.channel.doctor;"
         "os.setgroups([]); os.setgid(1234); os.setuid(1234);"
         "framebus.cli.app.app(['doctor', '--clean', '--json'])"
     )

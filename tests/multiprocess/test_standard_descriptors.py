@@ -10,7 +10,6 @@ be /dev/null or nothing at all times.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import pytest
 from PIL import Image
 from tests.bus import message_bus, needs_bus
 from tests.desktop import display, needs_display
+from tests.ports import free_port
 
 import framebus
 import framebus.baseimage
@@ -262,12 +262,6 @@ class Exchange:
                 assert abs(int(found[1]) - number) <= 4, f"expected {number}, got {found}"
                 assert found[2] == "1"
                 return
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def prepare(kind: Kind, folder: Path) -> None:

@@ -113,8 +113,8 @@ class SubscriberCore final : Leaver {
   }
 
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns, bool until_closed = false) const {
-    const auto lock = enter();
-    detail::fail_timeout(at_, timeout_ns, until_closed);
+    auto lock = enter();
+    fail(std::move(lock), timeout_error(at_, timeout_ns, until_closed));
   }
 
   void close() noexcept {
@@ -162,14 +162,15 @@ class SubscriberCore final : Leaver {
   // The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
   [[nodiscard]] std::unique_lock<std::mutex> enter() const {
     if (mark_.is_inherited()) {
-      fail(Errc::error, "this Subscriber of '" + name() + "' belongs to process " + std::to_string(pid_) +
-                            ", you are in a forked child of it; make a new Subscriber here");
+      detail::fail(Errc::error, "this Subscriber of '" + name() + "' belongs to process " + std::to_string(pid_) +
+                                    ", you are in a forked child of it; make a new Subscriber here");
     }
     std::unique_lock lock(mutex_);
     if (closed_) {
       lock.unlock();
       Participation::instance().stop_if_ending();
-      fail(Errc::channel_closed, "this Subscriber of '" + name() + "' is closed; make a new one to receive again");
+      detail::fail(Errc::channel_closed,
+                   "this Subscriber of '" + name() + "' is closed; make a new one to receive again");
     }
     at_.session()->control().check_intact();
     return lock;
@@ -198,9 +199,17 @@ class SubscriberCore final : Leaver {
     line.dropped.store(at_.dropped(), std::memory_order_relaxed);
   }
 
+  // Throws, unless the process ends: that closes its own publishers, so what their readers find then is no error of the
+  // program's, and a thread that waits for a frame stops here.
+  [[noreturn]] static void fail(std::unique_lock<std::mutex> lock, const Error& error) {
+    lock.unlock();
+    Participation::instance().stop_if_ending();
+    throw error;
+  }
+
   // One look, without waiting.
   Look look(bool until_closed) {
-    const auto lock = enter();
+    auto lock = enter();
     if (auto frame = fetch()) return {std::move(frame)};
     FRAMEBUS_STEP("look:nothing_found");
     const auto session = at_.session();
@@ -210,7 +219,7 @@ class SubscriberCore final : Leaver {
     if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
     if (session != at_.session()) return {};              // came along: what has ended is the old control block
     if (found == Ending::closed && until_closed) return {std::nullopt, true};
-    fail_ended(name(), found);
+    fail(std::move(lock), ended_error(name(), found));
   }
 
   std::optional<Frame> wait_for_frame(std::int64_t timeout_ns, Interrupt interrupt, bool until_closed) {
@@ -221,7 +230,7 @@ class SubscriberCore final : Leaver {
       std::shared_ptr<ReaderSession> session;
       std::uint32_t ticket = 0;
       {
-        const auto lock = enter();
+        auto lock = enter();
         session = at_.session();
         ticket = session->waiter().ticket();
         const Ending found = at_.ending(until_closed, ask_kernel);
@@ -229,7 +238,7 @@ class SubscriberCore final : Leaver {
         if (auto frame = fetch()) return frame;
         if (session != at_.session()) continue;  // came along: ticket and ending are those of the old control block
         if (found == Ending::closed && until_closed) return std::nullopt;
-        if (found != Ending::none) fail_ended(name(), found);
+        if (found != Ending::none) fail(std::move(lock), ended_error(name(), found));
       }
       FRAMEBUS_STEP("recv:nothing_found");
       if (os::monotonic_ns() >= deadline) {

@@ -30,32 +30,34 @@ inline void check_options(const std::string& name, const SubscriberOptions& opti
                                     ". Start program A first, or pass connect_timeout=");
 }
 
-[[noreturn]] inline void fail_ended(const std::string& name, Ending ending) {
+[[nodiscard]] inline Error ended_error(const std::string& name, Ending ending) {
   if (ending == Ending::closed) {
-    fail(Errc::channel_closed,
-         "the publisher of '" + name + "' has closed the channel; pass reconnect=True to go on with the next one");
+    return Error(Errc::channel_closed, "the publisher of '" + name +
+                                           "' has closed the channel; pass reconnect=True to go on with the next one");
   }
-  fail(Errc::publisher_died, "the publisher of '" + name + "' died; pass reconnect=True to go on with the next one");
+  return Error(Errc::publisher_died,
+               "the publisher of '" + name + "' died; pass reconnect=True to go on with the next one");
 }
 
 // Never says "closed" where a frame has come since the last look, or where a close is an end and not an error: then it
 // is a timeout, and the next call fetches the frame or ends.
-[[noreturn]] inline void fail_timeout(const Attachment& at, std::int64_t timeout_ns, bool until_closed) {
+[[nodiscard]] inline Error timeout_error(const Attachment& at, std::int64_t timeout_ns, bool until_closed) {
   const ControlBlock& block = at.session()->block();
   const bool closed = is_over(block);  // before the look at the frames, as in ending()
   const std::string within = " within " + seconds_text(timeout_ns);
-  if (at.has_news()) fail(Errc::timeout, "no new frame in '" + at.name() + "'" + within + "; one has come just now");
+  if (at.has_news())
+    return Error(Errc::timeout, "no new frame in '" + at.name() + "'" + within + "; one has come just now");
   if (is_publisher_alive(at.session()->control())) {
-    fail(Errc::timeout, "no new frame in '" + at.name() + "'" + within + "; its publisher, process " +
-                            std::to_string(block.publisher.pid) + ", is alive and has sent " +
-                            std::to_string(frame_seq(block.head.load())));
+    return Error(Errc::timeout, "no new frame in '" + at.name() + "'" + within + "; its publisher, process " +
+                                    std::to_string(block.publisher.pid) + ", is alive and has sent " +
+                                    std::to_string(frame_seq(block.head.load())));
   }
   if (closed && !until_closed) {
-    fail(Errc::channel_closed,
-         "the publisher of '" + at.name() + "' has closed the channel and no other came" + within);
+    return Error(Errc::channel_closed,
+                 "the publisher of '" + at.name() + "' has closed the channel and no other came" + within);
   }
-  fail(Errc::timeout, "the publisher of '" + at.name() + "', process " + std::to_string(block.publisher.pid) +
-                          ", died and no other came" + within);
+  return Error(Errc::timeout, "the publisher of '" + at.name() + "', process " + std::to_string(block.publisher.pid) +
+                                  ", died and no other came" + within);
 }
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

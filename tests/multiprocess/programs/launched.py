@@ -132,10 +132,13 @@ def starts_another_at_sigterm(generations: int) -> None:
     def multiply(*_: object) -> None:
         nonlocal generations
         generations -= 1
+        # Until the child has noted itself: Python forgets a signal that comes to a child before fork() has returned.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         if generations == 0 or os.fork() != 0:
             os._exit(0)
         os.setsid()
         note(os.getpid())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     signal.signal(signal.SIGTERM, multiply)
     note("waiting")

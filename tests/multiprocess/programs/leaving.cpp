@@ -67,6 +67,16 @@ void receive_for_good(framebus::Subscriber& subscriber) {
   });
 }
 
+void receive_own_for_good(framebus::Publisher& publisher) {
+  begin([&publisher] {
+    framebus::Subscriber own(publisher.name(), {.reconnect = false});
+    for (;;) {
+      at_work = 1;
+      static_cast<void>(own.recv());  // the end of the process closes this publisher, which is no error to tell
+    }
+  });
+}
+
 void send_for_good(framebus::Publisher& publisher) {
   begin([&publisher] {
     for (;;) {
@@ -91,7 +101,7 @@ void be_interrupted(framebus::Subscriber& subscriber) {
   std::signal(SIGTERM, exit_on_signal);
   std::puts("ready");
   std::fflush(stdout);
-  for (;;) static_cast<void>(subscriber.recv(milliseconds(1)));
+  for (std::error_code error;;) static_cast<void>(subscriber.recv(milliseconds(1), error));
 }
 
 }  // namespace
@@ -113,6 +123,7 @@ int main(int argc, char** argv) {
       {"a static worker", [&] { work_until_static_objects_end(subscriber); }},
       {"exit", [] {}},
       {"exit in a thread", [&] { hold_for_good(subscriber); }},
+      {"a thread reads from its own publisher", [&] { receive_own_for_good(publisher); }},
       {"exit in a signal handler", [&] { be_interrupted(subscriber); }},
   };
   ways.at(how)();

@@ -74,7 +74,9 @@ class _Poker:
         return True
 
     async def _say_goodbye(self) -> None:
-        """Says that no more will come."""
+        """Says that no more will come; before that, a frame whose send() was interrupted is withdrawn."""
+        if self._poked is not None:
+            await asyncio.wait({self._poked}, timeout=GRACE_S)
         if self.caller.owner is not None:
             self.caller.tell("Terminate")
             await self.caller.look()  # it has reached the bus then
