@@ -118,7 +118,7 @@ cpp_tests() {
 python_tests() {
   local argument workers beside=()
   workers=$((2 * $(nproc)))
-  # After the end of a worker the others would go on and then wait for ever.
+  # Without a limit of restarts the others would go on after the end of a worker and never end.
   beside=(-n "$((workers < 16 ? workers : 16))" --dist loadgroup --no-loadscope-reorder --max-worker-restart=0)
   for argument; do
     case $argument in

@@ -10,7 +10,7 @@ Most tests wait most of the time, for programs that start and for timeouts that 
 - A group, `@pytest.mark.xdist_group("queues")`: tests that share a limit of the user or, without root, a name. They run
   one after the other in one worker.
 - `@pytest.mark.alone`: no other test runs beside it, because it is about what an idle machine does. They come last,
-  when the workers have nothing else to do, so that nobody waits for them.
+  when the workers have nothing else to do, so that no other test waits for them.
 
 `@pytest.mark.long` is only about time: such a test begins first, so that the run doesn't end with waiting for it.
 

@@ -19,7 +19,7 @@ struct PublisherOptions {
   OnFull on_full = OnFull::drop;
 };
 
-// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid of late and a core is
+// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid recently and a core is
 // idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
 enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
 

@@ -145,8 +145,10 @@ def test_a_python_program_leaves_nothing(channel_name: str, how: str) -> None:
     with started(channel_name, sys.executable, "-c", HEAD + PYTHON[how]) as process:
         errors = end(process)
     assert process.returncode == 0, errors
-    # A thread that comes out of a call at this very moment may still say that its end is closed, or begin to.
-    assert errors == "" or errors.startswith("Exception in thread")
+    # A thread that comes out of a call at this very moment may still say that its end is closed; nothing else. The end
+    # of the process may cut that short, within the lines of its traceback.
+    is_cut = errors.startswith("Exception in thread") and errors.splitlines()[-1].startswith("  ")
+    assert errors == "" or is_cut or ("Exception in thread" in errors and "closed" in errors)
     assert "terminate called" not in errors
     assert files(channel_name) == []
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a subscriber is attached: its place in the channel, its cursor, and how both come along when the files change.
+// Where a subscriber is attached: its place in the channel and its cursor, and how both move when the files change.
 //
 // The control block may be replaced while the channel goes on (succession.hpp), and the files may be removed by another
 // program (publisher_files.hpp). Either way the name leads to another control block than ours. The subscriber notices
@@ -67,7 +67,7 @@ class Attachment {
     if (is_over()) return std::nullopt;
     notifications_.clear();
     auto frame = fetcher_->fetch();
-    if (!frame && (options_.reconnect ? is_lost() : has_moved(*session_)) && come_again()) {
+    if (!frame && (options_.reconnect ? must_rejoin() : has_moved(*session_)) && rejoin()) {
       if (is_over()) return std::nullopt;
       frame = fetcher_->fetch();
     }
@@ -76,20 +76,20 @@ class Attachment {
   }
 
   void reattach_if_removed() {
-    if (is_left_behind()) come_again();
+    if (is_orphaned()) rejoin();
   }
-  // The same for those who wait for several: as often as after each slice of a sleep, however short the sleeps are.
+  // The same for a wait for several channels: as often as after each slice of a sleep, however short the sleeps are.
   void look_around() {
     const std::int64_t now = os::monotonic_ns();
     if (now - looked_around_ns_ < kSlice) return;
     looked_around_ns_ = now;
-    if (fetcher_->is_lost() || is_left_behind()) come_again();
+    if (fetcher_->store_is_gone() || is_orphaned()) rejoin();
   }
 
   // The name leads to another control block now. Attaches again by the name, if the channel exists. Where that is the
   // same channel, the subscriber goes on where it was. Where it is another, frames of the old one that were never
   // fetched are gone, and counted.
-  bool come_again() {
+  bool rejoin() {
     const FetchCounts counts = fetcher_->counts();
     const Fetcher::Progress progress = fetcher_->progress();
     const std::uint64_t left = fetcher_->pending();
@@ -113,14 +113,14 @@ class Attachment {
   [[nodiscard]] std::int64_t spun_ns() const { return before_spun_ns_ + session_->waiter().spun_ns(); }
 
  private:
-  // Is it to come along, by what is known without asking the kernel?
-  [[nodiscard]] bool is_lost() {
-    if (fetcher_->is_lost() || has_moved(*session_)) return true;
-    return notifications_.take_removal() && is_left_behind();
+  // Does the subscriber have to attach again, by what is known without asking the kernel?
+  [[nodiscard]] bool must_rejoin() {
+    if (fetcher_->store_is_gone() || has_moved(*session_)) return true;
+    return notifications_.take_removal() && is_orphaned();
   }
   // Will nothing come any more in the channel as we know it? Its name is free for another, or it goes on in another
   // control block, whatever a program that is left in ours has written there.
-  [[nodiscard]] bool is_left_behind() const {
+  [[nodiscard]] bool is_orphaned() const {
     const Control& control = session_->control();
     return !is_current(control) && (!is_publisher_alive(control) || has_moved(*session_) || has_successor());
   }

@@ -52,7 +52,7 @@ class Fetcher {
   [[nodiscard]] std::uint64_t pending() const noexcept {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
   }
-  [[nodiscard]] bool is_lost() const noexcept { return lost_; }
+  [[nodiscard]] bool store_is_gone() const noexcept { return lost_; }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a publisher counts and measures: in the control block for everybody who looks at the channel, and for its own
-// statistics.
+// What a publisher counts and measures: in the control block for other programs' reports, and for its own statistics.
 //
 // The publisher's mutex protects it.
 #pragma once
@@ -36,7 +35,7 @@ class PublishCounts {
   }
 
   // Is it time to ask whether the readers that sleep are alive? Begins to count anew then.
-  [[nodiscard]] bool has_woken_nobody() noexcept {
+  [[nodiscard]] bool is_futile() noexcept {
     if (futile_wakes_ < kFutileWakes) return false;
     futile_wakes_ = 0;
     return true;
@@ -54,7 +53,7 @@ class PublishCounts {
   }
 
  private:
-  static constexpr int kFutileWakes = 16;  // wake-ups in a row that woke nobody
+  static constexpr int kFutileWakes = 16;  // wake-ups in a row that woke no reader
 
   std::uint64_t frames_ = 0, bytes_ = 0, wakeups_ = 0;
   std::int64_t last_ns_ = 0, period_ns_ = 0;

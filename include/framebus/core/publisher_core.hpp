@@ -159,7 +159,7 @@ class PublisherCore final : Leaver {
     const std::lock_guard lock(mutex_);
     Statistics s = counts_.statistics();
     s.dropped = slots_.dropped();
-    if (!closed_) reap_readers(*files_.control(), ~std::uint64_t{0});  // who was killed does not count
+    if (!closed_) reap_readers(*files_.control(), ~std::uint64_t{0});  // killed readers do not count
     for_each_reader(files_.block(), [&](std::uint32_t, ReaderLine& line) {
       if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
       for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) s.held += line.holds[h].load() != 0 ? 1 : 0;
@@ -225,7 +225,7 @@ class PublisherCore final : Leaver {
     closed_ = true;
     files_.close();
   }
-  // Gives readers of replaced control blocks time to come along.
+  // Readers of replaced control blocks get time to attach to the current one.
   void await_replaced() noexcept {
     std::shared_ptr<Control> replaced;
     {
@@ -270,9 +270,9 @@ class PublisherCore final : Leaver {
     files_.set_seq(frame.seq);
     const int woken = announce(block);  // before all that readers need not wait for
     counts_.add(block, frame, filled.since_ns, woken);
-    if (counts_.has_woken_nobody()) reap_readers(*files_.control(), block.sleepers.load());
+    if (counts_.is_futile()) reap_readers(*files_.control(), block.sleepers.load());
     slots_.prefault_next(frame);
-    files_.check_intact();  // who has been told that it was sent may rely on it
+    files_.check_intact();  // a caller that was told that it was sent may rely on it
     return frame.seq;
   }
 

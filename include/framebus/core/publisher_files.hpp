@@ -10,18 +10,18 @@
 // after each slice of its wait.
 //
 // Then it makes again what is missing: a control block for the same channel (succession.hpp), and a store of the next
-// generation with all frames that the old one has. The sequence goes on. Subscribers come along with their cursors;
-// what one with every=True has not fetched is needed also before it has come along, so that on_full means what it says.
-// A frame that is given up all the same is counted when the subscriber fetches its next one. Where the name belongs to
-// another live publisher by then, or the files can't be made, the call that claims a slot fails and says why, and so
-// does each one after it, until it succeeds.
+// generation with all frames that the old one has. The sequence goes on. Subscribers attach again and keep their
+// cursors; frames that one with every=True has not fetched are needed also before it has attached again, so that
+// on_full means what it says. A frame that is given up all the same is counted when the subscriber fetches its next
+// one. Where the name belongs to another live publisher by then, or the files can't be made, the call that claims a
+// slot fails and says why, and so does each one after it, until it succeeds.
 //
-// A publisher that sends nothing looks for nothing: there is no thread.
+// A publisher that sends nothing does not look, since there is no thread for it.
 //
 // No function here waits or locks, but for await_readers(): the publisher's mutex protects all of it.
 //
 // A publisher that closes while readers are left in a replaced control block (after a removal, or after a takeover with
-// a narrower mode) first gives them half a second to come along. The last one out removes the files, and a reader that
+// a narrower mode) first waits for them for half a second. The last one out removes the files, and a reader that
 // is still on its way is not in them yet: without the pause it would lose the last frames.
 #pragma once
 
@@ -112,7 +112,7 @@ class PublisherFiles {
     lost_ = false;
   }
 
-  // Are there replaced control blocks with `every` readers that have not come along?
+  // Are there replaced control blocks with `every` readers that have not attached again?
   [[nodiscard]] bool awaits_readers() const noexcept { return !awaited_.empty(); }
 
   // Keeps what these readers have not fetched. Nobody that this publisher's mode shuts out can be among them: that
@@ -207,11 +207,12 @@ class PublisherFiles {
   Generation generation_;
   std::uint64_t seq_;
   bool space_wanted_ = false;
-  std::uint32_t claims_ = 0;                       // since the last look at the files
-  std::int64_t looked_ns_ = 0;                     // when that was
-  std::int64_t named_ns_ = 0;                      // when the names were looked at
-  std::vector<std::shared_ptr<Control>> awaited_;  // replaced by ours, with `every` readers that have not come along
-  bool lost_ = false;                              // found, and not made again yet
+  std::uint32_t claims_ = 0;    // since the last look at the files
+  std::int64_t looked_ns_ = 0;  // when that was
+  std::int64_t named_ns_ = 0;   // when the names were looked at
+  std::vector<std::shared_ptr<Control>>
+      awaited_;        // replaced by ours, with `every` readers that have not attached again
+  bool lost_ = false;  // found, and not made again yet
 };
 
 // Before the channel ends: those that wait have been woken and come within milliseconds. Those that do not look, that
@@ -225,7 +226,7 @@ inline void await_readers(std::shared_ptr<Control> replaced) noexcept {
       if (replaced != nullptr) ::nanosleep(&kPause, nullptr);
     }
   } catch (const Error&) {
-    // Closing cannot fail: where the kernel can't be asked, nobody is waited for.
+    // Closing cannot fail: where the kernel can't be asked, no reader is waited for.
   }
 }
 

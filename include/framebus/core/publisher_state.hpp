@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What has become of the publisher, as one subscriber sees it.
+// Whether the publisher has closed, died, moved or been replaced, as one subscriber sees it.
 #pragma once
 
 #include "framebus/base/namespace.hpp"

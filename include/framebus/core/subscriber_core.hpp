@@ -50,14 +50,14 @@ class SubscriberCore final : Leaver {
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() { return look(false).frame; }
 
-  // The same for those who iterate: `ended` where next() would return nothing.
+  // The same for iteration: `ended` where next() would return nothing.
   struct Look {
     std::optional<Frame> frame;
     bool ended = false;
   };
   Look try_next() { return look(true); }
 
-  // The next frame; waits for it. timeout_ns < 0: for ever.
+  // The next frame; waits for it. timeout_ns < 0: without a limit.
   Frame recv(std::int64_t timeout_ns, Interrupt interrupt) {
     auto frame = wait_for_frame(timeout_ns, interrupt, false);
     return std::move(*frame);  // without `until_closed` there is always one
@@ -68,7 +68,7 @@ class SubscriberCore final : Leaver {
     return wait_for_frame(timeout_ns, interrupt, true);
   }
 
-  // For those who wait for several: would try_recv() return a frame or throw? Where not, `handle` is what to sleep on.
+  // For a wait for several channels: would try_recv() return a frame or throw? Where not, `handle` is what to sleep on.
   struct WaitHandle {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
@@ -79,7 +79,7 @@ class SubscriberCore final : Leaver {
     if (closed_ || at_.session()->control().is_broken()) return true;
     if (has_moved(*at_.session())) {
       try {
-        at_.come_again();
+        at_.rejoin();
       } catch (const Error&) {
         return true;  // try_recv() throws the same
       }
@@ -101,7 +101,7 @@ class SubscriberCore final : Leaver {
     const auto lock = enter();
     if (const Notifier* there = at_.notifications().notifier()) return there->fd();
     Notifier& notifier = at_.notifications().make_notifier(at_.session(), !options_.reconnect);
-    // After the notifier has taken its ticket: what comes from now on rings by itself.
+    // After the notifier has taken its ticket: frames that come from now on make the descriptor readable.
     if (at_.has_news() || at_.is_over() || is_over(at_.session()->block())) notifier.signal();
     return notifier.fd();
   }
@@ -191,7 +191,7 @@ class SubscriberCore final : Leaver {
     at_.session()->waiter().learn(info.seq, info.published_ns);
     ++frames_;
     bytes_ += info.payload_bytes;
-    // Relaxed: for people who look at the channel.
+    // Relaxed: figures for other programs' reports.
     ReaderLine& line = at_.session()->line();
     line.frames.store(frames_, std::memory_order_relaxed);
     line.bytes.store(bytes_, std::memory_order_relaxed);
@@ -217,7 +217,7 @@ class SubscriberCore final : Leaver {
     FRAMEBUS_STEP("look:ending_read");
     if (found == Ending::none) return {};
     if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
-    if (session != at_.session()) return {};              // came along: what has ended is the old control block
+    if (session != at_.session()) return {};              // attached again: what has ended is the old control block
     if (found == Ending::closed && until_closed) return {std::nullopt, true};
     fail(std::move(lock), ended_error(name(), found));
   }
@@ -236,7 +236,7 @@ class SubscriberCore final : Leaver {
         const Ending found = at_.ending(until_closed, ask_kernel);
         FRAMEBUS_STEP("recv:ending_read");
         if (auto frame = fetch()) return frame;
-        if (session != at_.session()) continue;  // came along: ticket and ending are those of the old control block
+        if (session != at_.session()) continue;  // attached again: ticket and ending are those of the old control block
         if (found == Ending::closed && until_closed) return std::nullopt;
         if (found != Ending::none) fail(std::move(lock), ended_error(name(), found));
       }

@@ -10,7 +10,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// Publisher: tells everybody that there is news. Returns how many were asleep and are woken, -1 where nobody slept.
+// Publisher: tells all readers that there is news. Returns how many were asleep and are woken, -1 where none slept.
 inline int announce(ControlBlock& control) {
   control.wake.store(control.wake.load(std::memory_order_relaxed) + 1);  // relaxed: only this side writes it
   FRAMEBUS_STEP("publish:wake");

@@ -21,7 +21,7 @@
 //      and the name with another file, as after any removal.
 //
 // Nothing in the old block decides whether a reader comes along: a program that still has it mapped may write there.
-// So a reader also compares, after each slice of a sleep, the file that has the name (Attachment::is_left_behind).
+// So a reader also compares, after each slice of a sleep, the file that has the name (Attachment::is_orphaned).
 #pragma once
 
 #include <algorithm>

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a frame is: arrays, pixel format, metadata. No input, no output."""
+"""What a frame is: arrays, pixel format, metadata. It has no input or output."""

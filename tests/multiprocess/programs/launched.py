@@ -27,7 +27,7 @@ def note(text: object) -> None:
 
 
 def sleep_until_killed() -> NoReturn:
-    """Wait for ever; a signal's handler runs at once, also for one that came just before the wait."""
+    """Wait without a limit; a handler runs at once, also for a signal that came just before the wait."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

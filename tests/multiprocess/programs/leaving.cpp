@@ -69,10 +69,10 @@ void receive_for_good(framebus::Subscriber& subscriber) {
 
 void receive_own_for_good(framebus::Publisher& publisher) {
   begin([&publisher] {
-    framebus::Subscriber own(publisher.name(), {.reconnect = false});
+    framebus::Subscriber own(publisher.name(), {.wait = framebus::Wait::spin, .reconnect = false});
     for (;;) {
       at_work = 1;
-      static_cast<void>(own.recv());  // the end of the process closes this publisher, which is no error to tell
+      static_cast<void>(own.recv());  // the end of the process closes this publisher, which is not an error
     }
   });
 }
