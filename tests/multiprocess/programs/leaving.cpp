@@ -67,7 +67,11 @@ void receive_for_good(framebus::Subscriber& subscriber) {
   });
 }
 
+// The process closes its ends in the order in which they were made. Those in between give the thread time to find its
+// publisher closed before its own subscriber is.
 void receive_own_for_good(framebus::Publisher& publisher) {
+  constexpr int kBetween = 300;
+  for (int i = 0; i < kBetween; ++i) new framebus::Publisher(publisher.name() + std::to_string(i));
   begin([&publisher] {
     framebus::Subscriber own(publisher.name(), {.wait = framebus::Wait::spin, .reconnect = false});
     for (;;) {
