@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs in interpreters of their own, driven over pipes.
 
-Every program is started with `subprocess.Popen`, never forked, so that nothing but the channel joins it to the test. It
-writes one JSON object per line, told apart by its `kind`; commands go the other way (framebus.testing.talk is the
-program's half). Whoever waits here waits under a watchdog; a program that runs into it is made to say where it stands.
+A program runs in an interpreter of its own, or in a fork of one that has imported what most programs import and has
+done nothing else (framebus.testing.forkserver). So nothing but the channel joins it to the test. It writes one JSON
+object per line, told apart by its `kind`; commands go the other way (framebus.testing.talk is the program's half).
+Every wait here has a watchdog; a program that runs into it is made to say where its threads are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from framebus._util import fds
+from framebus.testing import forked
 
 # Against hangs only: no test is about how fast something is.
 WATCHDOG_S = 60.0
@@ -83,9 +85,14 @@ class Program:
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
         fds.fill_standard()
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
-        interpreter = (sys.executable, "-X", "faulthandler", *python)
+        words = command if native else [*command, json.dumps(options or {})]
+        self._process: forked.Forked | subprocess.Popen[bytes]
+        if not native and not under and hasattr(os, "pidfd_open"):
+            self._process = forked.Forked(python, words, stderr=self._errors, pass_fds=pass_fds, env=env)
+            return
+        interpreter = () if native else (sys.executable, "-X", "faulthandler", *python)
         self._process = subprocess.Popen(
-            [*under, *(command if native else (*interpreter, *command, json.dumps(options or {})))],
+            [*under, *interpreter, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
