@@ -19,15 +19,17 @@ PROGRAMS = Path(__file__).parent / "programs"
 class Program(testing.Program):
     """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does.
 
-    A C++ program is given as the path of what was compiled; its options are arguments of the form NAME=VALUE.
+    A C++ program is given as the path of what was compiled; its options are arguments of the form NAME=VALUE. With
+    fork=False a Python program has the command line that its users see.
     """
 
-    def __init__(self, script: str | Path, *, under: Sequence[str] = (), **options: object) -> None:
+    def __init__(self, script: str | Path, *, under: Sequence[str] = (), fork: bool = True, **options: object) -> None:
         if isinstance(script, Path):
             command = [str(script), *(f"{name}={value}" for name, value in options.items())]
             super().__init__(command, under=under, native=True)
         else:
-            super().__init__([str(PROGRAMS / f"{script}.py")], options, under=under, python=("-W", "error"))
+            file = str(PROGRAMS / f"{script}.py")
+            super().__init__([file], options, under=under, python=("-W", "error"), fork=fork)
 
 
 class Programs:

@@ -12,7 +12,7 @@ from harness import Programs, Refused
 
 
 def test_second_publisher_is_refused_with_pid_and_command_of_the_first(programs: Programs, channel_name: str) -> None:
-    first = programs.publisher(channel_name)
+    first = programs.publisher(channel_name, fork=False)
     with pytest.raises(framebus.ChannelInUse) as refusal:
         framebus.Publisher(channel_name)
     text = str(refusal.value)

@@ -68,6 +68,7 @@ class Program:
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
         native: bool = False,
+        fork: bool = True,
     ) -> None:
         """Starts it.
 
@@ -78,7 +79,8 @@ class Program:
             python: options for the interpreter, such as "-W", "error".
             pass_fds: descriptors that it inherits, by the same numbers.
             env: environment variables beside those of this process.
-            native: it is no Python program: `command` is all of it, and it speaks as talk does.
+            native: it is not a Python program: `command` is all of it, and it speaks as talk does.
+            fork: a Python program may be a fork, which has another command line. False starts an interpreter.
         """
         self.title = command[0] if native else command[-1]
         self._unread = b""
@@ -87,7 +89,7 @@ class Program:
         self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
         words = command if native else [*command, json.dumps(options or {})]
         self._process: forked.Forked | subprocess.Popen[bytes]
-        if not native and not under and hasattr(os, "pidfd_open"):
+        if fork and not native and not under and hasattr(os, "pidfd_open"):
             self._process = forked.Forked(python, words, stderr=self._errors, pass_fds=pass_fds, env=env)
             return
         interpreter = () if native else (sys.executable, "-X", "faulthandler", *python)
