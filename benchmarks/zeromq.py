@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import framebus
 from benchmarks.rounds import in_turn
-from framebus.endpoint.kinds.zeromq.plug import LOOPBACK_BUFFER
+from framebus.endpoint.kinds.zeromq.zmq_socket import LOOPBACK_BUFFER
 
 SHAPES = {"640x480": (480, 640, 3), "1080p": (1080, 1920, 3), "4K": (2160, 3840, 3)}
 BYTES_A_ROUND = 2_000_000_000

@@ -17,11 +17,11 @@ nb::str text(std::string_view bytes) {
   return nb::steal<nb::str>(PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "replace"));
 }
 
-const char* name_of(framebus::Ailment ailment) {
-  switch (ailment) {
-    case framebus::Ailment::stale_channel:
+const char* name_of(framebus::IssueKind kind) {
+  switch (kind) {
+    case framebus::IssueKind::stale_channel:
       return "stale channel";
-    case framebus::Ailment::orphaned_store:
+    case framebus::IssueKind::orphaned_store:
       return "orphaned store";
     default:
       return "foreign file";
@@ -32,7 +32,7 @@ nb::list examine() {
   nb::list list;
   for (const framebus::Finding& finding : framebus::examine()) {
     nb::dict d;
-    d["kind"] = name_of(finding.ailment);
+    d["kind"] = name_of(finding.kind);
     d["path"] = nb::steal<nb::str>(
         PyUnicode_DecodeFSDefaultAndSize(finding.path.data(), static_cast<Py_ssize_t>(finding.path.size())));
     d["channel"] = finding.channel.empty() ? nb::none() : nb::object(text(finding.channel));

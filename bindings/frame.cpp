@@ -123,8 +123,8 @@ class FrameBase {
 };
 
 // Never given back: they are needed to the end of the interpreter, and static objects end after it.
-nb::handle frame_class;  // framebus.Frame
-nb::handle rehearse;     // what Python does with an array of a frame
+nb::handle frame_class;     // framebus.Frame
+nb::handle python_warm_up;  // what Python does with an array of a frame
 
 int traverse_frame(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
@@ -147,7 +147,7 @@ nb::object python_frame(Frame&& frame) {
   return object;
 }
 
-void warm_frames() {
+void warm_up() {
   const nb::gil_scoped_acquire acquire;
   static std::byte nothing[framebus::detail::kLine];
   framebus::detail::ArrayInfo info{};
@@ -156,10 +156,10 @@ void warm_frames() {
   info.shape[0] = 1;
   const nb::object frame = nb::inst_alloc(frame_class), hold = nb::inst_alloc(nb::type<Hold>());
   try {
-    rehearse(array_over(info, nothing, hold, false));
+    python_warm_up(array_over(info, nothing, hold, false));
   } catch (nb::python_error& error) {
     if (!error.matches(PyExc_Exception)) throw;  // KeyboardInterrupt
-    error.discard_as_unraisable("framebus: getting ready for a frame");
+    error.discard_as_unraisable("framebus: warming up for a frame");
   }
 }
 
@@ -193,13 +193,13 @@ void bind_frame(nb::module_& m) {
       .def("release", &FrameBase::release,
            "Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.");
   m.def(
-      "make_frames_of",
-      [](nb::object type, nb::object first_use) {
+      "set_frame_class",
+      [](nb::object type, nb::object warm_up) {
         frame_class = type.release();
-        rehearse = first_use.release();
+        python_warm_up = warm_up.release();
       },
-      nb::arg("type"), nb::arg("first_use"),
-      nb::sig("def make_frames_of(type: type[FrameBase], first_use: "
+      nb::arg("type"), nb::arg("warm_up"),
+      nb::sig("def set_frame_class(type: type[FrameBase], warm_up: "
               "collections.abc.Callable[[numpy.typing.NDArray[typing.Any]], "
               "None]) -> None"),
       "The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of "

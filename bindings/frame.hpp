@@ -14,6 +14,6 @@ namespace nb = nanobind;
 nb::object python_frame(framebus::Frame&& frame);
 
 // Does what is done with a frame, with one that nobody sent. In a LongCall.
-void warm_frames();
+void warm_up();
 
 }  // namespace framebus_python

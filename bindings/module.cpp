@@ -35,7 +35,7 @@ NB_MODULE(_core, m) {
   m.def("end_long_calls", &framebus_python::end_long_calls,
         "At exit, after all ends are closed: waits until they have. False where they took too long.");
   m.def(
-      "leave_seats", [] { framebus::detail::Participation::instance().leave_seats(); },
+      "leave_sessions", [] { framebus::detail::Participation::instance().leave_sessions(); },
       "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those "
       "frames stay readable, and their slots may be reused.");
   m.def("fill_standard_fds", &framebus::detail::os::fill_standard_fds,

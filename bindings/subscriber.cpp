@@ -30,7 +30,7 @@ class PySubscriber {
         policy(wait),
         framebus::Timeout::from_ns(seconds_to_ns(max_spin, "max_spin")),
         reconnect,
-        warm_frames,
+        warm_up,
         observer,
         keeper};
     const LongCall call;
@@ -61,12 +61,12 @@ class PySubscriber {
 
   // For a loop of asyncio or trio. None where there is nothing yet; raises StopAsyncIteration where next() gives None.
   nb::object try_next() {
-    auto look = subscriber_->try_next();
-    if (look.ended) {
+    auto result = subscriber_->try_next();
+    if (result.ended) {
       PyErr_SetNone(PyExc_StopAsyncIteration);
       throw nb::python_error();
     }
-    return or_none(std::move(look.frame));
+    return or_none(std::move(result.frame));
   }
 
   bool is_ended() const { return subscriber_->is_ended(); }

@@ -41,7 +41,7 @@ class PyListener {
 
   int fileno() const { return listener_->fd(); }
   void arm(double until) { listener_->arm(until < 9e9 ? static_cast<std::int64_t>(until * 1e9) : INT64_MAX); }
-  bool rest() { return listener_->rest(); }
+  bool disarm() { return listener_->disarm(); }
 
  private:
   std::shared_ptr<framebus::detail::Listener> listener_;
@@ -56,7 +56,7 @@ void bind_wait_any(nb::module_& m) {
            "Readable when there may be news, and for good once the subscriber is closed.")
       .def("arm", &PyListener::arm, nb::arg("until"),
            "Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.")
-      .def("rest", &PyListener::rest, "Nobody waits: silences it until arm(). False where it goes on ringing.");
+      .def("disarm", &PyListener::disarm, "Nobody waits: silences it until arm(). False where it goes on ringing.");
   m.def("wait", &wait, nb::arg("subscribers"), nb::arg("timeout").none(),
         nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
         "The indices of those that have something new; waits for one.");

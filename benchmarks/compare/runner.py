@@ -13,7 +13,7 @@ import tempfile
 from multiprocessing.connection import wait
 from typing import Any
 
-from benchmarks.compare.ends import receiver_main, sender_main
+from benchmarks.compare.programs import receiver_main, sender_main
 from benchmarks.compare.task import Contender, SeenReport, SentReport, Taken, Task, quantile
 from benchmarks.peers import peer as peers
 from benchmarks.peers.peer import Channel, Peer, Unable

@@ -15,10 +15,10 @@
 
 namespace framebus::inline FRAMEBUS_VERSION {
 
-enum class Ailment : std::uint8_t { stale_channel, orphaned_store, foreign_file };
+enum class IssueKind : std::uint8_t { stale_channel, orphaned_store, foreign_file };
 
 struct Finding {
-  Ailment ailment = Ailment::foreign_file;
+  IssueKind kind = IssueKind::foreign_file;
   std::string path, channel, why;
   std::uint64_t bytes = 0;  // that removing it would free
   std::uint64_t inode = 0;
@@ -46,7 +46,7 @@ inline ControlPage page_of(const os::File& control) {
 }
 
 // Why the file is no control block that this release can use, nothing where it is one.
-inline std::optional<std::string> reason_to_refuse(const os::File& file, const std::string& path) {
+inline std::optional<std::string> why_unusable(const os::File& file, const std::string& path) {
   try {
     check_control(file, path);
   } catch (const Error& error) {
@@ -57,40 +57,40 @@ inline std::optional<std::string> reason_to_refuse(const os::File& file, const s
   return std::nullopt;
 }
 
-inline std::string reason_to_call_it_stale(const ControlPage& page) {
-  const auto who = page.at<Identity>(offsetof(ControlBlock, publisher));
-  if (who.pid == 0) return "it never had a publisher, and no live subscriber";
+inline std::string why_stale(const ControlPage& page) {
+  const auto identity = page.at<Identity>(offsetof(ControlBlock, publisher));
+  if (identity.pid == 0) return "it never had a publisher, and no live subscriber";
   const bool closed = page.at<std::uint32_t>(offsetof(ControlBlock, state)) == kStateClosed;
-  return "no live publisher (process " + std::to_string(who.pid) + ", " + command_of(who) +
+  return "no live publisher (process " + std::to_string(identity.pid) + ", " + command_of(identity) +
          (closed ? ", has closed it" : ", died") + ") and no live subscriber";
 }
 
 inline std::optional<Finding> examine_control(const os::File& file, Finding finding) {
   const bool in_use = os::is_locked(file, 0, 0);
   finding.dead = !in_use && may_remove(finding.owner);
-  if (const auto reason = reason_to_refuse(file, finding.path)) {
+  if (const auto reason = why_unusable(file, finding.path)) {
     finding.why = *reason + (in_use ? "; in use" : "");
     return finding;
   }
   if (in_use) return std::nullopt;
-  finding.ailment = Ailment::stale_channel;
-  finding.why = reason_to_call_it_stale(page_of(file));
+  finding.kind = IssueKind::stale_channel;
+  finding.why = why_stale(page_of(file));
   for (const std::string& store :
-       os::names_in(kDirectory, std::string(kFilePrefix) + finding.channel + kGenerationMark)) {
+       os::list_files(kDirectory, std::string(kFilePrefix) + finding.channel + kGenerationMark)) {
     finding.bytes += os::allocated_bytes(std::string(kDirectory) + "/" + store);
   }
   return finding;
 }
 
 // With its control block at hand: does anybody come to this store any more? Nothing where it may be so.
-inline std::optional<std::string> reason_to_call_it_orphaned(const os::File& control, std::uint32_t generation) {
+inline std::optional<std::string> why_orphaned(const os::File& control, std::uint32_t generation) {
   if (!os::is_locked(control, 0, 0)) return std::nullopt;  // part of a stale channel, which is a finding of its own
   const auto current = page_of(control).at<std::uint32_t>(offsetof(ControlBlock, generation));
-  const bool passed = generation < current;
+  const bool obsolete = generation < current;
   // A later one may be a publisher's that is about to move there.
-  if (!passed && (generation == current || os::is_locked(control, kPublisherByte))) return std::nullopt;
+  if (!obsolete && (generation == current || os::is_locked(control, kPublisherByte))) return std::nullopt;
   return "generation " + std::to_string(generation) + " of a channel that is at generation " + std::to_string(current) +
-         (passed ? "" : " and has no live publisher");
+         (obsolete ? "" : " and has no live publisher");
 }
 
 inline std::optional<Finding> examine_store(const os::File& file, Finding finding, std::uint32_t generation) {
@@ -99,7 +99,7 @@ inline std::optional<Finding> examine_store(const os::File& file, Finding findin
     return finding;
   }
   const std::string control_name = control_path(finding.channel);
-  finding.ailment = Ailment::orphaned_store;
+  finding.kind = IssueKind::orphaned_store;
   finding.dead = may_remove(finding.owner);
   if (!os::exists(control_name)) {
     if (!os::exists(finding.path)) return std::nullopt;  // the stores go first: the whole channel has just gone
@@ -108,8 +108,8 @@ inline std::optional<Finding> examine_store(const os::File& file, Finding findin
   }
   try {
     const os::File control = os::open_existing(control_name, false);
-    if (!control.is_open() || reason_to_refuse(control, control_name)) return std::nullopt;  // as the channel goes
-    const auto reason = reason_to_call_it_orphaned(control, generation);
+    if (!control.is_open() || why_unusable(control, control_name)) return std::nullopt;  // as the channel goes
+    const auto reason = why_orphaned(control, generation);
     if (!reason) return std::nullopt;
     finding.why = *reason;
     return finding;
@@ -125,17 +125,17 @@ inline std::optional<Finding> examine_file(const std::string& name) {
   finding.path = std::string(kDirectory) + "/" + name;
   struct stat s{};
   if (::lstat(finding.path.c_str(), &s) != 0) return std::nullopt;
-  const os::FileFacts facts = os::facts_of(s);
-  finding.bytes = facts.allocated_bytes;
-  finding.inode = facts.inode;
-  finding.owner = facts.owner;
+  const os::FileStat stat = os::file_stat_of(s);
+  finding.bytes = stat.allocated_bytes;
+  finding.inode = stat.inode;
+  finding.owner = stat.owner;
   const auto named = parse_file_name(name);
   if (!named) {
     finding.why = "framebus gives no file this name";
     return finding;
   }
   finding.channel = named->channel;
-  if (!facts.regular) {
+  if (!stat.regular) {
     finding.why = "not a regular file";
     return finding;
   }
@@ -144,9 +144,9 @@ inline std::optional<Finding> examine_file(const std::string& name) {
     if (!file.is_open()) return std::nullopt;
     return named->generation == 0 ? examine_control(file, finding) : examine_store(file, finding, named->generation);
   } catch (const Error& error) {
-    if (error.code() != Errc::permission_denied || facts.owner == ::geteuid()) throw;
+    if (error.code() != Errc::permission_denied || stat.owner == ::geteuid()) throw;
     char mode[8];
-    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(facts.mode));
+    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(stat.mode));
     finding.why = std::string("closed to user ") + std::to_string(::geteuid()) + ": mode " + mode;
     return finding;
   }
@@ -158,7 +158,7 @@ inline std::optional<Finding> examine_file(const std::string& name) {
 inline std::vector<Finding> examine() {
   const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
   if (!directory.is_open()) detail::fail_errno(std::string("cannot look into ") + detail::kDirectory);
-  std::vector<std::string> names = detail::os::names_in(detail::kDirectory, detail::kFilePrefix);
+  std::vector<std::string> names = detail::os::list_files(detail::kDirectory, detail::kFilePrefix);
   std::sort(names.begin(), names.end());
   std::vector<Finding> findings;
   for (const std::string& name : names) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is going on in a channel, for tools: who publishes, who reads, what the newest frame looks like.
 //
-// Promise: looking changes nothing that others can notice but one reader line used for a moment by an observer, which
+// Promise: looking changes nothing that others can notice but one reader record used for a moment by an observer, which
 // no count includes. What it says is stale at once.
 #pragma once
 
@@ -44,16 +44,16 @@ inline Participant participant_of(const Identity& shared) {
 
 inline std::vector<Participant> subscribers_of(const Control& control) {
   std::vector<Participant> found;
-  for_each_reader(control.block(), [&](std::uint32_t i, ReaderLine& line) {
-    const std::uint32_t flags = line.flags.load();
+  for_each_reader(control.block(), [&](std::uint32_t i, ReaderRecord& record) {
+    const std::uint32_t flags = record.flags.load();
     if ((flags & kReaderObserver) != 0) return;
-    Participant p = participant_of(line.identity);
+    Participant p = participant_of(record.identity);
     p.alive = is_reader_alive(control, i);
     p.every = (flags & kReaderEvery) != 0;
-    for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) p.held += line.holds[h].load() != 0 ? 1 : 0;
-    p.frames = line.frames.load();
-    p.missed = line.missed.load();
-    p.dropped = line.dropped.load();
+    for (std::uint32_t h = 0, n = budget_of(record); h < n; ++h) p.held += record.holds[h].load() != 0 ? 1 : 0;
+    p.frames = record.frames.load();
+    p.missed = record.missed.load();
+    p.dropped = record.dropped.load();
     found.push_back(std::move(p));
   });
   return found;
@@ -87,7 +87,7 @@ inline std::optional<ChannelReport> inspect(const std::string& name) {
   r.closed = block.state.load() == detail::kStateClosed;
   r.subscribers = detail::subscribers_of(*control);
   r.seq = detail::frame_seq(block.head.load());
-  r.memory_bytes = detail::os::facts(control->file()).allocated_bytes +
+  r.memory_bytes = detail::os::stat(control->file()).allocated_bytes +
                    detail::os::allocated_bytes(detail::store_path(name, block.generation.load()));
   const auto period = static_cast<double>(block.period_ns.load());
   const auto idle = static_cast<double>(detail::os::monotonic_ns()) - static_cast<double>(block.last_publish_ns.load());

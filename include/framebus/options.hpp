@@ -35,7 +35,7 @@ struct SubscriberOptions {
   bool reconnect = true;
   // Wait::predictive calls it shortly before a frame is due, in the thread that waits and without a lock, so that what
   // will be done with the frame can be brought back into the caches.
-  void (*get_ready)() = nullptr;
+  void (*before_frame)() = nullptr;
   bool observer = false;  // looks without being counted, for tools
   bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus::Publisher: program A.
+// framebus::Publisher: sends frames into a channel.
 //
 //   framebus::Publisher publisher("camera0");
 //   publisher.send(pixels, {1080, 1920, 3});                           // vector, array, span ...: one copy

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus::Subscriber: program B.
+// framebus::Subscriber: receives frames from a channel.
 //
 //   framebus::Subscriber subscriber("camera0");
 //   framebus::Frame frame = subscriber.recv(250ms);      // the newest frame not yet seen; waits for one
@@ -43,7 +43,7 @@ class Subscriber {
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
   std::optional<Frame> try_recv() { return core().try_recv(); }
   // The same for loops that end with the channel: `ended` where next() would return nothing. Never waits.
-  [[nodiscard]] detail::SubscriberCore::Look try_next() { return core().try_next(); }
+  [[nodiscard]] detail::SubscriberCore::FetchResult try_next() { return core().try_next(); }
   // The next frame if there is one now, without asking whether any will come.
   std::optional<Frame> fetch_now() { return core().fetch_now(); }
   // As recv(), but nothing when the publisher has closed the channel and all its frames have been fetched.
@@ -72,7 +72,7 @@ class Subscriber {
   [[nodiscard]] int fileno() { return core().fileno(); }
   // For an event loop that shares the Subscriber with others, or wants to be woken without a thread between; use it in
   // the loop's thread. See listener.hpp. `how` is for tests.
-  [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Ringing how = detail::Ringing::by_kernel) {
+  [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Notify how = detail::Notify::io_uring) {
     return core().listen(how);
   }
   // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.

@@ -36,7 +36,7 @@ class WaitAny {
   std::vector<Subscriber*> wait(std::int64_t timeout_ns, Subscriber::Interrupt interrupt) {
     const std::int64_t deadline = detail::deadline_after(timeout_ns);
     for (;;) {
-      std::vector<Subscriber*> ready = look();
+      std::vector<Subscriber*> ready = find_ready();
       const std::int64_t now = detail::os::monotonic_ns();
       if (!ready.empty() || now >= deadline) return ready;
       sleep(std::min(deadline, now + detail::kSlice));
@@ -45,7 +45,7 @@ class WaitAny {
   }
 
  private:
-  std::vector<Subscriber*> look() {
+  std::vector<Subscriber*> find_ready() {
     std::vector<Subscriber*> ready;
     for (std::size_t i = 0; i < subscribers_.size(); ++i) {
       if (subscribers_[i]->core().is_ready(handles_[i])) ready.push_back(subscribers_[i]);

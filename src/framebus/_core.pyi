@@ -18,7 +18,7 @@ def end_long_calls() -> bool:
     At exit, after all ends are closed: waits until they have. False where they took too long.
     """
 
-def leave_seats() -> None:
+def leave_sessions() -> None:
     """
     At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those frames stay readable, and their slots may be reused.
     """
@@ -85,7 +85,7 @@ class FrameBase:
         Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.
         """
 
-def make_frames_of(type: type[FrameBase], first_use: Callable[[numpy.typing.NDArray[Any]], None]) -> None:
+def set_frame_class(type: type[FrameBase], warm_up: Callable[[numpy.typing.NDArray[Any]], None]) -> None:
     """
     The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of nothing shortly before one is due.
     """
@@ -190,7 +190,7 @@ class Listener:
         Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.
         """
 
-    def rest(self) -> bool:
+    def disarm(self) -> bool:
         """Nobody waits: silences it until arm(). False where it goes on ringing."""
 
 def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framebus.testing import conformance, specimen
-from framebus.testing.conformance.ends import Ends
+from framebus.testing.conformance.pair import Pair
 
 
 class TestBaseImage(conformance.Suite):
@@ -39,14 +39,14 @@ class TestBaseImage(conformance.Suite):
             dtype == "<u2" and len(shape) == 2
         )
 
-    def test_two_receivers(self, ends: Ends) -> None:
+    def test_two_receivers(self, pair: Pair) -> None:
         # acknowledge=after is for one reader, see docs/baseimage.md. Two may copy the same frame, and one may copy a
         # frame twice: where the other has reset the event, a frame is read before it is announced, and then again.
-        first = ends.start().source
-        second = ends.start_source()
+        first = pair.start().source
+        second = pair.start_source()
         for receiver in (first, second):
             receiver.begin_collect(timeout=3.0)
-        ends.sink.flood(specimen.FIRST, 300)
+        pair.sink.flood(specimen.FIRST, 300)
         reports = [first.answer(), second.answer()]
         assert [report["not_whole"] for report in reports] == [[], []]
         for report in reports:

@@ -16,8 +16,8 @@ from tests.desktop import display, needs_display
 
 from framebus.testing import conformance
 from framebus.testing.conformance.carrying import DTYPES
-from framebus.testing.conformance.ends import Ends
 from framebus.testing.conformance.foreign import Throw
+from framebus.testing.conformance.pair import Pair
 
 pytestmark = needs_display
 
@@ -41,9 +41,9 @@ class TestClipboard(conformance.Suite):
         # Grey ones and those of four samples are taken too, but come out as BGR8; 4K may be too much for X11.
         return dtype == "|u1" and len(shape) == 3 and shape[2] == 3 and 0 < shape[0] * shape[1] <= 2048 * 2048
 
-    def test_every_dtype_in_both_byte_orders_arrives_or_is_refused(self, ends: Ends) -> None:
+    def test_every_dtype_in_both_byte_orders_arrives_or_is_refused(self, pair: Pair) -> None:
         # Not the grey one, which arrives as three equal channels: tests/multiprocess/test_endpoint_clipboard.py.
-        self.check_images(ends, [(dtype, (6, 4), "C") for dtype in DTYPES if dtype != "|u1"])
+        self.check_images(pair, [(dtype, (6, 4), "C") for dtype in DTYPES if dtype != "|u1"])
 
     def garbage(self, link: conformance.Link) -> Throw:  # noqa: ARG002
         return Copier()

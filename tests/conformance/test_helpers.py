@@ -12,7 +12,7 @@ import pytest
 import framebus
 from framebus import testing
 from framebus.testing import conformance, process, specimen
-from framebus.testing.conformance.ends import Ends
+from framebus.testing.conformance.pair import Pair
 
 
 def test_a_sender_can_be_asked_stopped_and_killed(channel_name: str) -> None:
@@ -100,14 +100,14 @@ def test_a_suite_without_a_link_says_what_to_define(tmp_path: Path) -> None:
 
 def test_a_link_must_say_which_delivery_it_has_and_change_abilities_that_there_are() -> None:
     with pytest.raises(AssertionError, match="say which in Link"):
-        Ends(conformance.Link("camera0", "camera0"))
+        Pair(conformance.Link("camera0", "camera0"))
     with pytest.raises(TypeError, match="deliver"):
-        Ends(conformance.Link("camera0", "camera0", changes={"deliver": "every"}))
+        Pair(conformance.Link("camera0", "camera0", changes={"deliver": "every"}))
     with pytest.raises(AssertionError, match="no endpoint for pigeon: is registered"):
-        Ends(conformance.Link("pigeon:", "pigeon:"))
+        Pair(conformance.Link("pigeon:", "pigeon:"))
 
 
 def test_a_mechanism_that_does_not_take_every_image_must_say_which_it_takes() -> None:
     link = conformance.Link("camera0", "camera0", changes={"delivery": "every", "dtypes": "uint8"})
     with pytest.raises(AssertionError, match="it takes uint8: define carries"):
-        conformance.Suite().ends_of(link)
+        conformance.Suite().pair_of(link)

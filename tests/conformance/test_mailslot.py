@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conformance suite on mailslot:. Its foreign sender greets as it should, then sends sealed sheets of anything."""
+"""The conformance suite on mailslot:. Its foreign sender greets as it should, then sends sealed memfds of anything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import framebus
-from framebus.endpoint.kinds.mailslot import boxes, letter
+from framebus.endpoint.kinds.mailslot import datagram, directory
 from framebus.testing import conformance
 from framebus.testing.conformance.foreign import Throw
 
@@ -22,7 +22,7 @@ class TestMailslot(conformance.Suite):
 
         def nothing_is_left() -> None:
             framebus.sink(f"mailslot:{name}").close()  # removes the boxes of killed programs
-            assert not os.path.exists(boxes.folder_of(name)), "a box was left behind"
+            assert not os.path.exists(directory.folder_of(name)), "a box was left behind"
 
         return conformance.Link(source=f"mailslot:{name}", sink=f"mailslot:{name}", cleanup=nothing_is_left)
 
@@ -31,24 +31,24 @@ class TestMailslot(conformance.Suite):
 
 
 class Foreigner:
-    """Throws each piece twice: as a datagram, and on a sheet."""
+    """Throws each piece twice: as a datagram, and on a memfd."""
 
     def __init__(self, name: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        (box_id,) = boxes.box_ids(name)
-        assert boxes.connect(name, box_id, self.socket)
-        # Room for a large datagram that nobody has read yet, and for the sheet after it.
+        (box_id,) = directory.box_ids(name)
+        assert directory.connect(name, box_id, self.socket)
+        # Room for a large datagram that nobody has read yet, and for the memfd after it.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
         self.socket.settimeout(30)
         self.number = 0
         pipe, self.kept_end = os.pipe()
-        self.send(letter.write(letter.GREETING, 7, 0), pipe)
+        self.send(datagram.write(datagram.GREETING, 7, 0), pipe)
 
     def __call__(self, piece: bytes) -> None:
         self.socket.send(piece)
         self.number += 1
-        sheet, size = letter.make_sheet(piece, [np.empty(0)])
-        self.send(letter.write(letter.FRAME, 7, self.number, size), sheet)
+        memory, size = datagram.make_memfd(piece, [np.empty(0)])
+        self.send(datagram.write(datagram.FRAME, 7, self.number, size), memory)
 
     def send(self, data: bytes, descriptor: int) -> None:
         socket.send_fds(self.socket, [data], [descriptor])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pipe: keeps what every source and sink promises, with whole frames and with raw pixels.
 
-YUV4MPEG2 is not here: its first frame decides what the others are, which is no ability that can be declared.
+YUV4MPEG2 is not here: its first frame decides what the others are, which is no capability that can be declared.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from framebus.testing import conformance, specimen
-from framebus.testing.conformance.ends import Ends
+from framebus.testing.conformance.pair import Pair
 
 
 def link(options: str = "", **changes: object) -> conformance.Link:
@@ -59,14 +59,14 @@ class TestRawPixels(conformance.Suite):
     def carries(self, dtype: str, shape: Sequence[int]) -> bool:
         return dtype == "|u1" and tuple(shape) == (48, 64)
 
-    def test_a_sender_killed_while_sending_leaves_whole_frames_and_is_noticed(self, ends: Ends) -> None:
+    def test_a_sender_killed_while_sending_leaves_whole_frames_and_is_noticed(self, pair: Pair) -> None:
         # Where pixels are all there is, a death between two images looks like an orderly end.
-        ends.start().source.begin_collect(timeout=30.0, report_every=10)
-        ends.sink.begin_flood(specimen.FIRST, 100_000, shapes=[(48, 64)], timeout=None)
+        pair.start().source.begin_collect(timeout=30.0, report_every=10)
+        pair.sink.begin_flood(specimen.FIRST, 100_000, shapes=[(48, 64)], timeout=None)
         for _ in range(3):
-            ends.source.expect("progress")
-        ends.sink.kill()
-        report = ends.source.answer()
+            pair.source.expect("progress")
+        pair.sink.kill()
+        report = pair.source.answer()
         assert report["not_whole"] == []
         assert report["numbers"] == list(range(specimen.FIRST, specimen.FIRST + len(report["numbers"])))
         assert report["ended"]["error"] in {"ChannelClosed", "PublisherDied"}, report["ended"]

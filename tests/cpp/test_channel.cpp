@@ -90,7 +90,7 @@ void newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there(
     while (sent < 100) sent = send(publisher, 2 << 20, static_cast<int>(sent) + 1);
   } catch (const Error& error) {
     CHECK(error.code() == Errc::channel_full);
-    CHECK(std::string(error.what()).find("program B, which is being started") != std::string::npos);
+    CHECK(std::string(error.what()).find("the subscriber's program, which is being started") != std::string::npos);
   }
   CHECK(sent > 2 && sent < 100);
   Subscriber newcomer(name, {.every = true, .history = 1});
@@ -302,14 +302,14 @@ void every_waiting_policy_gets_every_frame() {
   }
 }
 
-std::atomic<int> rehearsals{0};
+std::atomic<int> warm_ups{0};
 
-void predictive_waiting_gives_the_program_a_moment_to_get_ready() {
+void predictive_waiting_calls_before_frame() {
   for (const Wait wait : {Wait::predictive, Wait::park}) {
-    rehearsals = 0;
+    warm_ups = 0;
     const std::string name = fresh_name();
     Publisher publisher(name, {.on_full = OnFull::block});
-    Subscriber subscriber(name, {.every = true, .wait = wait, .get_ready = [] { rehearsals.fetch_add(1); }});
+    Subscriber subscriber(name, {.every = true, .wait = wait, .before_frame = [] { warm_ups.fetch_add(1); }});
     std::thread sender([&] {
       auto due = std::chrono::steady_clock::now();
       for (int i = 0; i < 60; ++i) {
@@ -319,7 +319,7 @@ void predictive_waiting_gives_the_program_a_moment_to_get_ready() {
     });
     for (std::uint64_t i = 0; i < 60; ++i) CHECK(subscriber.recv().info().seq == i + 1);
     sender.join();
-    CHECK(wait == Wait::park ? rehearsals == 0 : rehearsals > 0);
+    CHECK(wait == Wait::park ? warm_ups == 0 : warm_ups > 0);
   }
 }
 
@@ -351,7 +351,7 @@ int main() {
   metadata_that_does_not_fit_moves_the_frame();
   threads_share_a_subscriber_without_loss_or_repetition();
   every_waiting_policy_gets_every_frame();
-  predictive_waiting_gives_the_program_a_moment_to_get_ready();
+  predictive_waiting_calls_before_frame();
   an_inspector_is_not_counted();
   return check::finish();
 }

@@ -65,8 +65,8 @@ void threads_that_want_to_run_are_counted() {
   for (std::thread& thread : busy) thread.join();
 }
 
-// A thread that is pushed aside by others is told so, and ElbowRoom, told twice, leaves what is allowed as it was.
-void who_is_pushed_aside_moves_and_may_run_where_it_might_before() {
+// A thread that is pushed aside by others is told so, and CoreMigration, told twice, leaves what is allowed as it was.
+void a_preempted_thread_moves_and_may_run_where_it_might_before() {
   const cpu_set_t before = allowed();
   std::atomic<bool> stop{false};
   std::vector<std::thread> busy;
@@ -75,14 +75,15 @@ void who_is_pushed_aside_moves_and_may_run_where_it_might_before() {
       while (!stop.load()) cpu_relax();
     });
   }
-  ElbowRoom room;
-  CHECK(!room.look_back());  // nothing was spun yet
+  CoreMigration migration;
+  CHECK(!migration.after_spin());  // nothing was spun yet
   for (int i = 0; i < 4; ++i) {
-    room.begin_spin();
-    const long pushed = os::preemptions();
-    while (os::preemptions() == pushed) cpu_relax();                // they all want this core: it will come
-    CHECK(room.look_back() == (i == 1 && os::usable_cores() > 1));  // the second time in a row, and not again so soon
-    CHECK(!room.look_back());                                       // told once for each spin
+    migration.before_spin();
+    const long preempted = os::preemptions();
+    while (os::preemptions() == preempted) cpu_relax();  // they all want this core: it will come
+    CHECK(migration.after_spin() ==
+          (i == 1 && os::usable_cores() > 1));  // the second time in a row, and not again so soon
+    CHECK(!migration.after_spin());             // told once for each spin
     CHECK(same(before, allowed()));
   }
   stop.store(true);
@@ -104,7 +105,7 @@ int main() {
   changing_the_core_changes_no_permission();
   where_only_one_core_is_allowed_the_thread_stays();
   threads_that_want_to_run_are_counted();
-  who_is_pushed_aside_moves_and_may_run_where_it_might_before();
+  a_preempted_thread_moves_and_may_run_where_it_might_before();
   exact_timers_end_with_their_scope();
   return check::finish();
 }

@@ -10,12 +10,12 @@
 #include <vector>
 
 #include "check.hpp"
-#include "vandal.hpp"
+#include "corruptor.hpp"
 
 using namespace framebus;
 using namespace framebus::detail;
 using namespace std::chrono_literals;
-using vandal::Vandal;
+using corruptor::Corruptor;
 
 namespace {
 
@@ -25,7 +25,7 @@ std::string fresh_name() {
 }
 
 bool files_are_gone(const std::string& name) {
-  return os::names_in(kDirectory, std::string(kFilePrefix) + name).empty();
+  return os::list_files(kDirectory, std::string(kFilePrefix) + name).empty();
 }
 
 std::uint64_t send(Publisher& publisher, std::uint64_t bytes, int value) {
@@ -92,13 +92,13 @@ volatile int touched = 0;
 
 // Makes a mapping of the guarded kind and one that framebus knows nothing of, and touches the second after truncation.
 void touch_a_foreign_mapping() {
-  const os::Mapping ours(os::make_nameless(kDirectory, kPage, 0600), kPage, true);
-  const os::File file = os::make_nameless(kDirectory, kPage, 0600);
+  const os::Mapping ours(os::create_unnamed(kDirectory, kPage, 0600), kPage, true);
+  const os::File file = os::create_unnamed(kDirectory, kPage, 0600);
   const auto* foreign = static_cast<volatile char*>(::mmap(nullptr, kPage, PROT_READ, MAP_SHARED, file.fd(), 0));
   if (::ftruncate(file.fd(), 0) == 0) touched = *foreign;
 }
 
-void a_bus_error_elsewhere_goes_to_who_was_there_before() {
+void a_bus_error_elsewhere_goes_to_the_previous_handler() {
   CHECK(fatal_signal_of([] {
           std::signal(SIGBUS, SIG_DFL);
           os::install_sigbus_handler();
@@ -121,8 +121,8 @@ void a_channel_that_never_comes_to_rest_ends_the_fetch() {
   Publisher publisher(name);
   send(publisher, 100, 1);
   Subscriber subscriber(name, {.every = true, .history = 1});
-  const Vandal vandal(name, 1);
-  ControlBlock& block = vandal.control();
+  const Corruptor corruptor(name, 1);
+  ControlBlock& block = corruptor.control();
   std::atomic<bool> stop{false};
   std::thread restless([&] {
     for (std::uint32_t i = 0; !stop; ++i) {
@@ -140,11 +140,11 @@ void a_channel_that_never_comes_to_rest_ends_the_fetch() {
   restless.join();
 }
 
-void readers_that_come_back_by_themselves_do_not_stop_a_publisher() {
+void reader_bits_that_reappear_do_not_stop_a_publisher() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 2});
-  const Vandal vandal(name, 1);
-  ControlBlock& block = vandal.control();
+  const Corruptor corruptor(name, 1);
+  ControlBlock& block = corruptor.control();
   std::atomic<bool> stop{false};
   std::thread ghost([&] {
     while (!stop) {
@@ -175,7 +175,7 @@ void a_channel_with_an_impossible_head_is_replaced_when_nobody_is_in_it() {
   {
     const Subscriber attached(name);  // somebody may still hold the last frame, as far as this one knows
     CHECK_FAILS(Publisher refused(name), Errc::corrupt_channel);
-    CHECK(is_current(*abandoned));
+    CHECK(still_has_name(*abandoned));
   }
   Publisher publisher(name);
   CHECK(send(publisher, 10, 1) == 1);
@@ -277,9 +277,9 @@ void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t
     first.close();
     std::atomic<bool> stop{false};
     std::thread thread([&] {
-      Vandal vandal(name, seed);
+      Corruptor corruptor(name, seed);
       while (!stop) {
-        vandal.strike();
+        corruptor.corrupt();
         for (int i = 0; i < 200; ++i) cpu_relax();
       }
     });
@@ -298,11 +298,11 @@ void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t
 }  // namespace
 
 int main() {
-  a_bus_error_elsewhere_goes_to_who_was_there_before();
+  a_bus_error_elsewhere_goes_to_the_previous_handler();
   a_file_truncated_while_mapped_is_an_error_at_both_ends();
   what_is_left_of_a_truncated_store_stays_as_it_was();
   a_channel_that_never_comes_to_rest_ends_the_fetch();
-  readers_that_come_back_by_themselves_do_not_stop_a_publisher();
+  reader_bits_that_reappear_do_not_stop_a_publisher();
   a_lock_that_is_never_given_back_is_an_error();
   a_channel_with_an_impossible_head_is_replaced_when_nobody_is_in_it();
   a_directory_in_the_place_of_the_next_store_is_passed_over();

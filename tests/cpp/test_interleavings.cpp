@@ -32,14 +32,14 @@ Outcome run(std::uint64_t seed, Fault fault) {
   Seen seen[2];
   Outcome outcome;
   auto reader = [&](std::uint32_t index) {
-    ReaderLine& line = arena.control->reader[index];
-    SlotReader slots(line, arena.table);
+    ReaderRecord& record = arena.control->reader[index];
+    SlotReader slots(record, arena.table);
     std::uint64_t last = 0;
     for (int i = 0; i < kTries; ++i) {
       const std::uint64_t head = arena.control->head.load();
       if (frame_seq(head) <= last) continue;
       if (fault == Fault::reader_does_not_look_again) {
-        line.holds[0].store(head);
+        record.holds[0].store(head);
       } else if (!slots.try_hold(0, head)) {
         continue;
       }

@@ -15,7 +15,7 @@ using namespace framebus::detail;
 #define AT(type, field, offset) FROZEN(offsetof(type, field), offset)
 
 static_assert(std::is_standard_layout_v<ControlBlock> && std::is_standard_layout_v<StoreHeader>);
-static_assert(std::is_standard_layout_v<SlotRecord> && std::is_standard_layout_v<ReaderLine>);
+static_assert(std::is_standard_layout_v<SlotRecord> && std::is_standard_layout_v<ReaderRecord>);
 
 namespace {
 
@@ -29,16 +29,16 @@ void version_and_identity() {
 }
 
 void reader_line() {
-  FROZEN(sizeof(ReaderLine), 1024U);
-  AT(ReaderLine, cursor, 0U);
-  AT(ReaderLine, flags, 8U);
-  AT(ReaderLine, hold_budget, 12U);
-  AT(ReaderLine, holds, 16U);
-  AT(ReaderLine, frames, 576U);
-  AT(ReaderLine, bytes, 584U);
-  AT(ReaderLine, missed, 592U);
-  AT(ReaderLine, dropped, 600U);
-  AT(ReaderLine, identity, 640U);
+  FROZEN(sizeof(ReaderRecord), 1024U);
+  AT(ReaderRecord, cursor, 0U);
+  AT(ReaderRecord, flags, 8U);
+  AT(ReaderRecord, hold_budget, 12U);
+  AT(ReaderRecord, holds, 16U);
+  AT(ReaderRecord, frames, 576U);
+  AT(ReaderRecord, bytes, 584U);
+  AT(ReaderRecord, missed, 592U);
+  AT(ReaderRecord, dropped, 600U);
+  AT(ReaderRecord, identity, 640U);
 }
 
 void control_block() {

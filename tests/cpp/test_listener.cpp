@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "doomed.hpp"
 #include "link.hpp"
+#include "publisher_process.hpp"
 #include "refusal.hpp"
 
 using namespace framebus;
@@ -34,7 +34,7 @@ int recv(Subscriber& subscriber, Listener& listener) {
 }
 
 // Who looks and who waits share nothing but this, so whatever is missed between two steps stands still for good.
-void every_frame_rings_however_fast_they_come(Ringing how) {
+void every_frame_signals_however_fast_they_come(Notify how) {
   constexpr int kFrames = 2000;
   Link link;
   const auto listener = link.subscriber.listen(how);
@@ -61,14 +61,14 @@ bool is_silent(Listener& listener, int ms) {
 }
 
 // Readable at `until` and not before, but for one ring without news.
-bool rings_at(Listener& listener, std::int64_t until) {
+bool signals_at(Listener& listener, std::int64_t until) {
   if (!readable(listener, kWatchdog)) return false;
   if (os::monotonic_ns() >= until) return true;
   listener.arm(until);
   return readable(listener, kWatchdog) && os::monotonic_ns() >= until;
 }
 
-void it_is_silent_from_arm_to_the_next_frame(Ringing how) {
+void it_is_silent_from_arm_to_the_next_frame(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
   for (int n = 0; n < 20; ++n) {
@@ -83,7 +83,7 @@ void it_is_silent_from_arm_to_the_next_frame(Ringing how) {
   }
 }
 
-void others_neither_ring_it_nor_silence_it(Ringing how) {
+void others_neither_signal_nor_clear_it(Notify how) {
   Link link;
   const auto one = link.subscriber.listen(how), other = link.subscriber.listen(how);
   const int fd = link.subscriber.fileno();
@@ -101,7 +101,7 @@ void others_neither_ring_it_nor_silence_it(Ringing how) {
 }
 
 // A frame, the end of the channel, a dead publisher.
-void the_end_rings_for_everybody(Ringing how) {
+void the_end_signals_every_listener(Notify how) {
   Link closed({.reconnect = false});
   const auto one = closed.subscriber.listen(how), other = closed.subscriber.listen(how);
   one->arm();
@@ -114,18 +114,18 @@ void the_end_rings_for_everybody(Ringing how) {
   }
 
   const std::string name = fresh_name();
-  DoomedPublisher doomed(name);
+  PublisherProcess process(name);
   Subscriber subscriber(name, {.reconnect = false});
   const auto left = subscriber.listen(how), right = subscriber.listen(how);
   left->arm();
   right->arm();
   CHECK(!readable(*left, 0) && !readable(*right, 0));
-  doomed.kill();
+  process.kill();
   CHECK(readable(*left, kWatchdog) && readable(*right, kWatchdog));
   CHECK_FAILS(static_cast<void>(subscriber.try_recv()), Errc::publisher_died);
 }
 
-void closing_rings_for_good(Ringing how) {
+void closing_signals_permanently(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
   listener->arm();
@@ -133,12 +133,12 @@ void closing_rings_for_good(Ringing how) {
   link.subscriber.close();
   CHECK(readable(*listener, 0));
   listener->arm();
-  CHECK(!listener->rest());
+  CHECK(!listener->disarm());
   CHECK(readable(*listener, 0));
   CHECK_FAILS(static_cast<void>(link.subscriber.listen(how)), Errc::channel_closed);
 }
 
-void removed_files_ring_until_the_next_channel_is_there(Ringing how) {
+void removed_files_signal_until_the_next_channel_is_there(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
   listener->arm();
@@ -159,35 +159,35 @@ void removed_files_ring_until_the_next_channel_is_there(Ringing how) {
 }
 
 // Never before its time; and a later one does not take back an earlier one, which costs one look in vain.
-void it_rings_at_the_time_given(Ringing how) {
+void it_signals_at_the_time_given(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
   for (const std::int64_t pause : {70'000'000, 10'000'000, 0, 1'000'000, 120'000'000}) {
     const std::int64_t until = os::monotonic_ns() + pause;
     listener->arm(until);
-    CHECK(rings_at(*listener, until));
+    CHECK(signals_at(*listener, until));
   }
   const std::int64_t early = os::monotonic_ns() + 20'000'000, late = early + 50'000'000;
   for (const std::int64_t until : {late, early, late}) listener->arm(until);
-  CHECK(rings_at(*listener, early));
+  CHECK(signals_at(*listener, early));
   listener->arm(late);
-  CHECK(rings_at(*listener, late));
+  CHECK(signals_at(*listener, late));
   listener->arm();
   CHECK(is_silent(*listener, 120));
 }
 
 // A reader that rests costs its publisher no system call, and neither does one that has been rung and has not come back
 // yet, from the next look of somebody else, or of the watcher, on.
-void nobody_is_woken_in_vain() {
+void no_wake_up_is_futile() {
   Link link;
   const auto listener = link.subscriber.listen();
-  if (!listener->is_rung_by_kernel()) return;
+  if (!listener->uses_io_uring()) return;
   const auto control = open_control(link.name);
   const auto sleepers = [&] { return control->block().sleepers.load(); };
   CHECK(sleepers() == 0);
   listener->arm();
   CHECK(sleepers() != 0);
-  CHECK(listener->rest());
+  CHECK(listener->disarm());
   CHECK(sleepers() == 0);
   send(link.publisher, 1);
   CHECK(!readable(*listener, 0));
@@ -204,7 +204,7 @@ void nobody_is_woken_in_vain() {
 
   listener->arm();  // the wait of before is over for the kernel
   other->arm();
-  CHECK(listener->rest());
+  CHECK(listener->disarm());
   send(link.publisher, 3);
   CHECK(readable(*other, kWatchdog));
   CHECK(link.subscriber.try_recv().has_value());
@@ -219,7 +219,7 @@ void nobody_is_woken_in_vain() {
 }
 
 // An event loop may be run by one thread after another, some of which have ended.
-void another_thread_may_go_on(Ringing how) {
+void another_thread_may_go_on(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
   for (int n = 0; n < 10; ++n) {
@@ -240,7 +240,7 @@ void another_thread_may_go_on(Ringing how) {
   }
 }
 
-void they_come_and_go_in_threads(Ringing how) {
+void they_come_and_go_in_threads(Notify how) {
   Link link;
   std::atomic<bool> stop{false};
   std::thread sending([&] {
@@ -263,7 +263,7 @@ void they_come_and_go_in_threads(Ringing how) {
 }
 
 // Not under ThreadSanitizer, which forbids threads in the child of a process that had some.
-void forked_child_leaves_it_alone([[maybe_unused]] Ringing how) {
+void forked_child_leaves_it_alone([[maybe_unused]] Notify how) {
 #ifndef __SANITIZE_THREAD__
   Link link;
   auto listener = link.subscriber.listen(how);
@@ -287,14 +287,14 @@ void forked_child_leaves_it_alone([[maybe_unused]] Ringing how) {
 #endif
 }
 
-void all_of_it(Ringing how) {
-  every_frame_rings_however_fast_they_come(how);
+void all_of_it(Notify how) {
+  every_frame_signals_however_fast_they_come(how);
   it_is_silent_from_arm_to_the_next_frame(how);
-  others_neither_ring_it_nor_silence_it(how);
-  the_end_rings_for_everybody(how);
-  closing_rings_for_good(how);
-  removed_files_ring_until_the_next_channel_is_there(how);
-  it_rings_at_the_time_given(how);
+  others_neither_signal_nor_clear_it(how);
+  the_end_signals_every_listener(how);
+  closing_signals_permanently(how);
+  removed_files_signal_until_the_next_channel_is_there(how);
+  it_signals_at_the_time_given(how);
   another_thread_may_go_on(how);
   they_come_and_go_in_threads(how);
   forked_child_leaves_it_alone(how);
@@ -306,8 +306,8 @@ void kernel_without_io_uring([[maybe_unused]] unsigned error) {
   const pid_t child = ::fork();
   if (child == 0) {
     CHECK(refuse_call(os::FutexRing::kSetup, error));
-    CHECK(!Link().subscriber.listen()->is_rung_by_kernel());
-    all_of_it(Ringing::by_kernel);
+    CHECK(!Link().subscriber.listen()->uses_io_uring());
+    all_of_it(Notify::io_uring);
     ::_exit(check::failed.load() == 0 ? 0 : 1);
   }
   int status = -1;
@@ -339,7 +339,7 @@ void refuse_later(bool over) {
     CHECK(!readable(*listener, 120));
   }
   listener->arm();
-  CHECK(!listener->is_rung_by_kernel());
+  CHECK(!listener->uses_io_uring());
 }
 #endif
 
@@ -360,13 +360,13 @@ void kernel_that_refuses_later([[maybe_unused]] bool over) {
 
 // It takes the wait and says later that it can't: then nobody waits in vain, or looks again and again.
 void a_wait_that_fails_is_noticed() {
-  const Bell bell;
-  const auto ring = os::FutexRing::open(bell.fd());
+  const EventFd event_fd;
+  const auto ring = os::FutexRing::open(event_fd.fd());
   if (ring == nullptr) return;
   void* nothing = ::mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(ring->wait(*static_cast<Atomic<std::uint32_t>*>(nothing), 0));
-  CHECK(readable(bell.fd(), kWatchdog));
-  CHECK(ring->has_rung() && ring->has_failed());
+  CHECK(readable(event_fd.fd(), kWatchdog));
+  CHECK(ring->has_completed() && ring->has_failed());
   const Atomic<std::uint32_t> word{0};
   CHECK(!ring->wait(word, 0));
   ::munmap(nothing, 4096);
@@ -375,8 +375,8 @@ void a_wait_that_fails_is_noticed() {
 }  // namespace
 
 int main() {
-  for (const Ringing how : {Ringing::by_kernel, Ringing::by_thread}) all_of_it(how);
-  nobody_is_woken_in_vain();
+  for (const Notify how : {Notify::io_uring, Notify::thread}) all_of_it(how);
+  no_wake_up_is_futile();
   a_wait_that_fails_is_noticed();
   kernel_without_io_uring(ENOSYS);
   kernel_without_io_uring(EPERM);

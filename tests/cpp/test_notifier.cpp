@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "doomed.hpp"
 #include "link.hpp"
+#include "publisher_process.hpp"
 
 using namespace framebus;
 using namespace framebus::detail;
@@ -65,7 +65,7 @@ void one_thread_serves_all_and_ends_with_the_last() {
 }
 
 // A bell that is not hushed is left alone, so that the publisher makes no system call for it; the next look ends that.
-void a_channel_that_nobody_looks_at_is_left_alone() {
+void a_channel_whose_descriptor_is_not_read_is_suspended() {
   Link link;
   const int fd = link.subscriber.fileno();
   const auto control = open_control(link.name);
@@ -83,7 +83,7 @@ void a_channel_that_nobody_looks_at_is_left_alone() {
 }
 
 // Nothing is lost between hushing and looking: each frame is sent when the one before has been received.
-void every_frame_rings_however_fast_they_come(const std::vector<std::unique_ptr<Link>>& links) {
+void every_frame_signals_however_fast_they_come(const std::vector<std::unique_ptr<Link>>& links) {
   constexpr int kFrames = 500;
   std::atomic<int> received{0};
   std::thread sending([&] {
@@ -104,15 +104,15 @@ void every_frame_rings_however_fast_they_come(const std::vector<std::unique_ptr<
   sending.join();
 }
 
-void every_frame_rings() {
+void every_frame_signals() {
   std::vector<std::unique_ptr<Link>> links;
   for (int i = 0; i < 3; ++i) links.push_back(std::make_unique<Link>());
-  every_frame_rings_however_fast_they_come(links);
+  every_frame_signals_however_fast_they_come(links);
   while (links.size() <= os::kMostWords) {
     links.push_back(std::make_unique<Link>());
     CHECK(links.back()->subscriber.fileno() >= 0);
   }
-  every_frame_rings_however_fast_they_come(links);
+  every_frame_signals_however_fast_they_come(links);
 }
 
 void they_come_and_go_in_threads() {
@@ -139,7 +139,7 @@ void they_come_and_go_in_threads() {
   sending.join();
 }
 
-void the_end_of_the_channel_rings() {
+void the_end_of_the_channel_signals() {
   Link closed({.reconnect = false});
   const int fd = closed.subscriber.fileno();
   closed.publisher.close();
@@ -147,15 +147,15 @@ void the_end_of_the_channel_rings() {
   CHECK_FAILS(static_cast<void>(closed.subscriber.try_recv()), Errc::channel_closed);
 
   const std::string name = fresh_name();
-  DoomedPublisher doomed(name);
+  PublisherProcess process(name);
   Subscriber subscriber(name, {.reconnect = false});
   CHECK(!readable(subscriber.fileno(), 0));
-  doomed.kill();
+  process.kill();
   CHECK(readable(subscriber.fileno(), kWatchdog));
   CHECK_FAILS(static_cast<void>(subscriber.try_recv()), Errc::publisher_died);
 }
 
-void closing_rings_for_copies_of_the_descriptor() {
+void closing_signals_copies_of_the_descriptor() {
   Link link;
   const int copy = ::dup(link.subscriber.fileno());
   CHECK(!readable(copy, 0));
@@ -164,7 +164,7 @@ void closing_rings_for_copies_of_the_descriptor() {
   ::close(copy);
 }
 
-void removed_files_ring_until_the_next_channel_is_there() {
+void removed_files_signal_until_the_next_channel_is_there() {
   auto link = std::make_unique<Link>();
   Subscriber& subscriber = link->subscriber;
   const int fd = subscriber.fileno();
@@ -210,40 +210,40 @@ void forked_child_gets_a_thread_of_its_own() {
 }
 
 // By the watcher itself, whose way of sleeping can be chosen.
-void without_futex_waitv_all_bells_ring_too() {
-  Watcher watcher(os::ManyFutexes::one_by_one);
+void without_futex_waitv_all_eventfds_are_signalled() {
+  FallbackNotifier fallback(os::ManyFutexes::one_by_one);
   std::vector<std::unique_ptr<Link>> links;
   std::vector<std::shared_ptr<ReaderSession>> kept;
-  std::vector<std::unique_ptr<Bell>> bells;
+  std::vector<std::unique_ptr<EventFd>> event_fds;
   for (int i = 0; i < 5; ++i) {
     links.push_back(std::make_unique<Link>());
-    auto seat = join_as_reader(links.back()->name);
-    kept.push_back(std::make_shared<ReaderSession>(std::move(*seat), SubscriberOptions{}));
-    bells.push_back(std::make_unique<Bell>());
-    watcher.add(*bells.back(), kept.back(), false);
+    auto claim = join_as_reader(links.back()->name);
+    kept.push_back(std::make_shared<ReaderSession>(std::move(*claim), SubscriberOptions{}));
+    event_fds.push_back(std::make_unique<EventFd>());
+    fallback.add(*event_fds.back(), kept.back(), false);
   }
   for (int round = 0; round < 20; ++round) {
     for (std::size_t i = links.size(); i-- > 0;) {
-      CHECK(!readable(bells[i]->fd(), 0));
+      CHECK(!readable(event_fds[i]->fd(), 0));
       send(links[i]->publisher, round);
-      CHECK(readable(bells[i]->fd(), kWatchdog));
-      if (bells[i]->hush()) watcher.kick();
+      CHECK(readable(event_fds[i]->fd(), kWatchdog));
+      if (event_fds[i]->clear()) fallback.wake();
     }
   }
-  for (auto& bell : bells) watcher.remove(*bell);
+  for (auto& event_fd : event_fds) fallback.remove(*event_fd);
 }
 
 }  // namespace
 
 int main() {
   one_thread_serves_all_and_ends_with_the_last();
-  a_channel_that_nobody_looks_at_is_left_alone();
-  every_frame_rings();
+  a_channel_whose_descriptor_is_not_read_is_suspended();
+  every_frame_signals();
   they_come_and_go_in_threads();
-  the_end_of_the_channel_rings();
-  closing_rings_for_copies_of_the_descriptor();
-  removed_files_ring_until_the_next_channel_is_there();
+  the_end_of_the_channel_signals();
+  closing_signals_copies_of_the_descriptor();
+  removed_files_signal_until_the_next_channel_is_there();
   forked_child_gets_a_thread_of_its_own();
-  without_futex_waitv_all_bells_ring_too();
+  without_futex_waitv_all_eventfds_are_signalled();
   return check::finish();
 }

@@ -35,7 +35,7 @@ Outcome judge(Predictor& predictor, int frames, int from, At&& at) {
       if (right) outcome.spun += time - window->from;
       CHECK(window->to - window->from <= kMost);
     }
-    predictor.learn(static_cast<std::uint64_t>(i) + 1, time);
+    predictor.observe(static_cast<std::uint64_t>(i) + 1, time);
   }
   return outcome;
 }
@@ -75,27 +75,27 @@ void there_is_no_forecast_before_a_few_frames_and_after_nonsense() {
   Predictor predictor;
   CHECK(!predictor.next(kMost));
   for (std::uint64_t i = 1; i <= 5; ++i) {
-    predictor.learn(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
+    predictor.observe(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
     CHECK(!predictor.next(kMost));
   }
   for (std::uint64_t i = 6; i <= 30; ++i) {  // with forecasts that come true, so that one miss alone spoils no trust
-    predictor.learn(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
+    predictor.observe(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
     CHECK(i < 7 || predictor.next(kMost).has_value());
   }
   constexpr std::int64_t kNonsense[] = {INT64_MIN, -1, 0, kStart - 1, INT64_MAX, kStart + INT64_MAX / 2};
   for (const std::int64_t time : kNonsense) {
     Predictor spoiled = predictor;
-    spoiled.learn(31, time);
+    spoiled.observe(31, time);
     CHECK(!spoiled.next(kMost));
   }
   for (const std::uint64_t seq : {std::uint64_t{0}, std::uint64_t{30}, std::uint64_t{5}, UINT64_MAX}) {
     Predictor spoiled = predictor;
-    spoiled.learn(seq, kStart + 31 * kPeriod);
+    spoiled.observe(seq, kStart + 31 * kPeriod);
     CHECK(!spoiled.next(kMost));
   }
   Predictor at_the_end_of_time;
   for (std::uint64_t i = 1; i <= 50; ++i) {
-    at_the_end_of_time.learn(i, INT64_MAX - (100 - static_cast<std::int64_t>(i)) * kPeriod);
+    at_the_end_of_time.observe(i, INT64_MAX - (100 - static_cast<std::int64_t>(i)) * kPeriod);
     CHECK(!at_the_end_of_time.next(kMost));
   }
 }
@@ -104,7 +104,7 @@ void a_stutter_is_forgiven_and_another_rate_is_learned() {
   Predictor predictor;
   std::int64_t time = kStart;
   std::uint64_t seq = 0;
-  const auto send = [&](std::int64_t gap) { predictor.learn(++seq, time += gap); };
+  const auto send = [&](std::int64_t gap) { predictor.observe(++seq, time += gap); };
   for (int i = 0; i < 50; ++i) send(kPeriod);
   send(5 * kPeriod);
   const auto after_stutter = predictor.next(kMost);
@@ -121,7 +121,7 @@ void a_stutter_is_forgiven_and_another_rate_is_learned() {
 void frames_that_were_skipped_are_reckoned_with() {
   Predictor predictor;
   for (std::uint64_t seq = 1; seq < 100; seq += seq % 5 == 0 ? 3 : 1) {
-    predictor.learn(seq, kStart + static_cast<std::int64_t>(seq) * kPeriod);
+    predictor.observe(seq, kStart + static_cast<std::int64_t>(seq) * kPeriod);
   }
   const auto window = predictor.next(kMost);
   CHECK(window && window->to - kStart > 0 && (window->from - kStart + 1000) % kPeriod < 2000);
@@ -140,7 +140,7 @@ void where_frames_come_at_random_there_is_no_forecast() {
 void a_fast_source_is_watched_for_a_quarter_of_its_period() {
   Predictor predictor;
   for (std::uint64_t seq = 1; seq < 100; ++seq) {
-    predictor.learn(seq, kStart + static_cast<std::int64_t>(seq) * 400'000);
+    predictor.observe(seq, kStart + static_cast<std::int64_t>(seq) * 400'000);
   }
   const auto window = predictor.next(kMost);
   CHECK(window && window->to - window->from <= 100'001);

@@ -44,8 +44,8 @@ Seen read_latest(Arena<std::uint64_t>& arena, std::uint32_t index, std::uint32_t
 
 // Fetches every frame in order by the directory, publishing its cursor.
 Seen read_every(Arena<std::uint64_t>& arena, std::uint32_t index, std::uint64_t until) {
-  ReaderLine& line = arena.control->reader[index];
-  SlotReader reader(line, arena.table);
+  ReaderRecord& record = arena.control->reader[index];
+  SlotReader reader(record, arena.table);
   Seen seen;
   std::uint64_t last = 0;
   while (last < until) {
@@ -58,7 +58,7 @@ Seen read_every(Arena<std::uint64_t>& arena, std::uint32_t index, std::uint64_t 
       ++seen.out_of_order;
       break;
     }
-    line.cursor.store(last + 1);
+    record.cursor.store(last + 1);
     look(arena, word, last, seen, kRead);
     reader.release(0);
   }

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "doomed.hpp"
 #include "link.hpp"
+#include "publisher_process.hpp"
 
 using namespace framebus;
 using namespace framebus::detail;
@@ -101,7 +101,7 @@ void a_narrower_mode_is_another_control_block(std::uint32_t before, std::uint32_
   Publisher second(name, {.slots = 8, .mode = after});
   CHECK(mode_of(control_path(name)) == control_mode(after));
   CHECK(mode_of(store_path(name, 1)) == after);
-  CHECK(is_current(*old) == ((control_mode(before) & ~control_mode(after)) == 0));
+  CHECK(still_has_name(*old) == ((control_mode(before) & ~control_mode(after)) == 0));
   CHECK(send(second, 2) == 2);
   CHECK(mode_of(store_path(name, 2)) == after);
   CHECK(value_of(stays.recv(10s)) == 1);
@@ -135,7 +135,7 @@ void waiting_threads_come_along() {
   CHECK(got == 100);
 }
 
-void a_descriptor_and_wait_any_ring_after_a_move() {
+void a_descriptor_and_wait_any_report_frames_after_a_move() {
   Link link;
   const int fd = link.subscriber.fileno();
   send(link.publisher, 1);
@@ -185,16 +185,16 @@ void a_state_that_claims_a_move_moves_nobody_from_the_file_that_has_the_name() {
 // A narrower mode each time: the next publisher makes another control block.
 void an_end_is_known_after_later_publishers(bool dies, bool narrows) {
   const std::string name = fresh_name();
-  std::optional<DoomedPublisher> doomed;
+  std::optional<PublisherProcess> process;
   std::optional<Publisher> first;
   if (dies) {
-    doomed.emplace(name);
+    process.emplace(name);
   } else {
     first.emplace(name, PublisherOptions{.mode = 0666});
   }
   Subscriber looks(name, {.reconnect = false}), loops(name, {.reconnect = false});
   first.reset();
-  if (doomed) doomed->kill();
+  if (process) process->kill();
   for (const unsigned mode : {0666, 0640, 0600}) {
     Publisher later(name, {.mode = narrows ? mode : dies ? 0600 : 0666});
     send(later, 1);
@@ -225,7 +225,7 @@ int main() {
   a_narrower_mode_is_another_control_block(0640, 0640);
   modes_that_nobody_could_use_are_refused();
   waiting_threads_come_along();
-  a_descriptor_and_wait_any_ring_after_a_move();
+  a_descriptor_and_wait_any_report_frames_after_a_move();
   a_name_that_is_taken_is_an_error_until_it_is_free();
   a_state_that_claims_a_move_moves_nobody_from_the_file_that_has_the_name();
   for (const bool narrows : {false, true}) {

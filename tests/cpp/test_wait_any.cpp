@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "check.hpp"
-#include "doomed.hpp"
 #include "link.hpp"
+#include "publisher_process.hpp"
 #include "refusal.hpp"
 
 using namespace framebus;
@@ -96,11 +96,11 @@ void ends_of_publishers_are_news_without_reconnect(os::ManyFutexes how) {
 // The channel beside it never lets a wait last; the death is noticed all the same.
 void killed_publisher_is_noticed_beside_a_busy_channel(os::ManyFutexes how) {
   const std::string name = fresh_name();
-  DoomedPublisher doomed(name);
+  PublisherProcess process(name);
   Subscriber subscriber(name, {.reconnect = false});
   Link busy;
   const Ready all = {&busy.subscriber, &subscriber};
-  doomed.kill();
+  process.kill();
   Ready got;
   while (got.empty() || got.back() != &subscriber) {
     send(busy.publisher, 1);

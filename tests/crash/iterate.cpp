@@ -29,9 +29,9 @@ bool fetch(framebus::Subscriber& subscriber, const std::string& how) {
     return true;
   }
   if (how == "look") {
-    const auto look = subscriber.try_next();
-    if (look.frame) print(*look.frame);
-    return !look.ended;
+    const auto result = subscriber.try_next();
+    if (result.frame) print(*result.frame);
+    return !result.ended;
   }
   std::optional<framebus::Frame> frame;
   if (how == "brief") {

@@ -7,7 +7,7 @@
 //
 // A subscriber that has got its frames says "done" and stays until its standard input ends.
 //
-// Steps of its own: "fill:half" in the middle of filling a loan, "look:half" in the middle of reading a held frame.
+// Steps of its own: "fill:half" in the middle of filling a loan, "read:half" in the middle of reading a held frame.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -44,7 +44,7 @@ int subscribe(const std::string& name, std::uint64_t frames) {
     const framebus::Frame frame = subscriber.recv(std::chrono::seconds(20));
     const std::byte* bytes = frame.data(0);
     for (std::uint64_t b = 0; b < frame.info().arrays[0].bytes; ++b) {
-      if (b == frame.info().arrays[0].bytes / 2) FRAMEBUS_STEP("look:half");
+      if (b == frame.info().arrays[0].bytes / 2) FRAMEBUS_STEP("read:half");
       if (bytes[b] != static_cast<std::byte>(frame.info().seq % 251)) return EXIT_FAILURE;
     }
   }

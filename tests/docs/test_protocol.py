@@ -15,5 +15,5 @@ def test_protocol_page_agrees_with_the_layout_header() -> None:
 
 def test_protocol_page_has_a_table_for_every_struct() -> None:
     page = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
-    for struct in ("Identity", "ReaderLine", "ControlBlock", "StoreHeader", "ArrayRecord", "SlotRecord"):
+    for struct in ("Identity", "ReaderRecord", "ControlBlock", "StoreHeader", "ArrayRecord", "SlotRecord"):
         assert f"## {struct}\n" in page

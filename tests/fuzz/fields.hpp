@@ -51,10 +51,10 @@ inline std::vector<Field> all_fields(const framebus::detail::StoreHeader& header
   add(false, offsetof(ControlBlock, layout_version), 4, 4);
   add(false, offsetof(ControlBlock, channel_id), 8, 2);
   for (std::uint64_t i = 0; i < 3; ++i) {
-    const std::uint64_t line = offsetof(ControlBlock, reader) + i * sizeof(ReaderLine);
-    add(false, line + offsetof(ReaderLine, cursor), 8);
-    add(false, line + offsetof(ReaderLine, flags), 4, 2);
-    add(false, line + offsetof(ReaderLine, holds), 8, 4);
+    const std::uint64_t record = offsetof(ControlBlock, reader) + i * sizeof(ReaderRecord);
+    add(false, record + offsetof(ReaderRecord, cursor), 8);
+    add(false, record + offsetof(ReaderRecord, flags), 4, 2);
+    add(false, record + offsetof(ReaderRecord, holds), 8, 4);
   }
   add(true, offsetof(StoreHeader, magic), 8);
   add(true, offsetof(StoreHeader, layout_version), 4, 2);

@@ -124,12 +124,12 @@ class Specimen {
 
   static Contents contents_of(const std::string& path) {
     const os::File file = os::open_existing(path, false);
-    Contents bytes(os::facts(file).bytes);
+    Contents bytes(os::stat(file).bytes);
     require(::pread(file.fd(), bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "pread");
     return bytes;
   }
   static os::File make_file(const Contents& contents, const std::string& path) {
-    os::File file = os::make_nameless(kDirectory, contents.size(), 0600);
+    os::File file = os::create_unnamed(kDirectory, contents.size(), 0600);
     require(::pwrite(file.fd(), contents.data(), contents.size(), 0) == static_cast<ssize_t>(contents.size()),
             "pwrite");
     require(os::link_name(file, path), "the name is free");
@@ -143,7 +143,7 @@ class Specimen {
   void write(const Field& field, const void* data, std::uint64_t bytes) {
     const os::File& file = field.in_store ? store_file_ : control_file_;
     // Never makes the file longer.
-    const std::uint64_t end = os::facts(file).bytes;
+    const std::uint64_t end = os::stat(file).bytes;
     if (field.offset + bytes > end) return;
     require(::pwrite(file.fd(), data, bytes, static_cast<off_t>(field.offset)) == static_cast<ssize_t>(bytes),
             "pwrite");

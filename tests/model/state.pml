@@ -29,7 +29,7 @@ typedef Store {
 
 byte head;                     /* frame word of the newest frame, 0: none */
 byte generation;               /* the current store, 0: none */
-byte readers;                  /* a bit for each reader line in use */
+byte readers;                  /* a bit for each reader record in use */
 byte cursor[2];
 byte hold[2];                  /* frame words; one for each reader */
 Store store[GENERATIONS + 1];  /* by generation; [0] is never used */

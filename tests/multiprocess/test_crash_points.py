@@ -38,8 +38,8 @@ NARROWING = [
     "move:left", "claim:marked", "grow:named", "grow:switched", "publish:head",
 ]  # fmt: skip
 # ... when its files are removed: before the channel has its name again, and after that.
-NAMELESS = ["again:made"]
-AGAIN = ["again:named", "grow:made", "grow:named", "grow:switched", "again:complete", "move:epoch", "move:left"]
+NAMELESS = ["recreate:made"]
+AGAIN = ["recreate:named", "grow:made", "grow:named", "grow:switched", "recreate:complete", "move:epoch", "move:left"]
 # ... when nobody else is there, so that it makes the channel and removes it.
 ALONE = ["publisher:made", "open:state", "grow:named", "publish:head", "leave:all_locked", "leave:stores_removed"]
 # ... when a subscriber that wants every frame does not fetch, or has been killed.
@@ -47,16 +47,16 @@ BLOCKED = ["block:space_wanted"]
 REAPING = ["reap:locked", "wipe:bit_cleared", "reap:wiped"]
 # Steps that a subscriber passes while others publish and fetch.
 SUBSCRIBING = [
-    "attach:locked", "wipe:bit_cleared", "attach:line_written", "attach:bit_set", "fetch:hold_written", "fetch:held",
-    "fetch:cursor_moved", "look:half", "wait:bit_set", "wait:woken", "release:hold_cleared", "detach:wiped",
+    "attach:locked", "wipe:bit_cleared", "attach:record_written", "attach:bit_set", "fetch:hold_written", "fetch:held",
+    "fetch:cursor_moved", "read:half", "wait:bit_set", "wait:woken", "release:hold_cleared", "detach:wiped",
     "leave:unlocked", "recv:ending_read", "recv:nothing_found",
 ]  # fmt: skip
 # Steps at which test_iteration_ends.py stops a reader; one that is killed there leaves nothing that others do not.
-STOPPING = ["look:nothing_found", "look:ending_read"]
+STOPPING = ["try_recv:nothing_found", "try_recv:ending_read"]
 # ... when the publisher waits for it, and when it is the last one out.
-AWAITED = ["release:space_changed", "look:half"]
+AWAITED = ["release:space_changed", "read:half"]
 LAST = ["leave:all_locked", "leave:stores_removed"]
-ONCE = re.compile("^(publisher|open|mode|move|again|close|attach|detach|leave|wipe|reap|block):")
+ONCE = re.compile("^(publisher|open|mode|move|recreate|close|attach|detach|leave|wipe|reap|block):")
 
 
 def cases(steps: list[str]) -> list[tuple[str, int]]:
@@ -244,7 +244,7 @@ def test_publisher_killed_while_it_clears_up_after_a_dead_subscriber(
 ) -> None:
     watchers = watched(channel_name)
     with framebus.Publisher(channel_name) as pub:
-        victim = start(role, "subscribe", channel_name, 10, "look:half:1")
+        victim = start(role, "subscribe", channel_name, 10, "read:half:1")
         while pub.statistics().subscribers < 3:
             assert victim.poll() is None
         pub.send(picture(watchers[0].last + 1))  # one frame only: this publisher must not need to clear up itself
@@ -320,7 +320,7 @@ def test_subscriber_killed_as_the_last_one_out_leaves_nothing_that_the_next_one_
 
 def test_every_step_of_the_core_is_walked() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "include/framebus").rglob("*.hpp"))
-    steps = set(re.findall(r'FRAMEBUS_STEP\("([^"]+)"\)', text)) | {"fill:half", "look:half"}
+    steps = set(re.findall(r'FRAMEBUS_STEP\("([^"]+)"\)', text)) | {"fill:half", "read:half"}
     assert len(steps) > 30
     assert steps == {
         *TAKING_OVER,

@@ -79,7 +79,7 @@ def test_every_frame_has_a_result_that_says_what_it_was_made_from(channel_name: 
 @pytest.mark.parametrize("module", ["play", "process"])
 def test_a_program_on_a_leash_ends_when_its_standard_input_does(channel_name: str, module: str) -> None:
     names = {"play": [channel_name], "process": [f"{channel_name}-in", channel_name]}[module]
-    with program("-m", f"framebus.demo.{module}", *names, "--leash", stdin=subprocess.PIPE) as process:
+    with program("-m", f"framebus.demo.{module}", *names, "--lifeline", stdin=subprocess.PIPE) as process:
         with framebus.Subscriber(channel_name, connect_timeout=WATCHDOG_S, reconnect=False):
             assert process.stdin is not None
             process.stdin.close()

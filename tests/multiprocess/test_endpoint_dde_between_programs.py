@@ -114,8 +114,8 @@ def test_another_program_is_advised_of_the_next_frame(service: str) -> None:
         sink.send(b"older")
         command = gdbus("call", service, "--method", f"{FRAMES}.Advise", "1")
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
-            giver = sink._giver  # type: ignore[attr-defined]  # to see that it waits
-            while not giver._waiting:
+            server = sink._server  # type: ignore[attr-defined]  # to see that it waits
+            while not server._waiting:
                 os.sched_yield()
             sink.send(b"newer")
             answer = waiting.communicate(timeout=WATCHDOG_S)[0]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import framebus
-from framebus.endpoint.kinds.mailslot import boxes
+from framebus.endpoint.kinds.mailslot import directory
 from framebus.testing import Receiver, Sender, is_whole, number_of
 
 FIRST = 2000
@@ -22,7 +22,7 @@ IMAGE = (("image", "|u1", SHAPE, "C"),)
 
 @pytest.fixture
 def folder(channel_name: str) -> Iterator[str]:
-    folder = boxes.folder_of(channel_name)
+    folder = directory.folder_of(channel_name)
     yield folder
     assert not os.path.exists(folder), "a box was left behind"
 

@@ -65,7 +65,7 @@ class Reader:
 def places(how: str) -> list[str]:
     """Where a reader of that kind comes by without a frame in the channel."""
     if how in ("try", "look"):
-        return ["look:nothing_found:1", "look:ending_read:1", "look:nothing_found:2"]
+        return ["try_recv:nothing_found:1", "try_recv:ending_read:1", "try_recv:nothing_found:2"]
     return [place for place in PLACES if how != "brief" or not place.startswith("wait")]
 
 

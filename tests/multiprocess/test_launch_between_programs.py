@@ -17,7 +17,7 @@ import pytest
 
 import framebus
 from harness import WATCHDOG_S
-from launching import Journal, children, until, wait_for_end
+from launching import Journal, children, until, wait_for_exit
 
 PICTURE = np.zeros((48, 64), np.uint8)
 
@@ -62,7 +62,9 @@ def test_loan_that_is_dropped_starts_nothing(channel_name: str, journal: Journal
 def test_program_that_is_killed_is_started_again_also_while_nothing_is_sent(
     channel_name: str, journal: Journal
 ) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("wait"), pause=0.01)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("wait"), restart_delay=0.01)
+    ) as publisher:
         publisher.send(PICTURE)
         for restart in range(3):
             pid = int(journal.wait(2 * restart + 2)[2 * restart])
@@ -74,16 +76,20 @@ def test_program_that_is_killed_is_started_again_also_while_nothing_is_sent(
 
 
 def test_killed_guard_takes_its_program_along_and_both_come_back(channel_name: str, journal: Journal) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("wait"), pause=0.01)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("wait"), restart_delay=0.01)
+    ) as publisher:
         publisher.send(PICTURE)
         first = int(journal.wait(2)[0])
         psutil.Process(first).parent().kill()  # type: ignore[union-attr]
         assert int(journal.wait(4)[2]) != first
-        wait_for_end(first)
+        wait_for_exit(first)
 
 
 def test_guard_that_is_told_to_end_gives_its_program_the_same_chance(channel_name: str, journal: Journal) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("wait"), pause=0.01)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("wait"), restart_delay=0.01)
+    ) as publisher:
         publisher.send(PICTURE)
         guard = psutil.Process(int(journal.wait(2)[0])).parent()
         assert guard is not None
@@ -93,7 +99,7 @@ def test_guard_that_is_told_to_end_gives_its_program_the_same_chance(channel_nam
 
 
 def test_launcher_does_not_start_a_program_again_whose_channel_has_closed(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("fetch", name=channel_name, history=1), pause=0.0)
+    launch = framebus.Launch(journal.argv("fetch", name=channel_name, history=1), restart_delay=0.0)
     with framebus.Launcher(launch, channel_name) as launcher:
         with framebus.Publisher(channel_name) as publisher:
             publisher.send(PICTURE)
@@ -109,7 +115,7 @@ def test_program_that_always_ends_is_given_up_after_its_limit_and_the_channel_li
     channel_name: str, journal: Journal, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "framebus.launch")
-    launch = framebus.Launch(journal.argv("end", status=status, lines=50), limit=3, pause=0.01)
+    launch = framebus.Launch(journal.argv("end", status=status, lines=50), max_restarts=3, restart_delay=0.01)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         until(given_up(publisher), "the end of all starts")
@@ -144,7 +150,7 @@ def test_stop_closes_the_channel_and_the_next_send_says_why(channel_name: str, j
             with pytest.raises(framebus.ChannelClosed, match=r"launched\.py.*ended with status 7.*on_exit='stop'"):
                 send()
         assert publisher.statistics().frames == 2
-        wait_for_end(other.pid())
+        wait_for_exit(other.pid())
     assert journal.lines()[1:] == ["1", "2"]
 
 
@@ -161,7 +167,7 @@ def test_ignore_lets_the_program_go_and_the_channel_live_on(channel_name: str, j
 
 def test_several_programs_are_looked_after_one_by_one(channel_name: str, tmp_path: Path) -> None:
     journals = [Journal(tmp_path / str(number)) for number in range(3)]
-    launch = [framebus.Launch(journal.argv("wait"), pause=0.01) for journal in journals]
+    launch = [framebus.Launch(journal.argv("wait"), restart_delay=0.01) for journal in journals]
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         pids = [int(journal.wait(2)[0]) for journal in journals]
@@ -178,7 +184,7 @@ def test_several_programs_are_looked_after_one_by_one(channel_name: str, tmp_pat
 def test_program_gets_its_variables_and_its_folder(channel_name: str, tmp_path: Path) -> None:
     code = "import os; open('found', 'w').write(os.environ['COLOUR'] + ' ' + os.environ['PATH'])"
     launch = framebus.Launch(
-        [sys.executable, "-c", code], on_exit="ignore", cwd=tmp_path, env={"COLOUR": "grün"}, pause=0
+        [sys.executable, "-c", code], on_exit="ignore", cwd=tmp_path, env={"COLOUR": "grün"}, restart_delay=0
     )
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
@@ -191,7 +197,9 @@ def test_program_that_vanishes_after_it_was_found_is_a_failed_start(channel_name
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\nexit 0\n")
     program.chmod(0o755)
-    with framebus.Publisher(channel_name, launch=framebus.Launch([str(program)], limit=1, pause=0.01)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch([str(program)], max_restarts=1, restart_delay=0.01)
+    ) as publisher:
         program.unlink()
         publisher.send(PICTURE)
         until(given_up(publisher), "the end of all starts")
@@ -202,7 +210,9 @@ def test_program_that_vanishes_after_it_was_found_is_a_failed_start(channel_name
 
 
 def test_no_zombie_is_left_of_programs_that_were_started_again(channel_name: str, journal: Journal) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("end"), limit=5, pause=0.0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("end"), max_restarts=5, restart_delay=0.0)
+    ) as publisher:
         publisher.send(PICTURE)
         until(given_up(publisher), "the end of all starts")
     until(lambda: children() == [], "all guards to be reaped")
@@ -230,7 +240,7 @@ def test_output_is_passed_on_to_the_output_of_program_a(channel_name: str, journ
 
 BLOCKED = """
 import sys, numpy as np, framebus
-with framebus.Publisher(sys.argv[1], launch=framebus.Launch(sys.argv[2:], finish=0)) as pub:
+with framebus.Publisher(sys.argv[1], launch=framebus.Launch(sys.argv[2:], shutdown_timeout=0)) as pub:
     pub.send(np.zeros(3))
     sys.stdin.read()
 sys.stderr.write(str(pub.launched[0].exit_code))

@@ -16,7 +16,7 @@ import pytest
 
 import framebus
 from harness import Programs
-from launching import Journal, children, end, runs, until, wait_for_end
+from launching import Journal, children, end, runs, until, wait_for_exit
 from places import needs_root
 
 PICTURE = np.zeros((48, 64), np.uint8)
@@ -45,7 +45,9 @@ def pids(journal: Journal) -> list[int]:
 
 @pytest.mark.parametrize("run", ["daemon", "under_another_subreaper"])
 def test_daemon_gets_sigterm_and_ends_with_the_channel(channel_name: str, journal: Journal, run: str) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv(run), finish=0, grace=60)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv(run), shutdown_timeout=0, kill_timeout=60)
+    ) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
         assert all(map(runs, pids(journal)))
@@ -55,7 +57,7 @@ def test_daemon_gets_sigterm_and_ends_with_the_channel(channel_name: str, journa
 
 
 def test_daemon_that_ignores_sigterm_is_killed_after_the_grace(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("daemon", ignores=True), finish=0, grace=0.2)
+    launch = framebus.Launch(journal.argv("daemon", ignores=True), shutdown_timeout=0, kill_timeout=0.2)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -63,7 +65,7 @@ def test_daemon_that_ignores_sigterm_is_killed_after_the_grace(channel_name: str
 
 
 def test_daemon_ends_when_the_program_that_started_it_has_ended(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("daemon", ends=True), limit=2, pause=0.0)
+    launch = framebus.Launch(journal.argv("daemon", ends=True), max_restarts=2, restart_delay=0.0)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
@@ -74,7 +76,9 @@ def test_daemon_ends_when_the_program_that_started_it_has_ended(channel_name: st
 
 
 def test_what_is_started_while_all_are_ended_is_ended_too(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("starts_another_at_sigterm", generations=20), finish=0, grace=60)
+    launch = framebus.Launch(
+        journal.argv("starts_another_at_sigterm", generations=20), shutdown_timeout=0, kill_timeout=60
+    )
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -83,7 +87,9 @@ def test_what_is_started_while_all_are_ended_is_ended_too(channel_name: str, jou
 
 
 def test_what_never_stops_starting_others_is_killed_after_the_grace(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("starts_another_at_sigterm", generations=10**9), finish=0, grace=0.3)
+    launch = framebus.Launch(
+        journal.argv("starts_another_at_sigterm", generations=10**9), shutdown_timeout=0, kill_timeout=0.3
+    )
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -96,7 +102,7 @@ def test_what_forks_and_ends_over_and_over_is_killed_after_the_grace(
 ) -> None:
     held, begun = tmp_path / "held", tmp_path / "begun"
     run = [sys.executable, "-I", "-S", "-c", FORKS_AND_ENDS, str(held), str(begun), str(pause)]
-    launch = framebus.Launch(run, on_exit="ignore", finish=0, grace=0.1)
+    launch = framebus.Launch(run, on_exit="ignore", shutdown_timeout=0, kill_timeout=0.1)
     for _ in range(3):
         with framebus.Publisher(channel_name, launch=launch) as publisher:
             publisher.send(PICTURE)
@@ -107,7 +113,7 @@ def test_what_forks_and_ends_over_and_over_is_killed_after_the_grace(
 
 
 def test_hundred_processes_in_sessions_of_their_own_end(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("many", count=100), finish=0, grace=60)
+    launch = framebus.Launch(journal.argv("many", count=100), shutdown_timeout=0, kill_timeout=60)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(101)
@@ -115,7 +121,7 @@ def test_hundred_processes_in_sessions_of_their_own_end(channel_name: str, journ
 
 
 def test_stopped_process_is_continued_and_sees_sigterm(channel_name: str, journal: Journal) -> None:
-    launch = framebus.Launch(journal.argv("with_a_stopped_child"), finish=0, grace=60)
+    launch = framebus.Launch(journal.argv("with_a_stopped_child"), shutdown_timeout=0, kill_timeout=60)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -127,7 +133,7 @@ def test_stopped_process_is_continued_and_sees_sigterm(channel_name: str, journa
 @needs_root
 def test_pid_namespace_of_the_program_ends(channel_name: str, journal: Journal) -> None:
     inside = ["unshare", "--pid", "--fork", "--mount-proc", "setsid", *journal.argv("daemon", ignores=True)]
-    launch = framebus.Launch(inside, finish=0, grace=0.2)
+    launch = framebus.Launch(inside, shutdown_timeout=0, kill_timeout=0.2)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -139,7 +145,9 @@ def test_pid_namespace_of_the_program_ends(channel_name: str, journal: Journal) 
 
 
 def test_zombies_of_a_running_program_are_reaped(channel_name: str, journal: Journal) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("daemon"), finish=0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("daemon"), shutdown_timeout=0)
+    ) as publisher:
         publisher.send(PICTURE)
         program, daemon = (int(line) for line in journal.wait(2))
         os.kill(daemon, signal.SIGKILL)
@@ -156,7 +164,7 @@ def test_guard_that_is_killed_takes_the_programs_group_along(channel_name: str, 
         assert guard is not None
         guard.kill()
         for pid in (program, child):
-            wait_for_end(pid)
+            wait_for_exit(pid)
         until(lambda: publisher.launched[0].failure is not None, "the end to be known")
         assert publisher.launched[0].exit_code is None
         assert "killed together with its guard" in str(publisher.launched[0].failure)
@@ -174,7 +182,7 @@ def test_program_ends_if_program_a_and_the_guard_are_killed(
     guard.suspend()
     publisher.kill()
     guard.kill()
-    wait_for_end(program)
+    wait_for_exit(program)
     framebus.Publisher(channel_name).close()  # removes what the killed one has left
 
 
@@ -183,7 +191,7 @@ def test_what_belongs_to_another_user_is_reported_and_left(
     programs: Programs, channel_name: str, journal: Journal
 ) -> None:
     foreign = ["setpriv", "--reuid=1000", "--clear-groups", "sleep", "600"]
-    launch = {"argv": journal.argv("run", argv=foreign), "finish": 0, "grace": 0.3}
+    launch = {"argv": journal.argv("run", argv=foreign), "shutdown_timeout": 0, "kill_timeout": 0.3}
     without = ["setpriv", "--bounding-set=-kill"]  # even root may then signal its own processes only
     publisher = programs.start("launches", name=channel_name, launch=[launch], under=without)
     publisher.expect("sent")

@@ -17,7 +17,7 @@ import pytest
 
 import framebus
 from harness import Program, Programs
-from launching import Journal, children, end, runs, until, wait_for_end
+from launching import Journal, children, end, runs, until, wait_for_exit
 
 PICTURE = np.zeros((48, 64), np.uint8)
 WAYS = ["kill -9", "SIGTERM", "end of the program"]
@@ -49,7 +49,7 @@ def sweep(channel_name: str) -> None:
 
 
 def test_program_that_iterates_gets_all_frames_and_ends_by_itself_at_close(channel_name: str, journal: Journal) -> None:
-    command = framebus.Launch(journal.argv("fetch", name=channel_name, every=True, history=1), finish=60)
+    command = framebus.Launch(journal.argv("fetch", name=channel_name, every=True, history=1), shutdown_timeout=60)
     with framebus.Publisher(channel_name, on_full="block", launch=command) as publisher:
         for _ in range(200):
             publisher.send(PICTURE)
@@ -59,7 +59,7 @@ def test_program_that_iterates_gets_all_frames_and_ends_by_itself_at_close(chann
 
 
 def test_program_that_does_not_end_by_itself_gets_sigterm(channel_name: str, journal: Journal) -> None:
-    command = framebus.Launch(journal.argv("wait"), finish=0.05)
+    command = framebus.Launch(journal.argv("wait"), shutdown_timeout=0.05)
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -71,7 +71,7 @@ def test_program_that_does_not_end_by_itself_gets_sigterm(channel_name: str, jou
 
 
 def test_program_that_ignores_sigterm_is_killed_after_its_grace(channel_name: str, journal: Journal) -> None:
-    command = framebus.Launch(journal.argv("ignore_sigterm"), finish=0.0, grace=0.3)
+    command = framebus.Launch(journal.argv("ignore_sigterm"), shutdown_timeout=0.0, kill_timeout=0.3)
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -80,7 +80,7 @@ def test_program_that_ignores_sigterm_is_killed_after_its_grace(channel_name: st
 
 
 def test_program_that_was_stopped_is_continued_and_sees_sigterm(channel_name: str, journal: Journal) -> None:
-    command = framebus.Launch(journal.argv("wait"), finish=0.0, grace=60)
+    command = framebus.Launch(journal.argv("wait"), shutdown_timeout=0.0, kill_timeout=60)
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
         journal.wait(2)
@@ -91,7 +91,9 @@ def test_program_that_was_stopped_is_continued_and_sees_sigterm(channel_name: st
 
 
 def test_what_the_program_has_started_ends_with_the_channel(channel_name: str, journal: Journal) -> None:
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("with_a_child"), finish=0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("with_a_child"), shutdown_timeout=0)
+    ) as publisher:
         publisher.send(PICTURE)
         pids = [int(line) for line in journal.wait(2)]
         assert all(map(runs, pids))
@@ -141,7 +143,10 @@ def test_program_ends_with_the_process_of_program_a(
     programs: Programs, channel_name: str, journal: Journal, run: str, way: str
 ) -> None:
     publisher = programs.start(
-        "launches", name=channel_name, launch=[launch(journal, run, finish=0.0, grace=0.3)], closes=False
+        "launches",
+        name=channel_name,
+        launch=[launch(journal, run, shutdown_timeout=0.0, kill_timeout=0.3)],
+        closes=False,
     )
     publisher.expect("sent")
     journal.wait(2)
@@ -149,7 +154,7 @@ def test_program_ends_with_the_process_of_program_a(
     guard = psutil.Process(pids[0]).ppid()
     end_by(way, publisher)
     for pid in [*pids, guard]:
-        wait_for_end(pid)
+        wait_for_exit(pid)
     if run == "wait":
         assert journal.lines()[-1] == "SIGTERM", "it had its chance"
     sweep(channel_name)
@@ -196,7 +201,7 @@ def test_forked_child_of_a_killed_program_a_does_not_keep_program_b(
     forked = publisher.ask("fork")
     try:
         publisher.kill()
-        wait_for_end(journal.pid())
+        wait_for_exit(journal.pid())
         assert runs(forked)
     finally:
         end(forked)
@@ -227,7 +232,7 @@ def test_publisher_that_is_forgotten_ends_its_program(channel_name: str, journal
     publisher.send(PICTURE)
     journal.wait(2)
     del publisher
-    wait_for_end(journal.pid())
+    wait_for_exit(journal.pid())
 
 
 INTERRUPTED = """

@@ -61,7 +61,7 @@ def test_program_with_history_begins_with_the_first_frame(
 def test_program_gets_every_frame_from_the_first_where_the_publisher_waits(
     channel_name: str, journal: Journal, shape: tuple[int, ...]
 ) -> None:
-    launch = framebus.Launch(journal.argv("fetch", name=channel_name, every=True, history=1), finish=60)
+    launch = framebus.Launch(journal.argv("fetch", name=channel_name, every=True, history=1), shutdown_timeout=60)
     with framebus.Publisher(channel_name, launch=launch, on_full="block") as publisher:
         sent = flood(publisher, shape, journal, 100)
     assert journal.lines()[1:] == [*map(str, range(1, sent + 1)), "dropped 0"]
@@ -72,7 +72,7 @@ def test_program_gets_every_frame_from_the_first_where_the_publisher_waits(
 def test_publisher_that_waits_does_not_close_before_the_program_has_come(
     channel_name: str, journal: Journal, every: bool
 ) -> None:
-    launch = framebus.Launch(journal.argv("fetch", name=channel_name, every=every, history=3), finish=60)
+    launch = framebus.Launch(journal.argv("fetch", name=channel_name, every=every, history=3), shutdown_timeout=60)
     with framebus.Publisher(channel_name, launch=launch, on_full="block") as publisher:
         for _ in range(3):
             publisher.send(np.zeros(SMALL, np.uint8))
@@ -109,7 +109,7 @@ def test_first_frame_waits_for_each_of_several_programs_and_for_one_that_has_to_
     fetch = {"name": channel_name, "every": True, "history": 1, "limit": 2}
     launch = [
         framebus.Launch(prompt.argv("fetch", **fetch), on_exit="ignore"),
-        framebus.Launch([str(failing), *slow.argv("fetch", **fetch)], limit=1, pause=1.0),
+        framebus.Launch([str(failing), *slow.argv("fetch", **fetch)], max_restarts=1, restart_delay=1.0),
     ]
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         flood(publisher, LARGE, prompt, 3)

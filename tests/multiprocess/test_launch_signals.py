@@ -54,7 +54,9 @@ def test_program_begins_with_no_signal_blocked_or_ignored(channel_name: str, jou
     for number in SETTABLE:
         signal.signal(number, signal.SIG_DFL if number == signal.SIGHUP else signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, SETTABLE)
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("signals"), finish=0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("signals"), shutdown_timeout=0)
+    ) as publisher:
         publisher.send(PICTURE)
         assert journal.wait(3)[1] == "blocked 0 ignored 0"
     assert publisher.launched[0].exit_code == 0
@@ -62,7 +64,9 @@ def test_program_begins_with_no_signal_blocked_or_ignored(channel_name: str, jou
 
 def test_program_of_a_nohup_publisher_ignores_sighup_too(channel_name: str, journal: Journal) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with framebus.Publisher(channel_name, launch=framebus.Launch(journal.argv("signals"), finish=0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(journal.argv("signals"), shutdown_timeout=0)
+    ) as publisher:
         publisher.send(PICTURE)
         assert journal.wait(3)[1] == f"blocked 0 ignored {1 << (signal.SIGHUP - 1):x}"
 
@@ -75,7 +79,7 @@ def test_sigterm_reaches_the_program_whatever_the_publisher_does_with_it(
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN if way == "ignored" else ignored)
-    launch = framebus.Launch(journal.argv("with_a_child"), finish=0, grace=86400)
+    launch = framebus.Launch(journal.argv("with_a_child"), shutdown_timeout=0, kill_timeout=86400)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
         pids = [int(line) for line in journal.wait(2)]
@@ -91,7 +95,9 @@ def test_exit_status_is_known_whatever_the_publisher_does_with_sigchld(
     caplog.set_level(logging.INFO, "framebus.launch")
     way()
     command = ["sh", "-c", "kill -9 $$"] if status < 0 else journal.argv("end", status=status)
-    with framebus.Publisher(channel_name, launch=framebus.Launch(command, limit=1, pause=0.0)) as publisher:
+    with framebus.Publisher(
+        channel_name, launch=framebus.Launch(command, max_restarts=1, restart_delay=0.0)
+    ) as publisher:
         publisher.send(PICTURE)
         until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
         assert (publisher.launched[0].starts, publisher.launched[0].exit_code) == (2, status)

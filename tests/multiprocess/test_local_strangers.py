@@ -28,7 +28,7 @@ zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]
 LONG = 30.0  # against hangs only
 STRANGER = 1234
 IMAGE = np.arange(100 * 100, dtype=np.uint8).reshape(100, 100)
-ENDS = pytest.mark.parametrize("open_end", [framebus.sink, framebus.source], ids=["sink", "source"])
+ENDS = pytest.mark.parametrize("open_url", [framebus.sink, framebus.source], ids=["sink", "source"])
 BASE_ENDS = pytest.mark.parametrize("end", [baseimage.Writer, baseimage.Reader])
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -86,10 +86,10 @@ def umask() -> Iterator[Any]:
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
 @ENDS
 def test_a_path_is_bound_for_this_user_alone_whatever_the_umask(
-    tmp_path: Path, umask: Any, mask: int, open_end: Any
+    tmp_path: Path, umask: Any, mask: int, open_url: Any
 ) -> None:
     umask(mask)
-    with open_end(f"ipc://{tmp_path}/socket", bind=True):
+    with open_url(f"ipc://{tmp_path}/socket", bind=True):
         assert stat.S_IMODE((tmp_path / "socket").stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [], "the name goes with the end"
 
@@ -101,14 +101,14 @@ def test_public_binds_a_path_for_all_users(tmp_path: Path, umask: Any) -> None:
 
 
 @ENDS
-def test_an_abstract_name_is_bound_with_public_or_keys_only(tmp_path: Path, open_end: Any) -> None:
+def test_an_abstract_name_is_bound_with_public_or_keys_only(tmp_path: Path, open_url: Any) -> None:
     name = f"ipc://@framebus-test-{os.getpid()}-{tmp_path.name}"
     with pytest.raises(framebus.EndpointError, match=r"every user of this machine.*public=true.*curve_secret_key="):
-        open_end(name, bind=True)
+        open_url(name, bind=True)
     import zmq.auth
 
     secret = zmq.auth.create_certificates(tmp_path, "key")[1]
-    open_end(name, bind=True, curve_secret_key=secret).close()
+    open_url(name, bind=True, curve_secret_key=secret).close()
     with framebus.sink(f"{name}?public=true", wait_for=1) as sink, framebus.source(name) as source:
         sink.send(IMAGE, timeout=LONG)
         assert np.array_equal(source.recv(LONG).array, IMAGE)
@@ -124,8 +124,8 @@ def test_a_name_that_was_taken_over_is_not_removed_at_the_end(tmp_path: Path) ->
 
 @needs_root
 @ENDS
-def test_a_stranger_can_not_connect_to_a_path(folder: Path, open_end: Any) -> None:
-    with open_end(f"ipc://{folder}/socket", bind=True):
+def test_a_stranger_can_not_connect_to_a_path(folder: Path, open_url: Any) -> None:
+    with open_url(f"ipc://{folder}/socket", bind=True):
         with stranger(
             "try:\n socket.socket(socket.AF_UNIX).connect(sys.argv[1])\nexcept PermissionError:\n pass\n"
             "else:\n sys.exit('was let in')",
@@ -139,13 +139,13 @@ def test_a_stranger_can_not_connect_to_a_path(folder: Path, open_end: Any) -> No
 
 @needs_root
 @ENDS
-def test_a_strangers_path_is_refused_with_the_owners_name(folder: Path, open_end: Any) -> None:
+def test_a_strangers_path_is_refused_with_the_owners_name(folder: Path, open_url: Any) -> None:
     with stranger(LISTENS, folder / "socket"):
         with pytest.raises(framebus.EndpointError, match=f"belongs to user {STRANGER}.*public=true"):
-            open_end(f"ipc://{folder}/socket", bind=False)
-        open_end(f"ipc://{folder}/socket", bind=False, public=True).close()
+            open_url(f"ipc://{folder}/socket", bind=False)
+        open_url(f"ipc://{folder}/socket", bind=False, public=True).close()
         with pytest.raises(framebus.EndpointError, match=f"socket of user {STRANGER}"):
-            open_end(f"ipc://{folder}/socket", bind=True)
+            open_url(f"ipc://{folder}/socket", bind=True)
 
 
 @needs_root

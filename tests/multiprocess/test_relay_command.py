@@ -131,7 +131,7 @@ def test_endpoints_are_listed_with_what_they_are_for() -> None:
         status, output, errors = outcome(process)
     assert (status, errors) == (0, "")
     for info in framebus.endpoints():
-        assert info.form in output
+        assert info.url_syntax in output
 
 
 def test_the_options_of_one_endpoint_are_listed() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import framebus
 from harness import WATCHDOG_S, Programs
-from launching import Journal, end, runs, until, wait_for_end
+from launching import Journal, end, runs, until, wait_for_exit
 
 PICTURE = np.zeros((1080, 1920, 3), np.uint8)
 
@@ -192,7 +192,7 @@ def test_program_ends_with_a_killed_framebus_run(commands: Runs, channel_name: s
         run = commands.start(channel_name, "--", *journal.argv("wait"))
         journal.wait(2)
         run.signal(signal.SIGKILL)
-        wait_for_end(journal.pid())
+        wait_for_exit(journal.pid())
 
 
 def test_program_outlives_a_program_a_that_is_killed_and_goes_on_with_the_next(
@@ -214,7 +214,7 @@ def test_ignore_waits_until_the_channel_closes(commands: Runs, channel_name: str
     with framebus.Publisher(channel_name) as publisher:
         publisher.send(PICTURE)
         run = commands.start(channel_name, "--on-exit", "ignore", "--", *journal.argv("end", status=6))
-        wait_for_end(journal.pid())
+        wait_for_exit(journal.pid())
         assert runs(run.pid)
     assert run.finish()[0] == 6
 
@@ -224,7 +224,7 @@ def test_ignore_waits_until_the_channel_closes(commands: Runs, channel_name: str
     [
         (["--", "no-such-program"], 127, "no program of that name in PATH"),
         ([], 2, "-- python algo.py"),
-        (["--grace", "-1", "--", "true"], 2, "grace"),
+        (["--grace", "-1", "--", "true"], 2, "kill_timeout"),
     ],
     ids=["missing program", "no program", "bad option"],
 )

@@ -33,7 +33,9 @@ def publish(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.uint16], on_full
 
 
 def launch(publisher: framebus.Publisher) -> None:
-    one = framebus.Launch(["python", "algo.py"], on_exit="stop", stop_with_publisher=False, grace=1, env={"A": "b"})
+    one = framebus.Launch(
+        ["python", "algo.py"], on_exit="stop", stop_with_publisher=False, kill_timeout=1, env={"A": "b"}
+    )
     framebus.Publisher("camera0", launch=["python", "algo.py"])
     framebus.Publisher("camera0", launch=one)
     framebus.Publisher("camera0", launch=[one, ["python", "viewer.py"]])
@@ -49,7 +51,7 @@ def launch(publisher: framebus.Publisher) -> None:
         launcher.start()
         assert_type(launcher.wait(1.0), bool)
         assert_type(launcher.programs, tuple[framebus.Launched, ...])
-    one.limit = 5  # type: ignore[misc]
+    one.max_restarts = 5  # type: ignore[misc]
     framebus.Publisher("camera0", launch=5)  # type: ignore[arg-type]
     framebus.Launch(["python"], on_exit="again")  # type: ignore[arg-type]
 
@@ -171,7 +173,7 @@ def relay_frames(subscriber: framebus.Subscriber, publisher: framebus.Publisher)
 
 
 class Twice(framebus.BaseSink):
-    def _send(self, frame: framebus.Outgoing, deadline: framebus.Deadline) -> None:
+    def _send(self, frame: framebus.OutgoingFrame, deadline: framebus.Deadline) -> None:
         assert_type(frame.arrays, dict[str, npt.NDArray[Any]])
         assert_type(frame.array, npt.NDArray[Any])
         assert_type(deadline.left(), float | None)
@@ -183,7 +185,7 @@ class Nothing(framebus.BaseSource):
 
 
 def open_twice(rest: str, *, lossy: bool = False) -> Twice:
-    assert_type(Twice(rest).statistics(), framebus.EndStatistics)
+    assert_type(Twice(rest).statistics(), framebus.EndpointStatistics)
     assert_type(Nothing(rest).try_recv(), framebus.Frame | None)
     as_sink: framebus.Sink = Twice(rest)
     as_source: framebus.Source = Nothing(rest)
@@ -191,8 +193,10 @@ def open_twice(rest: str, *, lossy: bool = False) -> Twice:
     return Twice(rest)
 
 
-ENDPOINT = framebus.Endpoint("twice", "a test", "twice:", sink=open_twice, abilities=framebus.Abilities(meta=False))
-framebus.Abilities(delivery="sometimes")  # type: ignore[arg-type]
+ENDPOINT = framebus.Endpoint(
+    "twice", "a test", "twice:", sink=open_twice, capabilities=framebus.Capabilities(meta=False)
+)
+framebus.Capabilities(delivery="sometimes")  # type: ignore[arg-type]
 
 
 def list_endpoints() -> None:
@@ -201,8 +205,8 @@ def list_endpoints() -> None:
         assert_type(endpoint.scheme, str)
         assert_type(endpoint.installed, bool)
         assert_type(endpoint.extra, str | None)
-        assert_type(endpoint.abilities, framebus.Abilities)
-        assert_type(endpoint.abilities.delivery, Literal["every", "latest", "either"])
+        assert_type(endpoint.capabilities, framebus.Capabilities)
+        assert_type(endpoint.capabilities.delivery, Literal["every", "latest", "either"])
         for options in (endpoint.source, endpoint.sink):
             for name, option in (options or {}).items():
                 assert_type(name, str)

@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import Abilities, BaseSink, BaseSource, Deadline, Frame, Outgoing
+from framebus import BaseSink, BaseSource, Capabilities, Deadline, Frame, OutgoingFrame
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
-ANYTHING = Abilities()
-ONE_PLAIN_IMAGE = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False)
+ANYTHING = Capabilities()
+ONE_PLAIN_IMAGE = Capabilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False)
 
 
 class Sink(BaseSink):
     """Keeps what it is given."""
 
-    def __init__(self, abilities: Abilities = ANYTHING, lossy: bool = False) -> None:
+    def __init__(self, capabilities: Capabilities = ANYTHING, lossy: bool = False) -> None:
         super().__init__("test:sink")
-        self.abilities, self.lossy = abilities, lossy
-        self.got: list[Outgoing] = []
+        self.capabilities, self.lossy = capabilities, lossy
+        self.got: list[OutgoingFrame] = []
         self.closings = 0
         self.error: Exception | None = None
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         if self.error is not None:
             raise self.error
         self.got.append(frame)
@@ -119,10 +119,10 @@ def test_what_a_deadline_fails_with_says_what_was_waited_for_and_how_long() -> N
 
 def test_a_source_counts_frames_and_bytes_of_all_their_arrays() -> None:
     source = Source(frame(IMAGE), frame(IMAGE, IMAGE.astype(np.float64)))
-    assert source.statistics() == framebus.EndStatistics()
+    assert source.statistics() == framebus.EndpointStatistics()
     source.recv()
     source.recv()
-    assert source.statistics() == framebus.EndStatistics(frames=2, bytes=12 + 12 + 96)
+    assert source.statistics() == framebus.EndpointStatistics(frames=2, bytes=12 + 12 + 96)
     with pytest.raises(framebus.Timeout):
         source.recv(0)
     assert source.statistics().frames == 2
@@ -137,7 +137,7 @@ def test_counts_of_several_threads_add_up() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sink.statistics() == framebus.EndStatistics(frames=2000, bytes=2000 * IMAGE.nbytes)
+    assert sink.statistics() == framebus.EndpointStatistics(frames=2000, bytes=2000 * IMAGE.nbytes)
 
 
 def test_try_recv_gives_none_where_nothing_is_new_and_never_waits() -> None:
@@ -261,7 +261,7 @@ def test_what_is_no_frame_is_refused_before_the_mechanism_sees_it(
         sink.send(image, **given)
     assert says in str(raised.value)
     assert sink.got == []
-    assert sink.statistics() == framebus.EndStatistics()
+    assert sink.statistics() == framebus.EndpointStatistics()
     assert sink.send(IMAGE) == 1
 
 
@@ -297,7 +297,7 @@ def test_what_is_not_there_is_not_missed() -> None:
 
 @pytest.mark.parametrize("lossy", [False, True])
 def test_a_frame_over_the_size_of_the_mechanism_is_refused_even_where_something_may_be_left_out(lossy: bool) -> None:
-    sink = Sink(replace(Abilities(), max_bytes=IMAGE.nbytes), lossy)
+    sink = Sink(replace(Capabilities(), max_bytes=IMAGE.nbytes), lossy)
     assert sink.send(IMAGE) == 1
     with pytest.raises(framebus.EndpointError, match="frames of at most 12 bytes, got 24"):
         sink.send({"a": IMAGE, "b": IMAGE})

@@ -240,7 +240,7 @@ def test_an_end_that_is_collected_in_the_thread_of_its_bus_is_closed(
 ) -> None:
     url = f"dde:{service}?mode={'poke' if opener is framebus.source else 'advise'}"
     end: Any = opener(url)
-    bus = (end._giver if opener is framebus.sink else end._taker).service.bus
+    bus = end._server.service.bus
     thread, end.itself = bus._thread, end  # only the collector can find it now
     del end
     bus.soon(gc.collect)

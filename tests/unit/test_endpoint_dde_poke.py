@@ -40,10 +40,10 @@ def test_an_interrupted_send_is_withdrawn(session_bus: PrivateBus, service: str)
         with framebus.sink(f"dde:{service}?mode=poke") as sink:
             sink.send(b"first")
             main = threading.get_ident()
-            taker = source._taker  # type: ignore[attr-defined]  # to see when the frame is parked
+            server = source._server  # type: ignore[attr-defined]  # to see when the frame is parked
 
             def interrupt() -> None:
-                while not taker.parked:
+                while not server.parked:
                     os.sched_yield()
                 signal.pthread_kill(main, signal.SIGINT)
 
@@ -197,7 +197,7 @@ def test_many_programs_that_poke_what_nobody_fetches_are_refused_beyond_a_bound(
         memory = memory_with(bytes(64))
         calls = [poker.begin("Poke", "hs", (memory, GOOD_DESCRIPTION)) for poker in pokers[:65]]
         assert pokers[0].answer(calls[0]) == ()
-        while len(source._taker.parked) < 64:  # type: ignore[attr-defined]
+        while len(source._server.parked) < 64:  # type: ignore[attr-defined]
             os.sched_yield()
         assert pokers[65].call("Poke", "hs", (memory, GOOD_DESCRIPTION)) == interface.BUSY
         assert pokers[5].call("Poke", "hs", (memory, GOOD_DESCRIPTION)) == interface.BUSY

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoint import EndStatistics, Outgoing, wire
-from framebus.endpoint.kinds.mailslot import boxes, letter
-from framebus.endpoint.kinds.mailslot.ends import MailslotSink, MailslotSource
+from framebus.endpoint import EndpointStatistics, OutgoingFrame, wire
+from framebus.endpoint.kinds.mailslot import datagram, directory
+from framebus.endpoint.kinds.mailslot.source_sink import MailslotSink, MailslotSource
 
 IMAGE = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64)
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE
@@ -27,7 +27,7 @@ SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE
 @pytest.fixture
 def name(channel_name: str) -> Iterator[str]:
     yield channel_name
-    assert not os.path.exists(boxes.folder_of(channel_name)), "the last box did not take its folder along"
+    assert not os.path.exists(directory.folder_of(channel_name)), "the last box did not take its folder along"
 
 
 def open_source(name: str, **options: Any) -> MailslotSource:
@@ -55,7 +55,7 @@ def test_a_frame_arrives_in_every_box_with_all_that_it_carries(name: str) -> Non
             assert {name: array.tolist() for name, array in frame.arrays.items()} == {"a": IMAGE.tolist(), "b": []}
             assert (frame.seq, frame.meta, frame.pixel_format) == (1, {"x": [1]}, "Mono16")
             assert (frame.timestamp_ns, frame.wall_time_ns) == (3, 4)
-            assert source.statistics() == EndStatistics(1, IMAGE.nbytes, 0, 0)
+            assert source.statistics() == EndpointStatistics(1, IMAGE.nbytes, 0, 0)
 
 
 def test_arrays_can_not_be_written_and_outlive_both_ends(name: str) -> None:
@@ -128,15 +128,15 @@ def test_boxes_come_and_go_while_frames_are_sent(name: str) -> None:
 
 
 def test_the_box_of_a_dead_program_is_removed_and_nothing_else(name: str) -> None:
-    dead, path = boxes.make_box(name)
+    dead, path = directory.make_box(name)
     dead.close()
-    other = Path(boxes.folder_of(name), "notes.txt")
+    other = Path(directory.folder_of(name), "notes.txt")
     other.write_text("not a box")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream, open_sink(name) as sink:
         stream.bind(str(other.with_name("stream")))
         stream.listen()
         sink.send(IMAGE)
-        assert sorted(os.listdir(boxes.folder_of(name))) == ["notes.txt", "stream"]
+        assert sorted(os.listdir(directory.folder_of(name))) == ["notes.txt", "stream"]
         assert sink.statistics().dropped == 0
     other.unlink()
     other.with_name("stream").unlink()
@@ -145,7 +145,7 @@ def test_the_box_of_a_dead_program_is_removed_and_nothing_else(name: str) -> Non
 
 
 def test_the_box_of_a_program_that_dies_between_two_frames_is_removed(name: str) -> None:
-    box, path = boxes.make_box(name)
+    box, path = directory.make_box(name)
     with open_sink(name) as sink:
         sink.send(IMAGE)
         box.close()
@@ -192,23 +192,23 @@ def test_an_endless_source_waits_for_the_next_sink(name: str) -> None:
 # Foreign senders
 
 
-def sheet_of(data: bytes, seals: int = SEALS) -> int:
-    sheet = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(sheet, data)
-    fcntl.fcntl(sheet, fcntl.F_ADD_SEALS, seals)
-    return sheet
+def memfd_of(data: bytes, seals: int = SEALS) -> int:
+    memory = os.memfd_create("test", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(memory, data)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, seals)
+    return memory
 
 
 def good_message() -> bytes:
-    head, arrays = wire.encode(Outgoing({"image": IMAGE}, 1, 2, 3, {}, None))
+    head, arrays = wire.encode(OutgoingFrame({"image": IMAGE}, 1, 2, 3, {}, None))
     return head + b"".join(wire.pieces(arrays))
 
 
 GOOD = good_message()
 
 
-def frame_letter(size: int = len(GOOD), number: int = 1, stream: int = 7) -> bytes:
-    return letter.write(letter.FRAME, stream, number, size)
+def frame_datagram(size: int = len(GOOD), number: int = 1, stream: int = 7) -> bytes:
+    return datagram.write(datagram.FRAME, stream, number, size)
 
 
 def a_pipe() -> int:
@@ -220,24 +220,24 @@ def a_pipe() -> int:
 BAD: dict[str, Callable[[], tuple[bytes, list[int]]]] = {
     "plain bytes": lambda: (b"hello", []),
     "nothing": lambda: (b"", []),
-    "a letter that is too long": lambda: (frame_letter() + b"x", [sheet_of(GOOD)]),
-    "another version": lambda: (frame_letter().replace(b"FBML\x01", b"FBML\x02"), [sheet_of(GOOD)]),
-    "another kind": lambda: (letter.write(3, 7, 1, len(GOOD)), [sheet_of(GOOD)]),
-    "no sheet": lambda: (frame_letter(), []),
-    "a sheet that can be written": lambda: (frame_letter(), [sheet_of(GOOD, fcntl.F_SEAL_SHRINK)]),
-    "a sheet that can be cut off": lambda: (frame_letter(), [sheet_of(GOOD, fcntl.F_SEAL_WRITE)]),
-    "a device": lambda: (frame_letter(), [os.open("/dev/zero", os.O_RDWR)]),
-    "a file": lambda: (frame_letter(), [os.open(__file__, os.O_RDONLY)]),
-    "a shorter sheet": lambda: (frame_letter(), [sheet_of(GOOD[:-1])]),
-    "a longer sheet": lambda: (frame_letter(len(GOOD) + 64), [sheet_of(GOOD + bytes(64))]),
-    "an empty sheet": lambda: (frame_letter(0), [sheet_of(b"")]),
-    "garbage on a sheet": lambda: (frame_letter(4096), [sheet_of(os.urandom(4096))]),
-    "an end on a sheet": lambda: (frame_letter(len(wire.end())), [sheet_of(wire.end())]),
-    "a frame over max_bytes": lambda: (frame_letter(2 << 20), [sheet_of(bytes(2 << 20))]),
-    "a sender that did not greet": lambda: (frame_letter(stream=8), [sheet_of(GOOD)]),
-    "a number that came already": lambda: (frame_letter(number=0), [sheet_of(GOOD)]),
-    "a greeting with a sheet": lambda: (letter.write(letter.GREETING, 9, 0), [sheet_of(GOOD)]),
-    "a second greeting": lambda: (letter.write(letter.GREETING, 7, 0), [a_pipe()]),
+    "a datagram that is too long": lambda: (frame_datagram() + b"x", [memfd_of(GOOD)]),
+    "another version": lambda: (frame_datagram().replace(b"FBML\x01", b"FBML\x02"), [memfd_of(GOOD)]),
+    "another kind": lambda: (datagram.write(3, 7, 1, len(GOOD)), [memfd_of(GOOD)]),
+    "no memfd": lambda: (frame_datagram(), []),
+    "a memfd that can be written": lambda: (frame_datagram(), [memfd_of(GOOD, fcntl.F_SEAL_SHRINK)]),
+    "a memfd that can be cut off": lambda: (frame_datagram(), [memfd_of(GOOD, fcntl.F_SEAL_WRITE)]),
+    "a device": lambda: (frame_datagram(), [os.open("/dev/zero", os.O_RDWR)]),
+    "a file": lambda: (frame_datagram(), [os.open(__file__, os.O_RDONLY)]),
+    "a shorter memfd": lambda: (frame_datagram(), [memfd_of(GOOD[:-1])]),
+    "a longer memfd": lambda: (frame_datagram(len(GOOD) + 64), [memfd_of(GOOD + bytes(64))]),
+    "an empty memfd": lambda: (frame_datagram(0), [memfd_of(b"")]),
+    "garbage on a memfd": lambda: (frame_datagram(4096), [memfd_of(os.urandom(4096))]),
+    "an end on a memfd": lambda: (frame_datagram(len(wire.end())), [memfd_of(wire.end())]),
+    "a frame over max_bytes": lambda: (frame_datagram(2 << 20), [memfd_of(bytes(2 << 20))]),
+    "a sender that did not greet": lambda: (frame_datagram(stream=8), [memfd_of(GOOD)]),
+    "a number that came already": lambda: (frame_datagram(number=0), [memfd_of(GOOD)]),
+    "a greeting with a memfd": lambda: (datagram.write(datagram.GREETING, 9, 0), [memfd_of(GOOD)]),
+    "a second greeting": lambda: (datagram.write(datagram.GREETING, 7, 0), [a_pipe()]),
 }
 
 
@@ -245,10 +245,10 @@ BAD: dict[str, Callable[[], tuple[bytes, list[int]]]] = {
 def foreign(name: str) -> Iterator[tuple[MailslotSource, socket.socket]]:
     """A box with small frames, and a foreign sender that has greeted as stream 7."""
     with open_source(name, max_bytes=10_000) as source, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        (box_id,) = boxes.box_ids(name)
-        assert boxes.connect(name, box_id, sender)
+        (box_id,) = directory.box_ids(name)
+        assert directory.connect(name, box_id, sender)
         hears, kept = os.pipe()
-        socket.send_fds(sender, [letter.write(letter.GREETING, 7, 0)], [hears])
+        socket.send_fds(sender, [datagram.write(datagram.GREETING, 7, 0)], [hears])
         assert source.try_recv() is None
         yield source, sender
         os.close(hears)
@@ -266,24 +266,24 @@ def test_what_is_no_frame_is_refused_and_counted_and_the_next_frame_arrives(
     for descriptor in descriptors:
         os.close(descriptor)
     assert source.try_recv() is None
-    assert source.statistics() == EndStatistics(refused=1)
+    assert source.statistics() == EndpointStatistics(refused=1)
     assert len(os.listdir("/proc/self/fd")) == before, "a descriptor that came along was kept"
-    sheet = sheet_of(GOOD)
-    socket.send_fds(sender, [frame_letter()], [sheet])
-    os.close(sheet)
+    memory = memfd_of(GOOD)
+    socket.send_fds(sender, [frame_datagram()], [memory])
+    os.close(memory)
     assert (source.recv(10).array == IMAGE).all()
 
 
 def test_more_descriptors_than_a_letter_has_are_not_kept(foreign: tuple[MailslotSource, socket.socket]) -> None:
     source, sender = foreign
-    sheets = [sheet_of(GOOD) for _ in range(20)]
+    memfds = [memfd_of(GOOD) for _ in range(20)]
     before = len(os.listdir("/proc/self/fd"))
-    socket.send_fds(sender, [b"hello"], sheets)
+    socket.send_fds(sender, [b"hello"], memfds)
     assert source.try_recv() is None
     assert source.statistics().refused == 1
     assert len(os.listdir("/proc/self/fd")) == before
-    for sheet in sheets:
-        os.close(sheet)
+    for memory in memfds:
+        os.close(memory)
 
 
 def test_a_sender_that_greets_without_end_takes_a_bounded_number_of_descriptors(
@@ -293,7 +293,7 @@ def test_a_sender_that_greets_without_end_takes_a_bounded_number_of_descriptors(
     pipe, kept = os.pipe()
     before = len(os.listdir("/proc/self/fd"))
     for stream in range(100, 300):
-        socket.send_fds(sender, [letter.write(letter.GREETING, stream, 0)], [pipe])
+        socket.send_fds(sender, [datagram.write(datagram.GREETING, stream, 0)], [pipe])
         assert source.try_recv() is None
     assert len(os.listdir("/proc/self/fd")) - before == 63
     assert source.statistics().refused == 200 - 63
@@ -308,7 +308,7 @@ def test_a_sender_that_greets_without_end_takes_a_bounded_number_of_descriptors(
 def test_a_folder_that_others_could_have_made_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    monkeypatch.setattr(boxes, "SHARED", str(tmp_path))
+    monkeypatch.setattr(directory, "SHARED", str(tmp_path))
     top = tmp_path / f"framebus-{os.geteuid()}"
     if wrong == "a link":
         elsewhere = tmp_path / "elsewhere"
@@ -326,11 +326,11 @@ def test_a_folder_that_others_could_have_made_is_not_used(
 
 def test_the_longest_name_fits_though_its_path_is_longer_than_a_socket_address(channel_name: str) -> None:
     name = channel_name.ljust(128, "x")
-    assert len(boxes.folder_of(name)) > 108
+    assert len(directory.folder_of(name)) > 108
     with open_source(name) as source, open_sink(name) as sink:
         sink.send(IMAGE)
         assert source.recv(10).seq == 1
-    assert not os.path.exists(boxes.folder_of(name))
+    assert not os.path.exists(directory.folder_of(name))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129])

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoint import EndStatistics, Outgoing, wire
+from framebus.endpoint import EndpointStatistics, OutgoingFrame, wire
 from framebus.endpoint.kinds.msg import parts
-from framebus.endpoint.kinds.msg.ends import MsgSink, MsgSource
 from framebus.endpoint.kinds.msg.queue import Queue
+from framebus.endpoint.kinds.msg.source_sink import MsgSink, MsgSource
 
 posix_ipc = pytest.importorskip("posix_ipc", reason='needs posix_ipc; run: pip install "framebus[msg]"')
 
@@ -43,7 +43,7 @@ needs_queues = pytest.mark.skipif(
 
 def message_of(number: int, size: int = 60) -> bytes:
     """Returns a frame as framebus.endpoint.wire writes it, filled with its number."""
-    head, arrays = wire.encode(Outgoing({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
+    head, arrays = wire.encode(OutgoingFrame({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
     return head + b"".join(wire.pieces(arrays))
 
 
@@ -114,7 +114,7 @@ def test_large_frames_of_several_sinks_mix_and_arrive_whole(name: str) -> None:
         for thread in threads:
             thread.join()
         assert sorted(seen) == [i * 1000 + number for i in range(4) for number in range(10)]
-        assert source.statistics() == EndStatistics(40, 40 * LARGE.nbytes, 0, 0)
+        assert source.statistics() == EndpointStatistics(40, 40 * LARGE.nbytes, 0, 0)
 
 
 @needs_queues

@@ -8,13 +8,13 @@ import random
 import numpy as np
 import pytest
 
-from framebus.endpoint import Outgoing, wire
+from framebus.endpoint import OutgoingFrame, wire
 from framebus.endpoint.kinds.msg import parts
 
 
 def message_of(number: int, size: int = 60) -> bytes:
     """Returns a frame as framebus.endpoint.wire writes it, filled with its number."""
-    head, arrays = wire.encode(Outgoing({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
+    head, arrays = wire.encode(OutgoingFrame({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
     return head + b"".join(wire.pieces(arrays))
 
 

@@ -73,7 +73,7 @@ def pipe() -> Iterator[Pipe]:
 
 def message(array: np.ndarray[Any, Any] = GRADIENT) -> bytes:
     """One frame as it stands in a stream of mode=message."""
-    frame = framebus.Outgoing({"image": array}, 7, 1, 2, {"a": 1}, "BGR8")
+    frame = framebus.OutgoingFrame({"image": array}, 7, 1, 2, {"a": 1}, "BGR8")
     head, arrays = wire.encode(frame)
     return head + b"".join(wire.pieces(arrays))
 

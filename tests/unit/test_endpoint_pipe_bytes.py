@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoint.kinds.pipe import colour, y4m_header
+from framebus.endpoint.kinds.pipe import y4m_header, ycbcr
 from framebus.endpoint.kinds.pipe.raw import layout_of
 from framebus.endpoint.wire import Malformed
 
@@ -269,11 +269,11 @@ def test_colours_are_those_of_bt_601() -> None:
     # The corners of EBU bars at 100 %, limited range, as the standard's tables have them.
     rgb = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
     known = np.array([[235, 16, 81, 145, 41], [128, 128, 90, 54, 240], [128, 128, 240, 34, 110]], np.uint8)
-    np.testing.assert_array_equal(colour.from_rgb(rgb)[:, 0], known)
+    np.testing.assert_array_equal(ycbcr.from_rgb(rgb)[:, 0], known)
     planes = tuple(known[:, None])
-    assert np.abs(colour.to_rgb(planes, full_range=False).astype(int) - rgb).max() <= 2  # type: ignore[arg-type]
+    assert np.abs(ycbcr.to_rgb(planes, full_range=False).astype(int) - rgb).max() <= 2  # type: ignore[arg-type]
     grey = tuple(np.full((1, 1), value, np.uint8) for value in (77, 128, 128))
-    assert colour.to_rgb(grey, full_range=True).tolist() == [[[77, 77, 77]]]  # type: ignore[arg-type]
+    assert ycbcr.to_rgb(grey, full_range=True).tolist() == [[[77, 77, 77]]]  # type: ignore[arg-type]
 
 
 def test_mono_stays_as_it_is_and_luma_of_limited_range_is_stretched(read: Read) -> None:

@@ -33,11 +33,11 @@ def test_port_0_is_any_free_one_and_the_sink_tells_which() -> None:
         assert np.array_equal(source.recv(LONG).array, IMAGE)
 
 
-@pytest.mark.parametrize("open_end", [framebus.sink, lambda url: framebus.source(url, bind=True)])
+@pytest.mark.parametrize("open_url", [framebus.sink, lambda url: framebus.source(url, bind=True)])
 @pytest.mark.parametrize("public", PUBLIC)
-def test_binding_where_other_machines_can_connect_takes_public(open_end: Any, public: str) -> None:
+def test_binding_where_other_machines_can_connect_takes_public(open_url: Any, public: str) -> None:
     with pytest.raises(framebus.EndpointError, match=r"public=true.*curve_secret_key"):
-        open_end(public)
+        open_url(public)
 
 
 def test_public_allows_to_bind_anywhere() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoint import Outgoing, wire
+from framebus.endpoint import OutgoingFrame, wire
 
 zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 
@@ -39,7 +39,7 @@ def context() -> Iterator[Any]:
 
 
 def messages() -> dict[str, list[bytes]]:
-    head, arrays = wire.encode(Outgoing({"image": np.zeros((4, 16), np.uint8)}, 1, 2, 3, {}, None))
+    head, arrays = wire.encode(OutgoingFrame({"image": np.zeros((4, 16), np.uint8)}, 1, 2, 3, {}, None))
     body = arrays[0].tobytes()
     huge = head.replace(b"[4,16]", b"[0,9223372036854775807]").replace(b" ", b"", 1)
     return {
@@ -69,7 +69,7 @@ def test_what_is_no_frame_is_counted_and_skipped(url: str, context: Any, mode: s
         if mode == "latest":
             assert sender.poll(LONG * 1000)
         sender.send_multipart(messages()[what])
-        head, arrays = wire.encode(Outgoing({"image": IMAGE}, 8, 2, 3, {}, None))
+        head, arrays = wire.encode(OutgoingFrame({"image": IMAGE}, 8, 2, 3, {}, None))
         sender.send_multipart([head, *arrays])
         assert source.recv(LONG).seq == 8
         assert source.statistics().refused == 1

@@ -17,7 +17,7 @@ import pytest
 
 import framebus
 from framebus.launch.program import find_program, launches_of
-from framebus.launch.supervisor import Pauses
+from framebus.launch.supervisor import Backoff
 
 TRUE = "true"  # a program that every system has
 
@@ -35,7 +35,7 @@ def program_in(folder: Path, name: str = "program", mode: int = 0o755) -> Path:
         (["a", "b"], [("a", "b")]),
         (("a", "b"), [("a", "b")]),
         ([["a"], ["b", "c"]], [("a",), ("b", "c")]),
-        (framebus.Launch(["a"], limit=3), [("a",)]),
+        (framebus.Launch(["a"], max_restarts=3), [("a",)]),
         ([framebus.Launch(["a"]), ["b"]], [("a",), ("b",)]),
     ],
     ids=["list", "tuple", "lists", "Launch", "mixed"],
@@ -80,12 +80,12 @@ def test_anything_else_is_refused_with_the_right_line(
     [
         ("on_exit", "again", ValueError),
         ("on_exit", None, ValueError),
-        ("finish", -0.1, ValueError),
-        ("grace", float("nan"), ValueError),
-        ("grace", "5", TypeError),
-        ("pause", True, TypeError),
-        ("limit", -1, ValueError),
-        ("limit", 1.5, TypeError),
+        ("shutdown_timeout", -0.1, ValueError),
+        ("kill_timeout", float("nan"), ValueError),
+        ("kill_timeout", "5", TypeError),
+        ("restart_delay", True, TypeError),
+        ("max_restarts", -1, ValueError),
+        ("max_restarts", 1.5, TypeError),
     ],
 )
 def test_option_out_of_range_is_refused_by_name(option: str, value: Any, error: type[Exception]) -> None:
@@ -193,20 +193,20 @@ def test_program_a_without_an_interpreter_is_told_so(
 
 
 def test_pauses_double_up_to_ten_seconds_and_end_at_the_limit() -> None:
-    pauses = Pauses(0.1, 10)
-    found = [pauses.after(0.0) for _ in range(11)]
+    backoff = Backoff(0.1, 10)
+    found = [backoff.after(0.0) for _ in range(11)]
     assert found[:10] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10, 10])
     assert found[10] is None
 
 
 def test_a_steady_run_begins_a_new_row() -> None:
-    pauses = Pauses(0.1, 2)
-    assert [pauses.after(ran) for ran in (0.0, 9.9, 10.0, 0.0)] == pytest.approx([0.1, 0.2, 0.1, 0.2])
-    assert pauses.after(0.0) is None
+    backoff = Backoff(0.1, 2)
+    assert [backoff.after(ran) for ran in (0.0, 9.9, 10.0, 0.0)] == pytest.approx([0.1, 0.2, 0.1, 0.2])
+    assert backoff.after(0.0) is None
 
 
 def test_limit_of_none_at_all_never_starts_again() -> None:
-    assert Pauses(0.1, 0).after(3600.0) is None
+    assert Backoff(0.1, 0).after(3600.0) is None
 
 
 def test_publisher_that_launches_nothing_sends_in_one_native_call(channel_name: str) -> None:
@@ -219,7 +219,7 @@ def test_publisher_that_launches_nothing_sends_in_one_native_call(channel_name: 
 
 
 def test_launch_goes_along_when_a_publisher_is_pickled(channel_name: str, tmp_path: Path) -> None:
-    launch = [framebus.Launch([TRUE, "a"], on_exit="stop", env={"A": "b"}, cwd=tmp_path, limit=3), [TRUE]]
+    launch = [framebus.Launch([TRUE, "a"], on_exit="stop", env={"A": "b"}, cwd=tmp_path, max_restarts=3), [TRUE]]
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         described = pickle.dumps(publisher)
     with pickle.loads(described) as twin:

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 import framebus
-from framebus import Deadline, Frame, Outgoing
+from framebus import Deadline, Frame, OutgoingFrame
 from framebus.endpoint import wire
 from framebus.frames import metadata
-from framebus.frames.outgoing import outgoing
+from framebus.frames.outgoing import outgoing_frame
 
 IMAGE = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64).astype(np.uint8)
 
@@ -60,7 +60,7 @@ def test_the_difference_survives(through: str, channel_name: str) -> None:
     elif through == "copy":
         meta = frame.copy().meta
     elif through == "wire":
-        head, _ = wire.encode(outgoing(frame.array, 1, 2, 3, frame.meta, None))
+        head, _ = wire.encode(outgoing_frame(frame.array, 1, 2, 3, frame.meta, None))
         meta = wire.describe(head[wire.HEAD.size :], wire.decode_head(head)).meta
     else:
         with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name) as subscriber:
@@ -112,7 +112,7 @@ def test_a_transform_that_takes_the_metadata_over_changes_nothing(folder: Path) 
 
 def test_a_sink_that_carries_metadata_gets_all_of_them() -> None:
     class Kept(framebus.BaseSink):
-        def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
+        def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
             self.frame = frame
 
     with Kept("test:kept") as sink:

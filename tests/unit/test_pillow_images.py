@@ -153,9 +153,9 @@ class Red(framebus.BaseSink):
 
     def __init__(self) -> None:
         super().__init__("test:kept")
-        self.got: list[framebus.Outgoing] = []
+        self.got: list[framebus.OutgoingFrame] = []
 
-    def _send(self, frame: framebus.Outgoing, deadline: framebus.Deadline) -> None:  # noqa: ARG002 - never waits
+    def _send(self, frame: framebus.OutgoingFrame, deadline: framebus.Deadline) -> None:  # noqa: ARG002 - never waits
         self.got.append(frame)
 
 

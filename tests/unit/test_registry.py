@@ -80,7 +80,7 @@ def test_somebody_elses_endpoint_is_found_by_its_entry_point(install: Install) -
     with framebus.source("good:here?size=5") as source:
         assert source.given == ("here", 5, "")
     found = info("good")
-    assert (found.summary, found.form, found.installed, found.problem) == ("a test", "good:ANYTHING", True, None)
+    assert (found.summary, found.url_syntax, found.installed, found.problem) == ("a test", "good:ANYTHING", True, None)
     assert found.source is not None
     assert found.source["size"].meaning == "how large"
     assert found.sink is None

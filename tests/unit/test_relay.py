@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus import BaseSink, BaseSource, Deadline, Frame, Outgoing
+from framebus import BaseSink, BaseSource, Deadline, Frame, OutgoingFrame
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -48,7 +48,7 @@ class Sink(BaseSink):
         self.refused, self.error = refused, error or framebus.EndpointError("refused")
         self.got: list[Frame] = []
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - it never waits
         if frame.seq in self.refused:
             raise self.error
         given = {"timestamp_ns": frame.timestamp_ns, "wall_time_ns": frame.wall_time_ns, "meta": frame.meta}

@@ -223,7 +223,7 @@ def test_missing_channel_is_not_opened_and_the_reason_is_logged(
     assert f"no program publishes '{channel_name}'" in caplog.text
     assert capture.read() == (False, None)
     capture.setExceptionMode(True)
-    with pytest.raises(framebus.ChannelNotFound, match="Start program A first"):
+    with pytest.raises(framebus.ChannelNotFound, match="Start the publisher's program first"):
         capture.open(channel_name)
     with pytest.raises(framebus.ChannelClosed, match="not open"):
         capture.read()

@@ -13,7 +13,7 @@ import pytest
 
 import framebus
 from framebus import _core
-from framebus.frames.frame import _use_for_the_first_time
+from framebus.frames.frame import _warm_up
 
 PICTURE = np.zeros(64, np.uint8)
 PERIOD_S = 0.005
@@ -117,18 +117,18 @@ def test_predictive_spins_once_it_knows_the_rhythm_and_stops_when_the_source_doe
         assert stopped.sleeps > before.sleeps
 
 
-def test_python_rehearses_before_a_frame_is_due_and_a_fault_in_that_costs_no_frame(
+def test_python_warms_up_before_a_frame_is_due_and_a_fault_in_that_costs_no_frame(
     channel_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[np.ndarray[Any, Any]] = []
     told: list[object] = []
 
-    def rehearse(array: np.ndarray[Any, Any]) -> None:
+    def warm_up(array: np.ndarray[Any, Any]) -> None:
         seen.append(array)
-        raise ValueError("a rehearsal that fails")
+        raise ValueError("a warm-up that fails")
 
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
-    _core.make_frames_of(framebus.Frame, rehearse)
+    _core.set_frame_class(framebus.Frame, warm_up)
     try:
         with (
             framebus.Publisher(channel_name, on_full="block") as publisher,
@@ -138,10 +138,10 @@ def test_python_rehearses_before_a_frame_is_due_and_a_fault_in_that_costs_no_fra
             assert [subscriber.recv(30.0).seq for _ in range(RHYTHM)] == list(range(1, RHYTHM + 1))
             thread.join()
     finally:
-        _core.make_frames_of(framebus.Frame, _use_for_the_first_time)
+        _core.set_frame_class(framebus.Frame, _warm_up)
     assert seen
     assert all(array.shape == (1,) for array in seen)
-    assert [str(error) for error in told] == ["a rehearsal that fails"] * len(seen)
+    assert [str(error) for error in told] == ["a warm-up that fails"] * len(seen)
 
 
 def test_predictive_with_nothing_to_spin_sleeps_and_gets_everything(channel_name: str) -> None:

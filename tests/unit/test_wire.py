@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from framebus.endpoint import Outgoing, wire
+from framebus.endpoint import OutgoingFrame, wire
 from framebus.frames import pixel_format
 from framebus.testing import specimen
 from framebus.testing.conformance import carrying, foreign
@@ -21,12 +21,12 @@ from framebus.testing.conformance import carrying, foreign
 META = {"exposure_us": 900, "list": [1, 2.5, None, True], "größe": "\u2603 \U0001f4f7", "nul": "\0"}
 
 
-def outgoing(arrays: dict[str, NDArray[Any]], **changes: Any) -> Outgoing:
+def outgoing_frame(arrays: dict[str, NDArray[Any]], **changes: Any) -> OutgoingFrame:
     given: dict[str, Any] = {"seq": 7, "timestamp_ns": 123, "wall_time_ns": -5, "meta": META, "pixel_format": "BGR8"}
-    return Outgoing(arrays, **{**given, **changes})
+    return OutgoingFrame(arrays, **{**given, **changes})
 
 
-def message(frame: Outgoing) -> bytes:
+def message(frame: OutgoingFrame) -> bytes:
     head, arrays = wire.encode(frame)
     return head + b"".join(wire.pieces(arrays))
 
@@ -66,7 +66,7 @@ def describe(data: bytes, body_bytes: int = 64) -> wire.Description:
 
 def test_a_frame_with_everything_comes_back() -> None:
     arrays = specimen.arrays_of(1, carrying.MANY)
-    found = read(message(outgoing(arrays)))
+    found = read(message(outgoing_frame(arrays)))
     assert specimen.facts(found.arrays) == specimen.facts(arrays)
     assert (found.seq, found.timestamp_ns, found.wall_time_ns) == (7, 123, -5)
     assert (found.meta, found.pixel_format) == (META, "BGR8")
@@ -75,7 +75,7 @@ def test_a_frame_with_everything_comes_back() -> None:
 @pytest.mark.parametrize("dtype", carrying.DTYPES)
 def test_every_dtype_comes_back_in_its_byte_order(dtype: str) -> None:
     image = specimen.make(1, dtype, (6, 4), "F")
-    found = read(message(outgoing({"image": image}))).array
+    found = read(message(outgoing_frame({"image": image}))).array
     assert found.dtype.str == image.dtype.str
     assert found.tobytes() == image.tobytes()
 
@@ -83,7 +83,7 @@ def test_every_dtype_comes_back_in_its_byte_order(dtype: str) -> None:
 @pytest.mark.parametrize(("shape", "layout"), [*itertools.product(carrying.SHAPES, specimen.LAYOUTS)])
 def test_every_shape_and_layout_comes_back(shape: tuple[int, ...], layout: str) -> None:
     image = specimen.make(1, "<u2", shape, layout)
-    found = read(message(outgoing({"image": image}))).array
+    found = read(message(outgoing_frame({"image": image}))).array
     assert found.shape == shape
     assert found.tobytes() == image.tobytes()
 
@@ -91,22 +91,22 @@ def test_every_shape_and_layout_comes_back(shape: tuple[int, ...], layout: str) 
 def test_every_pixel_format_and_none_comes_back() -> None:
     image = np.zeros(3, np.uint8)
     for form in [*pixel_format.FORMATS, None]:
-        assert read(message(outgoing({"image": image}, pixel_format=form))).pixel_format == form
+        assert read(message(outgoing_frame({"image": image}, pixel_format=form))).pixel_format == form
 
 
 def test_the_largest_numbers_come_back() -> None:
     numbers = {"seq": 2**63 - 1, "timestamp_ns": -(2**63), "wall_time_ns": 2**63 - 1}
-    found = read(message(outgoing({"image": np.zeros(3, np.uint8)}, **numbers)))
+    found = read(message(outgoing_frame({"image": np.zeros(3, np.uint8)}, **numbers)))
     assert {name: getattr(found, name) for name in numbers} == numbers
 
 
 def test_the_largest_metadata_comes_back() -> None:
     meta = {"x": "y" * ((1 << 20) - 8)}
-    assert read(message(outgoing(specimen.arrays_of(1, carrying.MANY), meta=meta))).meta == meta
+    assert read(message(outgoing_frame(specimen.arrays_of(1, carrying.MANY), meta=meta))).meta == meta
 
 
 def test_arrays_begin_at_multiples_of_64_in_the_message() -> None:
-    data = message(outgoing(specimen.arrays_of(1, carrying.MANY)))
+    data = message(outgoing_frame(specimen.arrays_of(1, carrying.MANY)))
     head = wire.decode_head(data)
     assert (wire.HEAD.size + head.description_bytes) % wire.LINE == 0
     places = wire.describe(data[24 : 24 + head.description_bytes], head).arrays
@@ -116,7 +116,7 @@ def test_arrays_begin_at_multiples_of_64_in_the_message() -> None:
 
 def test_a_body_is_not_copied_to_be_written_nor_to_be_read() -> None:
     image = specimen.make(1, "|u1", (480, 640, 3))
-    head, arrays = wire.encode(outgoing({"image": image}))
+    head, arrays = wire.encode(outgoing_frame({"image": image}))
     assert np.shares_memory(arrays[0], image)
     (piece,) = wire.pieces(arrays)
     assert np.shares_memory(np.frombuffer(piece, np.uint8), image)
@@ -280,7 +280,7 @@ def test_whatever_comes_is_a_frame_inside_its_body_or_malformed(seed: int) -> No
             continue
         frame = description.frame(bytes(found.body_bytes))
         assert sum(array.nbytes for array in frame.arrays.values()) <= found.body_bytes
-        assert message(outgoing(frame.arrays, meta=frame.meta)), "what was accepted can't be sent on"
+        assert message(outgoing_frame(frame.arrays, meta=frame.meta)), "what was accepted can't be sent on"
         frames += 1
     assert frames, "every piece was refused at once: nothing was tested behind that"
 

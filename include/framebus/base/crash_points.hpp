@@ -19,9 +19,9 @@
 namespace framebus::inline FRAMEBUS_VERSION::detail::crash {
 
 // What one variable asks for.
-class Wish {
+class Trigger {
  public:
-  Wish(const char* variable, int signal) : signal_(signal) {
+  Trigger(const char* variable, int signal) : signal_(signal) {
     const char* const text = std::getenv(variable);
     if (text == nullptr) return;
     text_ = text;
@@ -39,7 +39,7 @@ class Wish {
 };
 
 inline void step(const char* name) noexcept {
-  static Wish crash("FRAMEBUS_CRASH_AT", SIGKILL), stop("FRAMEBUS_STOP_AT", SIGSTOP);
+  static Trigger crash("FRAMEBUS_CRASH_AT", SIGKILL), stop("FRAMEBUS_STOP_AT", SIGSTOP);
   crash.arrive(name);
   stop.arrive(name);
 }

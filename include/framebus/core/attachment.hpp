@@ -31,21 +31,21 @@ class Attachment {
 
   // Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
   [[nodiscard]] bool attach() {
-    auto seat = join_as_reader(name_);
+    auto claim = join_as_reader(name_);
     // One that moved while we came: the name leads to another.
-    while (seat && seat->control->block().state.load() == kStateMoved && !is_current(*seat->control)) {
-      leave(*seat->control, reader_byte(seat->index));
-      seat = join_as_reader(name_);
+    while (claim && claim->control->block().state.load() == kStateMoved && !still_has_name(*claim->control)) {
+      leave_channel(*claim->control, reader_byte(claim->index));
+      claim = join_as_reader(name_);
     }
-    if (!seat) return false;
-    const ControlBlock& block = seat->control->block();
+    if (!claim) return false;
+    const ControlBlock& block = claim->control->block();
     const std::uint32_t state = block.state.load();
     const bool left_a_frame = state != kStateClosed && block.head.load() != 0;
-    if (is_publisher_alive(*seat->control) ? state != kStateOpen : !left_a_frame) {
-      leave(*seat->control, reader_byte(seat->index));
+    if (is_publisher_alive(*claim->control) ? state != kStateOpen : !left_a_frame) {
+      leave_channel(*claim->control, reader_byte(claim->index));
       return false;
     }
-    session_ = std::make_shared<ReaderSession>(std::move(*seat), options_);
+    session_ = std::make_shared<ReaderSession>(std::move(*claim), options_);
     fetcher_ = std::make_unique<Fetcher>(session_, options_);
     return true;
   }
@@ -79,10 +79,10 @@ class Attachment {
     if (is_orphaned()) rejoin();
   }
   // The same for a wait for several channels: as often as after each slice of a sleep, however short the sleeps are.
-  void look_around() {
+  void check_liveness() {
     const std::int64_t now = os::monotonic_ns();
-    if (now - looked_around_ns_ < kSlice) return;
-    looked_around_ns_ = now;
+    if (now - liveness_checked_ns_ < kSlice) return;
+    liveness_checked_ns_ = now;
     if (fetcher_->store_is_gone() || is_orphaned()) rejoin();
   }
 
@@ -122,7 +122,7 @@ class Attachment {
   // control block, whatever a program that is left in ours has written there.
   [[nodiscard]] bool is_orphaned() const {
     const Control& control = session_->control();
-    return !is_current(control) && (!is_publisher_alive(control) || has_moved(*session_) || has_successor());
+    return !still_has_name(control) && (!is_publisher_alive(control) || has_moved(*session_) || has_successor());
   }
   [[nodiscard]] bool has_successor() const {
     const auto control = open_control(name_);
@@ -135,7 +135,7 @@ class Attachment {
   std::shared_ptr<ReaderSession> session_;
   std::unique_ptr<Fetcher> fetcher_;
   Notifications notifications_;
-  std::int64_t looked_around_ns_ = 0;
+  std::int64_t liveness_checked_ns_ = 0;
   FetchCounts before_;  // counts of earlier sessions
   std::uint64_t before_sleeps_ = 0;
   std::int64_t before_spun_ns_ = 0;

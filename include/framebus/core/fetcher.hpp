@@ -40,19 +40,19 @@ class Fetcher {
     } else {
       cursor_ = every_ || newest == 0 || frame_slot(head) == kNoSlot ? newest : newest - 1;
     }
-    session_->line().cursor.store(cursor_);
+    session_->record().cursor.store(cursor_);
   }
 
   // Is there a frame that was not fetched yet?
   [[nodiscard]] bool has_news() const noexcept {
-    if (lost_) return false;
+    if (store_gone_) return false;
     const std::uint64_t head = block().head.load();
     return kept_ != 0 || (frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot);
   }
   [[nodiscard]] std::uint64_t pending() const noexcept {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
   }
-  [[nodiscard]] bool store_is_gone() const noexcept { return lost_; }
+  [[nodiscard]] bool store_is_gone() const noexcept { return store_gone_; }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
@@ -65,7 +65,7 @@ class Fetcher {
     cursor_ = from.cursor;
     backlog_until_ = from.backlog_until;
     kept_ = from.kept;
-    session_->line().cursor.store(cursor_);
+    session_->record().cursor.store(cursor_);
   }
 
   std::optional<Frame> fetch() {
@@ -104,7 +104,7 @@ class Fetcher {
       // is still current after our hold was written, the publisher will see the hold before it gives up anything there.
       const bool moved = has_moved();
       if (word != 0 && !moved) return word;
-      if (word != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (word != 0) SlotReader(session_->record(), store_->table()).release(hold);
       if (moved) {
         if (!map_current()) return 0;
       } else if (block().head.load() == head) {
@@ -121,18 +121,18 @@ class Fetcher {
     for (;; try_again()) {
       const std::uint64_t held = hold_one(hold, word);
       if (!has_moved()) return held;
-      if (held != 0) SlotReader(session_->line(), store_->table()).release(hold);
+      if (held != 0) SlotReader(session_->record(), store_->table()).release(hold);
       if (!map_current()) return 0;
     }
   }
 
   std::uint64_t hold_one(std::uint32_t hold, std::uint64_t word) {
-    return SlotReader(session_->line(), store_->table()).try_hold(hold, word) ? word : 0;
+    return SlotReader(session_->record(), store_->table()).try_hold(hold, word) ? word : 0;
   }
 
   // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one.
   std::uint64_t hold_oldest(std::uint32_t hold, std::uint64_t head) {
-    const SlotReader reader(session_->line(), store_->table());
+    const SlotReader reader(session_->record(), store_->table());
     const std::uint64_t next = frame_seq(head) == cursor_ + 1 ? head : reader.find(cursor_ + 1);
     if (next != 0 && hold_one(hold, next) != 0) return next;
     // It was given up, or its directory entry has been taken by a later frame. Each try that fails means that the
@@ -154,7 +154,7 @@ class Fetcher {
     if (seq > cursor_) {  // not the kept frame, which comes before all others and before any count
       (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
       cursor_ = seq;
-      session_->line().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
+      session_->record().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
     }
     FRAMEBUS_STEP("fetch:cursor_moved");
     if (every_) session_->notify_space();
@@ -173,16 +173,16 @@ class Fetcher {
       auto store = open_named_store(generation);
       // Where another control block has the name, a store of that name is looked after there: our holds protect
       // nothing.
-      if (store != nullptr && !is_current(session_->control()) && os::exists(session_->control().path())) {
-        lost_ = true;
+      if (store != nullptr && !still_has_name(session_->control()) && os::exists(session_->control().path())) {
+        store_gone_ = true;
         return false;
       }
       if (store != nullptr) {
         store_ = std::move(store);
         return true;
       }
-      lost_ = !is_current(session_->control());
-      if (lost_) return false;
+      store_gone_ = !still_has_name(session_->control());
+      if (store_gone_) return false;
       // A publisher removes a store after it has moved on, never before.
       if (block().generation.load() == generation) {
         corrupt("its frame store " + store_path(session_->control().name(), generation) + " is missing");
@@ -195,7 +195,7 @@ class Fetcher {
     try {
       return open_store(session_->control(), generation);
     } catch (const Error& error) {
-      if (error.code() == Errc::corrupt_channel && !is_current(session_->control())) return nullptr;
+      if (error.code() == Errc::corrupt_channel && !still_has_name(session_->control())) return nullptr;
       throw;
     }
   }
@@ -219,7 +219,7 @@ class Fetcher {
     if (newest == 0 || block().generation.load() == 0) return;
     const std::uint64_t kept = kept_word(newest);
     const std::uint64_t from = kept == 0 ? cursor_ : std::min(cursor_, frame_seq(kept) - 1);
-    session_->line().cursor.store(from);  // before looking: claims that begin from now on leave these frames alone
+    session_->record().cursor.store(from);  // before looking: claims that begin from now on leave these frames alone
     if (!map_current()) return;
     std::uint64_t first = newest + 1;
     while (first > from + 1 && is_there(first - 1)) --first;
@@ -230,9 +230,9 @@ class Fetcher {
   // The word of the oldest frame that a live keeper holds, 0 for none. Only a look: hold_kept() decides.
   [[nodiscard]] std::uint64_t kept_word(std::uint64_t newest) const {
     std::uint64_t oldest = 0;
-    for_each_reader(block(), [&](std::uint32_t i, ReaderLine& line) {
-      if ((line.flags.load() & kReaderKeeper) == 0 || !is_reader_alive(session_->control(), i)) return;
-      const std::uint64_t word = line.holds[0].load();
+    for_each_reader(block(), [&](std::uint32_t i, ReaderRecord& record) {
+      if ((record.flags.load() & kReaderKeeper) == 0 || !is_reader_alive(session_->control(), i)) return;
+      const std::uint64_t word = record.holds[0].load();
       const std::uint64_t seq = frame_seq(word);
       if (seq != 0 && seq <= newest && (oldest == 0 || seq < frame_seq(oldest))) oldest = word;
     });
@@ -241,7 +241,7 @@ class Fetcher {
 
   [[nodiscard]] bool is_there(std::uint64_t seq) const {
     const SlotTable& table = store_->table();
-    const std::uint64_t word = SlotReader(session_->line(), table).find(seq);
+    const std::uint64_t word = SlotReader(session_->record(), table).find(seq);
     const std::uint32_t slot = frame_slot(word);
     // Acquire, but only a look: what is taken after it counts as dropped.
     return word != 0 && slot < table.slot_count &&
@@ -270,7 +270,7 @@ class Fetcher {
   std::uint64_t backlog_until_ = 0;
   std::uint64_t kept_ = 0;  // word of a frame before the cursor that is to come first, 0 for none
   int tries_ = kTries;
-  bool lost_ = false;
+  bool store_gone_ = false;
   FetchCounts counts_;
 };
 

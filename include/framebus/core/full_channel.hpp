@@ -13,19 +13,19 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 // `what` is the case, e.g. "is full"; `timeout_ns` follows it where there is one.
 [[noreturn]] inline void fail_full(const Control& control, const std::string& what, std::int64_t timeout_ns) {
   ControlBlock& block = control.block();
-  const ReaderLine* slowest = nullptr;
-  for_each_reader(block, [&](std::uint32_t, ReaderLine& line) {
-    if ((line.flags.load() & kReaderEvery) == 0) return;
-    if (slowest == nullptr || line.cursor.load() < slowest->cursor.load()) slowest = &line;
+  const ReaderRecord* slowest = nullptr;
+  for_each_reader(block, [&](std::uint32_t, ReaderRecord& record) {
+    if ((record.flags.load() & kReaderEvery) == 0) return;
+    if (slowest == nullptr || record.cursor.load() < slowest->cursor.load()) slowest = &record;
   });
   std::string message = "channel '" + control.name() + "' " + what;
   if (timeout_ns > 0) message += " " + seconds_text(timeout_ns);
   if (slowest != nullptr) {
     const std::uint64_t head = frame_seq(block.head.load());
-    const Identity& who = slowest->identity;
+    const Identity& identity = slowest->identity;
     const bool keeps = (slowest->flags.load() & kReaderKeeper) != 0;
-    message += (keeps ? ": program B, which is being started by process " : ": subscriber process ") +
-               std::to_string(who.pid) + " (" + command_of(who) +
+    message += (keeps ? ": the subscriber's program, which is being started by process " : ": subscriber process ") +
+               std::to_string(identity.pid) + " (" + command_of(identity) +
                (keeps ? ") and has fetched nothing yet, is " : "), which wants every frame, is ") +
                std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
   }

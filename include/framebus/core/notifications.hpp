@@ -25,7 +25,7 @@ class Notifications {
     return *notifier_;
   }
   // A descriptor for one event loop alone. Ends with whichever ends first, but the descriptor stays open.
-  std::shared_ptr<Listener> listen(const std::shared_ptr<ReaderSession>& session, bool watch_publisher, Ringing how) {
+  std::shared_ptr<Listener> listen(const std::shared_ptr<ReaderSession>& session, bool watch_publisher, Notify how) {
     std::erase_if(listeners_, [](const auto& listener) { return listener.expired(); });
     auto fresh = std::make_shared<Listener>(session, watch_publisher, how);
     listeners_.emplace_back(fresh);
@@ -38,7 +38,7 @@ class Notifications {
   }
   // After a frame was taken from `fetcher`: where another one is there, the descriptor stays readable.
   void after_frame(const Fetcher& fetcher) {
-    for_each_listener([](Listener& listener) { listener.doze_if_rung(); });
+    for_each_listener([](Listener& listener) { listener.suspend_if_signalled(); });
     if (notifier_ != nullptr && fetcher.has_news()) notifier_->signal();
   }
   // Has the thread behind the descriptors found that the channel's files were removed? Says so once each time.

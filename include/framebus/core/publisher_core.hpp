@@ -29,17 +29,17 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-class PublisherCore final : Leaver {
+class PublisherCore final : ExitHandler {
  public:
   PublisherCore(const std::string& name, const PublisherOptions& options)
       : name_(name), on_full_(options.on_full), files_(name, options), slots_(files_, options) {
     announce(files_.block());
-    Participation::instance().ends.add(*this);
+    Participation::instance().handles.add(*this);
   }
   PublisherCore(const PublisherCore&) = delete;
   PublisherCore& operator=(const PublisherCore&) = delete;
   ~PublisherCore() {
-    Participation::instance().ends.remove(*this);
+    Participation::instance().handles.remove(*this);
     close();
   }
 
@@ -70,7 +70,7 @@ class PublisherCore final : Leaver {
     if (!lock.owns_lock()) return std::nullopt;
     check_open(lock);
     auto claimed = slots_.try_claim(bytes);
-    if (!claimed || !files_.are_lost(claimed->since_ns, false)) return claimed;
+    if (!claimed || !files_.are_removed(claimed->since_ns, false)) return claimed;
     slots_.abandon(*claimed);
     return std::nullopt;
   }
@@ -90,9 +90,9 @@ class PublisherCore final : Leaver {
         ticket = files_.block().space.load();
         auto claimed = slots_.claim(bytes);
         const std::int64_t now = claimed ? claimed->since_ns : os::monotonic_ns();
-        if (files_.are_lost(now, !claimed)) {
+        if (files_.are_removed(now, !claimed)) {
           if (claimed) slots_.abandon(*claimed);
-          files_.make_again();
+          files_.recreate();
           continue;
         }
         if (claimed) return std::move(*claimed);
@@ -160,9 +160,9 @@ class PublisherCore final : Leaver {
     Statistics s = counts_.statistics();
     s.dropped = slots_.dropped();
     if (!closed_) reap_readers(*files_.control(), ~std::uint64_t{0});  // killed readers do not count
-    for_each_reader(files_.block(), [&](std::uint32_t, ReaderLine& line) {
-      if ((line.flags.load() & kReaderObserver) == 0) ++s.subscribers;
-      for (std::uint32_t h = 0, n = budget_of(line); h < n; ++h) s.held += line.holds[h].load() != 0 ? 1 : 0;
+    for_each_reader(files_.block(), [&](std::uint32_t, ReaderRecord& record) {
+      if ((record.flags.load() & kReaderObserver) == 0) ++s.subscribers;
+      for (std::uint32_t h = 0, n = budget_of(record); h < n; ++h) s.held += record.holds[h].load() != 0 ? 1 : 0;
     });
     if (const Store* store = files_.store().get()) {
       s.slots = store->slot_count();

@@ -72,7 +72,7 @@ class PublisherFiles {
 
   // The next generation, for frames of `bytes` and with at least `slots` slots.
   void grow(std::uint64_t bytes, std::uint32_t slots) {
-    if (!is_current(*control_)) make_again();
+    if (!still_has_name(*control_)) recreate();
     std::shared_ptr<Store> old = store();
     GrowthPlan plan{std::max(slots, options_.slots), bytes + kPage, bytes, options_.mode};
     if (old == nullptr) {
@@ -85,31 +85,31 @@ class PublisherFiles {
   }
 
   // Is it time to look, and is a file gone?
-  bool are_lost(std::int64_t now, bool at_once) {
-    if (lost_) return true;
-    if (!at_once && ++claims_ < kClaimsPerLook && now - looked_ns_ < kLookEvery) return false;
+  bool are_removed(std::int64_t now, bool at_once) {
+    if (removed_) return true;
+    if (!at_once && ++claims_ < kClaimsPerCheck && now - checked_ns_ < kCheckPeriod) return false;
     claims_ = 0;
-    looked_ns_ = now;
-    lost_ = os::is_unlinked(control_->file()) || (store() != nullptr && os::is_unlinked(store()->file()));
-    if (lost_ || now - named_ns_ < kNamesEvery) return lost_;
-    named_ns_ = now;
-    lost_ = !are_named();
-    return lost_;
+    checked_ns_ = now;
+    removed_ = os::is_unlinked(control_->file()) || (store() != nullptr && os::is_unlinked(store()->file()));
+    if (removed_ || now - names_checked_ns_ < kNameCheckPeriod) return removed_;
+    names_checked_ns_ = now;
+    removed_ = !are_named();
+    return removed_;
   }
 
   // Makes again what is missing of the two files, or throws and will be called again.
-  void make_again() {
-    lost_ = true;
+  void recreate() {
+    removed_ = true;
     check_still_owner(*control_);
-    if (!is_current(*control_)) make_control_again();
+    if (!still_has_name(*control_)) recreate_control();
     if (store() != nullptr) {
       const GrowthPlan plan{store()->slot_count(), store()->slot_bytes(), 0, options_.mode, writer().head()};
       generation_ = make_generation(*control_, store(), plan);
     }
-    FRAMEBUS_STEP("again:complete");
+    FRAMEBUS_STEP("recreate:complete");
     announce(block());
-    for_each_predecessor([](Control& old) { leave_behind(old.block(), false); });
-    lost_ = false;
+    for_each_predecessor([](Control& old) { mark_moved(old.block(), false); });
+    removed_ = false;
   }
 
   // Are there replaced control blocks with `every` readers that have not attached again?
@@ -122,9 +122,9 @@ class PublisherFiles {
     std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
     std::erase_if(awaited_, [&](const std::shared_ptr<Control>& control) {
       bool none = true;
-      for_each_reader(control->block(), [&](std::uint32_t i, ReaderLine& line) {
-        if ((line.flags.load() & kReaderEvery) == 0 || !is_reader_alive(*control, i)) return;
-        least = std::min(least, line.cursor.load());  // pairs with the store in Fetcher::take
+      for_each_reader(control->block(), [&](std::uint32_t i, ReaderRecord& record) {
+        if ((record.flags.load() & kReaderEvery) == 0 || !is_reader_alive(*control, i)) return;
+        least = std::min(least, record.cursor.load());  // pairs with the store in Fetcher::take
         none = false;
       });
       return none;
@@ -143,15 +143,15 @@ class PublisherFiles {
       old.block().closed_epoch.store(old.block().publisher_epoch.load());
       announce(old.block());
     });
-    leave(*control_, kPublisherByte);
+    leave_channel(*control_, kPublisherByte);
     control_->file().close();
     control_->predecessor.reset();
   }
 
  private:
-  static constexpr std::uint32_t kClaimsPerLook = 16;
-  static constexpr std::int64_t kLookEvery = 1'000'000;       // ns
-  static constexpr std::int64_t kNamesEvery = 1'000'000'000;  // ns
+  static constexpr std::uint32_t kClaimsPerCheck = 16;
+  static constexpr std::int64_t kCheckPeriod = 1'000'000;          // ns
+  static constexpr std::int64_t kNameCheckPeriod = 1'000'000'000;  // ns
 
   template <class Function>
   void for_each_predecessor(Function function) const {
@@ -170,12 +170,12 @@ class PublisherFiles {
   }
 
   [[nodiscard]] bool are_named() const {
-    return is_current(*control_) &&
+    return still_has_name(*control_) &&
            (store() == nullptr || os::is_named(store()->file(), store_path(name(), store()->generation())));
   }
 
   // The channel without frames under its name: readers that come find nothing until there is a store.
-  void make_control_again() {
+  void recreate_control() {
     auto fresh = make_successor(*control_, options_.mode);
     ControlBlock& to = fresh->block();
     write_identity(to.publisher);
@@ -186,7 +186,7 @@ class PublisherFiles {
     }
     if (space_wanted_) to.space_wanted.store(1);
     to.state.store(kStateOpen);
-    FRAMEBUS_STEP("again:made");
+    FRAMEBUS_STEP("recreate:made");
     // Counts when the name is another's: a death in between leaves no reader here.
     block().state.store(kStateMoved);
     try {
@@ -196,7 +196,7 @@ class PublisherFiles {
       fail(error.code(), "another program removed the files of channel '" + name() +
                              "' while it was in use, and the channel can't be made again: " + error.what());
     }
-    FRAMEBUS_STEP("again:named");
+    FRAMEBUS_STEP("recreate:named");
     awaited_.push_back(control_);
     keep_predecessor(*fresh, control_);
     control_ = std::move(fresh);
@@ -207,12 +207,12 @@ class PublisherFiles {
   Generation generation_;
   std::uint64_t seq_;
   bool space_wanted_ = false;
-  std::uint32_t claims_ = 0;    // since the last look at the files
-  std::int64_t looked_ns_ = 0;  // when that was
-  std::int64_t named_ns_ = 0;   // when the names were looked at
+  std::uint32_t claims_ = 0;           // since the last look at the files
+  std::int64_t checked_ns_ = 0;        // when that was
+  std::int64_t names_checked_ns_ = 0;  // when the names were looked at
   std::vector<std::shared_ptr<Control>>
-      awaited_;        // replaced by ours, with `every` readers that have not attached again
-  bool lost_ = false;  // found, and not made again yet
+      awaited_;           // replaced by ours, with `every` readers that have not attached again
+  bool removed_ = false;  // found, and not made again yet
 };
 
 // Before the channel ends: those that wait have been woken and come within milliseconds. Those that do not look, that

@@ -12,10 +12,10 @@ inline constexpr std::uint32_t kNoEpoch = 0xffffffff;  // of no publisher
 
 enum class Ending : std::uint8_t { none, closed, died };
 
-// Does the channel go on in another control block? Pairs with the store in leave_behind(). What still has the name is
+// Does the channel go on in another control block? Pairs with the store in mark_moved(). What still has the name is
 // where we are to be, whatever its state says.
 inline bool has_moved(const ReaderSession& session) {
-  return session.block().state.load() == kStateMoved && !is_current(session.control());
+  return session.block().state.load() == kStateMoved && !still_has_name(session.control());
 }
 
 // Is there another publisher than the one that was here when this subscriber came?

@@ -120,8 +120,8 @@ class SlotAllocator {
 
   [[nodiscard]] std::uint32_t slots_required() const {
     std::uint32_t budgets = 0;
-    for_each_reader(files_.block(), [&](std::uint32_t, ReaderLine& line) { budgets += budget_of(line); });
-    return budgets + 2 + files_.writer().lent_count();  // the newest frame and the one about to be filled
+    for_each_reader(files_.block(), [&](std::uint32_t, ReaderRecord& record) { budgets += budget_of(record); });
+    return budgets + 2 + files_.writer().in_flight_count();  // the newest frame and the one about to be filled
   }
 
   ClaimedSlot taken(const Claimed& claimed, std::uint64_t bytes) {

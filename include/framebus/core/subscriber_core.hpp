@@ -20,7 +20,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-class SubscriberCore final : Leaver {
+class SubscriberCore final : ExitHandler {
  public:
   explicit SubscriberCore(const std::string& name, const SubscriberOptions& options, Interrupt interrupt)
       : options_(options), at_(name, options) {
@@ -32,12 +32,12 @@ class SubscriberCore final : Leaver {
       ::nanosleep(&kPause, nullptr);
       if (interrupt != nullptr) interrupt();
     }
-    Participation::instance().ends.add(*this);
+    Participation::instance().handles.add(*this);
   }
   SubscriberCore(const SubscriberCore&) = delete;
   SubscriberCore& operator=(const SubscriberCore&) = delete;
   ~SubscriberCore() {
-    Participation::instance().ends.remove(*this);
+    Participation::instance().handles.remove(*this);
     close();
   }
 
@@ -48,14 +48,14 @@ class SubscriberCore final : Leaver {
   }
 
   // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
-  std::optional<Frame> try_recv() { return look(false).frame; }
+  std::optional<Frame> try_recv() { return try_fetch(false).frame; }
 
   // The same for iteration: `ended` where next() would return nothing.
-  struct Look {
+  struct FetchResult {
     std::optional<Frame> frame;
     bool ended = false;
   };
-  Look try_next() { return look(true); }
+  FetchResult try_next() { return try_fetch(true); }
 
   // The next frame; waits for it. timeout_ns < 0: without a limit.
   Frame recv(std::int64_t timeout_ns, Interrupt interrupt) {
@@ -84,7 +84,7 @@ class SubscriberCore final : Leaver {
         return true;  // try_recv() throws the same
       }
     } else if (options_.reconnect) {
-      at_.look_around();
+      at_.check_liveness();
     }
     handle = {at_.session(), at_.session()->waiter().ticket()};  // before the look
     return at_.has_news() || (!options_.reconnect && at_.ending(false, true) != Ending::none);
@@ -107,7 +107,7 @@ class SubscriberCore final : Leaver {
   }
 
   // A descriptor for one event loop alone.
-  std::shared_ptr<Listener> listen(Ringing how) {
+  std::shared_ptr<Listener> listen(Notify how) {
     const auto lock = enter();
     return at_.notifications().listen(at_.session(), !options_.reconnect, how);
   }
@@ -188,15 +188,15 @@ class SubscriberCore final : Leaver {
     // Unsigned, since any value may be there.
     meter_.add(now, static_cast<std::int64_t>(static_cast<std::uint64_t>(now) -
                                               static_cast<std::uint64_t>(info.published_ns)));
-    at_.session()->waiter().learn(info.seq, info.published_ns);
+    at_.session()->waiter().observe(info.seq, info.published_ns);
     ++frames_;
     bytes_ += info.payload_bytes;
     // Relaxed: figures for other programs' reports.
-    ReaderLine& line = at_.session()->line();
-    line.frames.store(frames_, std::memory_order_relaxed);
-    line.bytes.store(bytes_, std::memory_order_relaxed);
-    line.missed.store(at_.missed(), std::memory_order_relaxed);
-    line.dropped.store(at_.dropped(), std::memory_order_relaxed);
+    ReaderRecord& record = at_.session()->record();
+    record.frames.store(frames_, std::memory_order_relaxed);
+    record.bytes.store(bytes_, std::memory_order_relaxed);
+    record.missed.store(at_.missed(), std::memory_order_relaxed);
+    record.dropped.store(at_.dropped(), std::memory_order_relaxed);
   }
 
   // Throws, unless the process ends: that closes its own publishers, so what their readers find then is no error of the
@@ -208,13 +208,13 @@ class SubscriberCore final : Leaver {
   }
 
   // One look, without waiting.
-  Look look(bool until_closed) {
+  FetchResult try_fetch(bool until_closed) {
     auto lock = enter();
     if (auto frame = fetch()) return {std::move(frame)};
-    FRAMEBUS_STEP("look:nothing_found");
+    FRAMEBUS_STEP("try_recv:nothing_found");
     const auto session = at_.session();
     const Ending found = at_.ending(until_closed, true);
-    FRAMEBUS_STEP("look:ending_read");
+    FRAMEBUS_STEP("try_recv:ending_read");
     if (found == Ending::none) return {};
     if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
     if (session != at_.session()) return {};              // attached again: what has ended is the old control block
@@ -245,12 +245,12 @@ class SubscriberCore final : Leaver {
         if (until_closed && is_ended()) return std::nullopt;
         fail_timeout(timeout_ns, until_closed);
       }
-      const Waited waited = session->waiter().wait(ticket, deadline);
+      const WaitResult waited = session->waiter().wait(ticket, deadline);
       // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
-      const bool look = waited != Waited::news || ++fruitless % kFruitless == 0;
-      if (interrupt != nullptr && look) interrupt();
-      if (waited == Waited::due && options_.get_ready != nullptr) options_.get_ready();
-      ask_kernel = look && waited != Waited::due;
+      const bool check = waited != WaitResult::news || ++fruitless % kFruitless == 0;
+      if (interrupt != nullptr && check) interrupt();
+      if (waited == WaitResult::almost_due && options_.before_frame != nullptr) options_.before_frame();
+      ask_kernel = check && waited != WaitResult::almost_due;
       if (ask_kernel && options_.reconnect) {
         const std::lock_guard lock(mutex_);
         if (!closed_) at_.reattach_if_removed();
@@ -270,9 +270,9 @@ class SubscriberCore final : Leaver {
     s.sleeps = at_.sleeps();
     s.spun_s = static_cast<double>(at_.spun_ns()) * 1e-9;
     const ReaderSession& session = *at_.session();
-    for_each_reader(session.block(), [&](std::uint32_t i, ReaderLine& line) {
-      if ((line.flags.load() & kReaderObserver) != 0) return;
-      if (&line == &session.line() || is_reader_alive(session.control(), i)) ++s.subscribers;
+    for_each_reader(session.block(), [&](std::uint32_t i, ReaderRecord& record) {
+      if ((record.flags.load() & kReaderObserver) != 0) return;
+      if (&record == &session.record() || is_reader_alive(session.control(), i)) ++s.subscribers;
     });
     s.rate_hz = meter_.rate_hz(os::monotonic_ns());
     s.latency_p50_s = meter_.latency_s(0.50);

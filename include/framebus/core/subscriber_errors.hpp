@@ -27,7 +27,7 @@ inline void check_options(const std::string& name, const SubscriberOptions& opti
 
 [[noreturn]] inline void fail_not_found(const std::string& name) {
   fail(Errc::channel_not_found, "no program publishes '" + name + "'; " + running_channels_text() +
-                                    ". Start program A first, or pass connect_timeout=");
+                                    ". Start the publisher's program first, or pass connect_timeout=");
 }
 
 [[nodiscard]] inline Error ended_error(const std::string& name, Ending ending) {

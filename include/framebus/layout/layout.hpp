@@ -25,7 +25,7 @@ inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFR
 inline constexpr std::uint64_t kStoreMagic = 0x5355424d41524653;         // "SFRAMBUS"
 inline constexpr std::size_t kLine = 64;                                 // a cache line, whatever the machine says
 inline constexpr std::size_t kPage = 4096;                               // a page, whatever the machine says
-inline constexpr std::uint32_t kMaxReaders = 64;                         // reader lines; one bit each in `readers`
+inline constexpr std::uint32_t kMaxReaders = 64;                         // reader records; one bit each in `readers`
 inline constexpr std::uint32_t kMaxHolds = 64;                           // holds of one reader
 inline constexpr std::uint32_t kMaxArrays = 8;                           // arrays in one frame
 inline constexpr std::uint32_t kMaxDims = 8;                             // dimensions of one array
@@ -44,7 +44,7 @@ struct Identity {
 };
 
 // One line of the reader table. Written by its owner only, but for wiping a dead owner's line under its lock.
-struct ReaderLine {
+struct ReaderRecord {
   Atomic<std::uint64_t> cursor;  // sequence of the last frame fetched
   Atomic<std::uint32_t> flags;   // 1: fetches every frame, 2: observer (not counted as a subscriber), 4: keeps a frame
   Atomic<std::uint32_t> hold_budget;       // how many holds it may use
@@ -72,7 +72,7 @@ struct ControlBlock {
   std::uint64_t pad0[2];
   // Line 1: the news.
   Atomic<std::uint64_t> head;             // frame word of the newest frame, 0 before the first; publisher
-  Atomic<std::uint64_t> sleepers;         // a bit for each reader line that sleeps on `wake`; readers, fetch_or/and
+  Atomic<std::uint64_t> sleepers;         // a bit for each reader record that sleeps on `wake`; readers, fetch_or/and
   Atomic<std::uint32_t> wake;             // futex word, changes with every publication; publisher
   Atomic<std::uint32_t> generation;       // the current store, 0 for none; publisher
   Atomic<std::uint32_t> state;            // 0 new, 1 open, 2 closed, 3 moved; publisher
@@ -81,7 +81,7 @@ struct ControlBlock {
   Atomic<std::uint32_t> died_epoch;       // the last epoch that ended without; set by the publisher after it
   std::uint32_t pad1[6];
   // Line 2: the readers.
-  Atomic<std::uint64_t> readers;         // a bit for each reader line in use; readers, fetch_or/and
+  Atomic<std::uint64_t> readers;         // a bit for each reader record in use; readers, fetch_or/and
   Atomic<std::uint32_t> space;           // futex word for a waiting publisher; readers, fetch_add
   Atomic<std::uint32_t> space_wanted;    // 1 while the publisher waits on `space`; publisher
   Atomic<std::uint32_t> history_wanted;  // the largest history anybody asked for; readers, grows only
@@ -97,7 +97,7 @@ struct ControlBlock {
   Identity publisher;  // the publisher that is or was last here
   std::uint8_t pad4[kPage - 512];
   // The reader table, page 1 and on.
-  ReaderLine reader[kMaxReaders];  // one line for each subscriber
+  ReaderRecord reader[kMaxReaders];  // one record for each subscriber
 };
 
 // The first page of a frame store: /dev/shm/framebus.NAME@G. Constant.

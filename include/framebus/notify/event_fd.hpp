@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A descriptor for select, poll and event loops: an eventfd that says "look".
 //
-// Promise: it is readable from ring() to hush(), whoever calls them in whatever thread. A forked child has it no more.
+// Promise: it is readable from signal() to clear(), whoever calls them in whatever thread. A forked child has it no
+// more.
 #pragma once
 
 #include <unistd.h>
@@ -16,50 +17,50 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-class Bell {
+class EventFd {
  public:
-  Bell() : fd_(os::open_eventfd()) {
+  EventFd() : fd_(os::open_eventfd()) {
     if (!fd_.is_open()) fail_errno("eventfd");
     os::ForkGuard::instance().add(&fd_);
   }
-  Bell(const Bell&) = delete;
-  Bell& operator=(const Bell&) = delete;
-  ~Bell() { os::ForkGuard::instance().remove(&fd_); }
+  EventFd(const EventFd&) = delete;
+  EventFd& operator=(const EventFd&) = delete;
+  ~EventFd() { os::ForkGuard::instance().remove(&fd_); }
 
   [[nodiscard]] int fd() const noexcept { return fd_.fd(); }
 
-  void ring() noexcept {
+  void signal() noexcept {
     const std::lock_guard lock(mutex_);
-    static_cast<void>(try_ring());
+    static_cast<void>(try_signal());
   }
   // The watcher's: where nobody has looked since the last time, the channel need not be watched.
-  void ring_or_doze() noexcept {
+  void signal_and_suspend() noexcept {
     const std::lock_guard lock(mutex_);
-    dozing_ = !try_ring();
+    suspended_ = !try_signal();
   }
-  void ring_for_removal() noexcept {
+  void signal_removal() noexcept {
     const std::lock_guard lock(mutex_);
     removed_ = true;
-    static_cast<void>(try_ring());
+    static_cast<void>(try_signal());
   }
-  [[nodiscard]] bool is_dozing() const noexcept {
+  [[nodiscard]] bool is_suspended() const noexcept {
     const std::lock_guard lock(mutex_);
-    return dozing_;
+    return suspended_;
   }
 
   // Before looking for news, so that news that come later ring again. Returns whether it was dozing: then the watcher
   // is to be kicked.
-  bool hush() noexcept {
+  bool clear() noexcept {
     const std::lock_guard lock(mutex_);
-    if (!ringing_) return false;
-    swallow();
-    return std::exchange(dozing_, false);
+    if (!signalled_) return false;
+    drain();
+    return std::exchange(suspended_, false);
   }
   // The same where the kernel may have rung it, too, or may do so late.
-  bool hush_all() noexcept {
+  bool clear_all() noexcept {
     const std::lock_guard lock(mutex_);
-    swallow();
-    return std::exchange(dozing_, false);
+    drain();
+    return std::exchange(suspended_, false);
   }
   [[nodiscard]] bool take_removal() noexcept {
     const std::lock_guard lock(mutex_);
@@ -68,22 +69,22 @@ class Bell {
 
  private:
   // False where it rings already.
-  bool try_ring() noexcept {
-    if (ringing_) return false;
+  bool try_signal() noexcept {
+    if (signalled_) return false;
     const std::uint64_t one = 1;
-    ringing_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
+    signalled_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
     return true;
   }
 
-  void swallow() noexcept {
+  void drain() noexcept {
     std::uint64_t count = 0;
     static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
-    ringing_ = false;
+    signalled_ = false;
   }
 
   os::File fd_;
   mutable std::mutex mutex_;
-  bool ringing_ = false, dozing_ = false, removed_ = false;
+  bool signalled_ = false, suspended_ = false, removed_ = false;
 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -20,19 +20,19 @@
 #include <utility>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/notify/watcher.hpp"
+#include "framebus/notify/fallback_notifier.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-enum class Ringing : std::uint8_t { by_kernel, by_thread };  // by_thread: as if the kernel could not; for tests
+enum class Notify : std::uint8_t { io_uring, thread };  // thread: as if the kernel could not; for tests
 
 class Listener {
  public:
-  Listener(std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringing how = Ringing::by_kernel)
+  Listener(std::shared_ptr<ReaderSession> session, bool watch_publisher, Notify how = Notify::io_uring)
       : state_(std::make_unique<State>(session)) {
-    if (how == Ringing::by_kernel) state_->ring = os::FutexRing::open(fd());
-    Ringer* ringer = state_->ring != nullptr ? state_.get() : nullptr;
-    Watcher::instance().add(state_->bell, std::move(session), watch_publisher, ringer);
+    if (how == Notify::io_uring) state_->ring = os::FutexRing::open(fd());
+    KernelNotifier* kernel_notifier = state_->ring != nullptr ? state_.get() : nullptr;
+    FallbackNotifier::instance().add(state_->event_fd, std::move(session), watch_publisher, kernel_notifier);
   }
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -44,8 +44,8 @@ class Listener {
     close();
   }
 
-  [[nodiscard]] int fd() const noexcept { return state_->bell.fd(); }
-  [[nodiscard]] bool is_rung_by_kernel() const {
+  [[nodiscard]] int fd() const noexcept { return state_->event_fd.fd(); }
+  [[nodiscard]] bool uses_io_uring() const {
     const std::lock_guard lock(state_->mutex);
     return state_->ring != nullptr;
   }
@@ -57,27 +57,27 @@ class Listener {
     const std::lock_guard lock(state_->mutex);
     if (state_->session == nullptr) return;  // closed, and rings for good
     if (state_->ring != nullptr) {
-      arm_ring();
-    } else if (state_->bell.hush_all()) {
-      Watcher::instance().kick();
+      arm_io_uring();
+    } else if (state_->event_fd.clear_all()) {
+      FallbackNotifier::instance().wake();
     }
-    if (until_ns != INT64_MAX) set_alarm(until_ns);
+    if (until_ns != INT64_MAX) set_signal_time(until_ns);
   }
 
   // Nobody waits; the publisher need not wake anybody. False where it can't be silenced until arm(): after close(), or
   // since the thread rings it.
-  bool rest() {
+  bool disarm() {
     if (mark_.is_inherited()) return false;
     const std::lock_guard lock(state_->mutex);
     if (state_->ring == nullptr) return false;
     state_->asleep.reset();
-    state_->bell.hush_all();
+    state_->event_fd.clear_all();
     return true;
   }
   // The publisher need not wake anybody where it rings: somebody is going to look and to arm() it again.
-  void doze_if_rung() noexcept { state_->doze_if_rung(); }
+  void suspend_if_signalled() noexcept { state_->suspend_if_signalled(); }
 
-  [[nodiscard]] bool take_removal() noexcept { return state_->bell.take_removal(); }
+  [[nodiscard]] bool take_removal() noexcept { return state_->event_fd.take_removal(); }
 
   // The subscriber has attached again.
   void move_to(const std::shared_ptr<ReaderSession>& session) {
@@ -86,8 +86,8 @@ class Listener {
     state_->asleep.reset();
     if (state_->ring != nullptr) state_->waits_elsewhere = true;
     state_->session = session;
-    Watcher::instance().move(state_->bell, session);
-    state_->bell.ring();
+    FallbackNotifier::instance().move(state_->event_fd, session);
+    state_->event_fd.signal();
   }
   // The subscriber is closed.
   void close() {
@@ -96,29 +96,29 @@ class Listener {
     if (state_->session == nullptr) return;
     state_->asleep.reset();
     state_->ring.reset();
-    Watcher::instance().remove(state_->bell);
+    FallbackNotifier::instance().remove(state_->event_fd);
     session = std::move(state_->session);
-    state_->bell.ring();
+    state_->event_fd.signal();
   }
 
  private:
-  struct State final : Ringer {
+  struct State final : KernelNotifier {
     explicit State(std::shared_ptr<ReaderSession> s) : session(std::move(s)) {}
-    void doze_if_rung() noexcept override {
+    void suspend_if_signalled() noexcept override {
       const std::unique_lock lock(mutex, std::try_to_lock);
-      if (lock && asleep && ring->has_rung()) asleep.reset();
+      if (lock && asleep && ring->has_completed()) asleep.reset();
     }
 
-    Bell bell;
+    EventFd event_fd;
     mutable std::mutex mutex;  // everything below
     std::shared_ptr<ReaderSession> session;
     std::unique_ptr<os::FutexRing> ring;
-    bool waits_elsewhere = false;          // for a word of the channel before
-    std::int64_t alarm_ns = INT64_MAX;     // when the watcher rings
-    std::optional<Waiter::Asleep> asleep;  // ends before the session
+    bool waits_elsewhere = false;           // for a word of the channel before
+    std::int64_t signal_at_ns = INT64_MAX;  // when the watcher rings
+    std::optional<Waiter::Asleep> asleep;   // ends before the session
   };
 
-  void arm_ring() {
+  void arm_io_uring() {
     Waiter& waiter = state_->session->waiter();
     if (!state_->asleep) state_->asleep.emplace(waiter);
     const std::uint32_t ticket = waiter.ticket();
@@ -126,21 +126,21 @@ class Listener {
     state_->waits_elsewhere = false;
     const Atomic<std::uint32_t>& word = state_->session->block().wake;
     if (!begin_wait(word, ticket)) {
-      leave_it_to_the_thread();
+      fall_back_to_thread();
       return;
     }
     // After wait(), which may ring for what is over. What has rung meanwhile has been silenced with it: there is news,
     // or a wait that seemed to be under way was just coming to its end.
-    state_->bell.hush_all();
-    if (waiter.ticket() != ticket || state_->ring->has_rung()) state_->bell.ring();
+    state_->event_fd.clear_all();
+    if (waiter.ticket() != ticket || state_->ring->has_completed()) state_->event_fd.signal();
   }
 
   // After the bell was silenced, which may have swallowed an alarm; then that one's time has come. One that is set for
   // earlier is left so: a look in vain costs less than to set it at every frame.
-  void set_alarm(std::int64_t until_ns) {
-    if (until_ns >= state_->alarm_ns && state_->alarm_ns > os::monotonic_ns()) return;
-    state_->alarm_ns = until_ns;
-    Watcher::instance().ring_at(state_->bell, until_ns);
+  void set_signal_time(std::int64_t until_ns) {
+    if (until_ns >= state_->signal_at_ns && state_->signal_at_ns > os::monotonic_ns()) return;
+    state_->signal_at_ns = until_ns;
+    FallbackNotifier::instance().signal_at(state_->event_fd, until_ns);
   }
 
   bool begin_wait(const Atomic<std::uint32_t>& word, std::uint32_t ticket) {
@@ -152,11 +152,11 @@ class Listener {
     return state_->ring != nullptr && state_->ring->wait(word, ticket);
   }
 
-  void leave_it_to_the_thread() {
+  void fall_back_to_thread() {
     state_->asleep.reset();
     state_->ring.reset();
-    state_->bell.hush_all();
-    Watcher::instance().watch_for_news(state_->bell);
+    state_->event_fd.clear_all();
+    FallbackNotifier::instance().watch_for_news(state_->event_fd);
   }
 
   os::ForkMark mark_;

@@ -9,39 +9,39 @@
 #include <utility>
 
 #include "framebus/base/namespace.hpp"
-#include "framebus/notify/watcher.hpp"
+#include "framebus/notify/fallback_notifier.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Notifier {
  public:
   Notifier(std::shared_ptr<ReaderSession> session, bool watch_publisher) {
-    watcher_.add(bell_, std::move(session), watch_publisher);
+    fallback_.add(event_fd_, std::move(session), watch_publisher);
   }
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
   ~Notifier() {
-    watcher_.remove(bell_);
-    bell_.ring();
+    fallback_.remove(event_fd_);
+    event_fd_.signal();
   }
 
-  [[nodiscard]] int fd() const noexcept { return bell_.fd(); }
-  void signal() noexcept { bell_.ring(); }
+  [[nodiscard]] int fd() const noexcept { return event_fd_.fd(); }
+  void signal() noexcept { event_fd_.signal(); }
   // The subscriber has attached again; the descriptor stays the same.
   void move_to(std::shared_ptr<ReaderSession> session) {
-    watcher_.move(bell_, std::move(session));
-    bell_.ring();
+    fallback_.move(event_fd_, std::move(session));
+    event_fd_.signal();
   }
   // Before looking for news, so that news that come later make it readable again.
   void clear() noexcept {
-    if (bell_.hush()) watcher_.kick();
+    if (event_fd_.clear()) fallback_.wake();
   }
   // Have the channel's files been removed? Says so once each time it has been found.
-  [[nodiscard]] bool take_removal() noexcept { return bell_.take_removal(); }
+  [[nodiscard]] bool take_removal() noexcept { return event_fd_.take_removal(); }
 
  private:
-  Watcher& watcher_ = Watcher::instance();
-  Bell bell_;
+  FallbackNotifier& fallback_ = FallbackNotifier::instance();
+  EventFd event_fd_;
 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

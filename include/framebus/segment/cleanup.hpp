@@ -6,7 +6,7 @@
 // live publisher keeps its current store and every later one, a dead publisher's subscribers keep the current one.
 //
 // Three cases:
-//   nobody left       all bytes of the control block locked: control block and stores go, as in leave()
+//   nobody left       all bytes of the control block locked: control block and stores go, as in leave_channel()
 //   somebody there    the gate locked, so that the control block keeps its name: stores before the current generation
 //                     go, since a publisher only ever counts up; with the publisher's byte as well, also later ones
 //   no control block  one of our own is put in its place, all bytes locked from the start: the stores go, then it
@@ -63,7 +63,7 @@ inline bool is_store(const os::File& file) noexcept {
 struct StoreFile {
   std::string path;
   std::uint32_t generation = 0;
-  os::FileFacts facts;
+  os::FileStat stat;
   std::uint32_t group = 0;
 };
 
@@ -71,13 +71,13 @@ struct StoreFile {
 inline std::vector<StoreFile> stores_of(const std::string& channel) {
   std::vector<StoreFile> stores;
   const std::string prefix = std::string(kFilePrefix) + channel + kGenerationMark;
-  for (const std::string& name : os::names_in(kDirectory, prefix)) {
+  for (const std::string& name : os::list_files(kDirectory, prefix)) {
     const auto named = parse_file_name(name);
     const std::string path = std::string(kDirectory) + "/" + name;
     struct stat s{};
     if (!named || ::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode) || !may_remove(s.st_uid)) continue;
     const os::File file = os::open_existing(path, false);
-    if (file.is_open() && is_store(file)) stores.push_back({path, named->generation, os::facts_of(s), s.st_gid});
+    if (file.is_open() && is_store(file)) stores.push_back({path, named->generation, os::file_stat_of(s), s.st_gid});
   }
   return stores;
 }
@@ -104,38 +104,38 @@ inline bool remove_if_unused(const os::File& file, const std::string& channel, s
 }
 
 // Somebody there: only stores that nobody can come to any more.
-inline void remove_passed_stores(const std::string& channel, std::vector<std::string>& removed) {
+inline void remove_obsolete_stores(const std::string& channel, std::vector<std::string>& removed) {
   const auto control = open_control(channel);
   if (control == nullptr || !os::try_lock(control->file(), kGateByte)) return;  // gone, or being removed
-  if (is_current(*control)) {
+  if (still_has_name(*control)) {
     const bool no_publisher = os::try_lock(control->file(), kPublisherByte);
     const std::uint32_t current = control->block().generation.load();  // pairs with the store in make_generation
     for (const StoreFile& store : stores_of(channel)) {
-      const bool passed = store.generation < current || (no_publisher && store.generation > current);
-      if (passed && is_current(*control)) remove_file(store.path, removed);
+      const bool obsolete = store.generation < current || (no_publisher && store.generation > current);
+      if (obsolete && still_has_name(*control)) remove_file(store.path, removed);
     }
     // Before the gate: who is refused this byte looks at the gate next.
     if (no_publisher) os::unlock(control->file(), kPublisherByte);
   }
-  leave(*control, kGateByte);  // whoever left meanwhile could not lock all bytes; so it is up to us
+  leave_channel(*control, kGateByte);  // whoever left meanwhile could not lock all bytes; so it is up to us
 }
 
 // No control block: the stores go while a control block of our own keeps the name. False where somebody was faster.
 inline bool remove_stores_without_control(const std::string& channel, std::vector<std::string>& removed) {
   const std::vector<StoreFile> stores = stores_of(channel);
   if (stores.empty()) return true;
-  const auto control = make_control(channel, stores.front().facts.mode & 0666);
+  const auto control = make_control(channel, stores.front().stat.mode & 0666);
   // As its owner's publisher would have made it, so that nobody who comes now is refused for who made it.
-  const std::uint32_t owner = stores.front().facts.owner;
+  const std::uint32_t owner = stores.front().stat.owner;
   if (::fchown(control->file().fd(), owner, stores.front().group) != 0 && owner != ::geteuid()) {
     fail_errno("cannot give " + control->path() + " to the owner of " + stores.front().path);
   }
   os::try_lock(control->file(), 0, kLockBytes);  // before it has a name, nobody can hold any
   if (!os::link_name(control->file(), control->path())) return false;
   for (const StoreFile& store : stores_of(channel)) {
-    if (is_current(*control)) remove_file(store.path, removed);
+    if (still_has_name(*control)) remove_file(store.path, removed);
   }
-  if (is_current(*control)) os::unlink_quietly(control->path());
+  if (still_has_name(*control)) os::unlink_quietly(control->path());
   return true;
 }
 
@@ -143,15 +143,15 @@ inline bool remove_stores_without_control(const std::string& channel, std::vecto
 inline std::vector<std::string> clean_channel(const std::string& channel) {
   check_name(channel);
   std::vector<std::string> removed;
-  for (Patience patience(channel);; patience.pause()) {
+  for (RetryBackoff backoff(channel);; backoff.pause()) {
     const os::File file = os::open_existing(control_path(channel), true);
     if (!file.is_open()) {
       if (remove_stores_without_control(channel, removed)) return removed;
       continue;
     }
-    if (!may_remove(os::facts(file).owner)) return removed;
+    if (!may_remove(os::stat(file).owner)) return removed;
     if (!remove_if_unused(file, channel, removed)) {
-      remove_passed_stores(channel, removed);
+      remove_obsolete_stores(channel, removed);
       return removed;
     }
     if (!os::exists(control_path(channel)) && stores_of(channel).empty()) return removed;

@@ -65,7 +65,7 @@ class Control {
 // Why an existing file is no control block of this layout; throws, or returns.
 inline void check_control(const os::File& file, const std::string& path) {
   const std::string remedy = "; stop the programs that use it, then run `framebus doctor --clean` or remove " + path;
-  const os::FileFacts f = os::facts(file);
+  const os::FileStat f = os::stat(file);
   if (f.bytes < 64) {
     fail(Errc::corrupt_channel, path + ": expected a control block of " + std::to_string(sizeof(ControlBlock)) +
                                     " bytes, found " + std::to_string(f.bytes) + remedy);
@@ -109,7 +109,7 @@ constexpr std::uint32_t control_mode(std::uint32_t mode) noexcept { return mode 
 // A new control block that has no name yet.
 inline std::shared_ptr<Control> make_control(const std::string& name, std::uint32_t mode) {
   check_name(name);
-  os::File file = os::make_nameless(kDirectory, sizeof(ControlBlock), control_mode(mode));
+  os::File file = os::create_unnamed(kDirectory, sizeof(ControlBlock), control_mode(mode));
   if (!os::reserve(file, 0, sizeof(ControlBlock))) {
     fail(Errc::frame_too_large, std::string(kDirectory) + " is full: wanted " + std::to_string(sizeof(ControlBlock)) +
                                     " bytes for the control block of '" + name + "', free " +

@@ -49,7 +49,7 @@ class Store {
     return mapping_.data() + header_.payload_offset + header_.slot_bytes * slot;
   }
   [[nodiscard]] const os::File& file() const noexcept { return file_; }  // publisher only
-  [[nodiscard]] std::uint64_t allocated_bytes() const { return os::facts(file_).allocated_bytes; }
+  [[nodiscard]] std::uint64_t allocated_bytes() const { return os::stat(file_).allocated_bytes; }
 
   // Was the file made shorter under us?
   [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
@@ -140,7 +140,7 @@ inline std::string no_room(const std::string& what, std::uint64_t wanted) {
 
 // Subscribers open only stores of the channel's owner, and only the owner can remove what a new store replaces.
 inline void check_still_owner(const Control& control) {
-  const std::uint32_t owner = os::facts(control.file()).owner;
+  const std::uint32_t owner = os::stat(control.file()).owner;
   if (owner == ::geteuid()) return;
   fail(Errc::permission_denied, "channel '" + control.name() + "' was opened by user " + std::to_string(owner) +
                                     " and needs a new store, but this program has become user " +
@@ -154,7 +154,7 @@ inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t g
                                          std::uint64_t slot_bytes, std::uint32_t mode) {
   check_still_owner(control);
   const StoreHeader header = plan_store(control.block(), generation, slots, slot_bytes);
-  os::File file = os::make_nameless(kDirectory, header.total_bytes, mode);
+  os::File file = os::create_unnamed(kDirectory, header.total_bytes, mode);
   os::take_group(file, control.file());  // this program's may have changed, or somebody's hand the channel's
   if (!os::reserve(file, 0, header.payload_offset)) {
     fail(Errc::frame_too_large, no_room("the index of channel '" + control.name() + "'", header.payload_offset));
@@ -168,8 +168,8 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
   const std::string path = store_path(control.name(), generation);
   os::File file = os::open_existing(path, false);
   if (!file.is_open()) return nullptr;
-  const os::FileFacts f = os::facts(file);
-  if (f.owner != os::facts(control.file()).owner) {
+  const os::FileStat f = os::stat(file);
+  if (f.owner != os::stat(control.file()).owner) {
     fail(Errc::corrupt_channel,
          path + ": belongs to user " + std::to_string(f.owner) + ", the channel to another; not opened");
   }

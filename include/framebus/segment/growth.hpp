@@ -67,7 +67,7 @@ struct GrowthPlan {
 // A channel whose control block somebody has removed by hand has no name any more: the next publisher has taken it, and
 // the stores of that name are its own.
 inline void check_has_name(const Control& control) {
-  if (is_current(control)) return;
+  if (still_has_name(control)) return;
   fail(Errc::corrupt_channel, control.path() +
                                   ": was removed while the channel was in use, so the channel has no name under which "
                                   "it could have another store; close this Publisher and open a new one");
@@ -108,7 +108,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file
   FRAMEBUS_STEP("grow:switched");
   if (plan.head != 0 && !lost) block.head.store(head);  // not before: who sees it looks for it in that store
-  if (last != 0 && is_current(control)) os::unlink_quietly(store_path(control.name(), last));
+  if (last != 0 && still_has_name(control)) os::unlink_quietly(store_path(control.name(), last));
   return next;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Leaving the channels when the process ends: publishers that are still open, and reader lines that frames still hold.
+// Leaving the channels when the process ends: publishers that are still open, and reader records that frames still
+// hold.
 //
 // Promises: after the return from main() or std::exit() no channel that this process was in has it as a participant,
 // and the last one out has removed the files, whatever was left open: an end on the heap, a frame in a variable of a
@@ -10,7 +11,7 @@
 // When: kAtExit is made before every static object of a file that includes framebus first, so it goes after them; a
 // static Subscriber leaves in its own destructor. First all ends are closed, so that nothing new is held. Threads that
 // still use one then stop in it for good: an error would end the program by std::terminate() at this point. Then the
-// reader lines are given up.
+// reader records are given up.
 //
 // Locks: that of a list before those of its members, which are only waited for briefly. A signal handler that calls
 // std::exit() may have interrupted the thread that has them.
@@ -42,38 +43,38 @@ inline std::unique_lock<std::mutex> lock_briefly(std::mutex& mutex) noexcept {
 }
 
 // An object that gives something up when the process ends.
-class Leaver {
+class ExitHandler {
  public:
-  Leaver() = default;
-  Leaver(const Leaver&) = delete;
-  Leaver& operator=(const Leaver&) = delete;
+  ExitHandler() = default;
+  ExitHandler(const ExitHandler&) = delete;
+  ExitHandler& operator=(const ExitHandler&) = delete;
   virtual void leave_at_exit() noexcept = 0;  // called once, with the list locked
 
  protected:
-  ~Leaver() = default;
+  ~ExitHandler() = default;
 };
 
 // All of one kind in this process.
-class LeaverList {
+class ExitHandlerList {
  public:
-  void add(Leaver& leaver) {
+  void add(ExitHandler& exit_handler) {
     const std::lock_guard lock(mutex_);
-    leavers_.push_back(&leaver);
+    exit_handlers_.push_back(&exit_handler);
   }
   // Afterwards it is not called any more. Does nothing for one that a forked child has inherited.
-  void remove(Leaver& leaver) noexcept {
+  void remove(ExitHandler& exit_handler) noexcept {
     const std::lock_guard lock(mutex_);
-    std::erase(leavers_, &leaver);
+    std::erase(exit_handlers_, &exit_handler);
   }
   void leave_all() noexcept {
     const auto lock = lock_briefly(mutex_);
     if (!lock.owns_lock()) return;
-    for (Leaver* leaver : leavers_) leaver->leave_at_exit();
+    for (ExitHandler* exit_handler : exit_handlers_) exit_handler->leave_at_exit();
   }
 
  private:
   std::mutex mutex_;
-  std::vector<Leaver*> leavers_;
+  std::vector<ExitHandler*> exit_handlers_;
 };
 
 // What of this process is in channels. A forked child begins with nothing: its parent's are not in its list.
@@ -81,15 +82,15 @@ class Participation {
  public:
   static Participation& instance() { return os::of_this_process<Participation>(); }
 
-  LeaverList ends;   // publishers and subscribers
-  LeaverList seats;  // reader lines; last longer than their subscriber where frames are held
+  ExitHandlerList handles;   // publishers and subscribers
+  ExitHandlerList sessions;  // reader records; last longer than their subscriber where frames are held
 
-  // Gives up the reader lines that frames still hold. Nobody protects what is in those frames any more.
-  void leave_seats() noexcept { seats.leave_all(); }
+  // Gives up the reader records that frames still hold. Nobody protects what is in those frames any more.
+  void leave_sessions() noexcept { sessions.leave_all(); }
   void leave_all() noexcept {
     ender_.store(std::this_thread::get_id());
-    ends.leave_all();
-    leave_seats();
+    handles.leave_all();
+    leave_sessions();
   }
   // For a thread that has found its end closed: not by its program, if this is the end of the process.
   void stop_if_ending() const noexcept {

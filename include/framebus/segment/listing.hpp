@@ -14,7 +14,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 // The names of all channels that have a control block, sorted.
 inline std::vector<std::string> channel_names() {
   std::vector<std::string> names;
-  for (const std::string& file : os::names_in(kDirectory, kFilePrefix)) {
+  for (const std::string& file : os::list_files(kDirectory, kFilePrefix)) {
     const std::string name = file.substr(kFilePrefix.size());
     if (is_valid_name(name)) names.push_back(name);
   }

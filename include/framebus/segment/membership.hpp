@@ -3,7 +3,7 @@
 //
 // Bytes of the control block that are locked (see docs/design.md, "Who is alive"):
 //   0        the publisher
-//   1 + i    the owner of reader line i
+//   1 + i    the owner of reader record i
 //   128      the gate: locked only by a leaver that has found everybody gone and is removing the files
 //
 // Promises: a participant is alive exactly while its lock is held; a dead reader's line is wiped only under its lock;
@@ -42,9 +42,9 @@ inline void wipe_reader(ControlBlock& block, std::uint32_t index) noexcept {
   block.readers.fetch_and(~reader_bit(index));
   FRAMEBUS_STEP("wipe:bit_cleared");
   block.sleepers.fetch_and(~reader_bit(index));
-  ReaderLine& line = block.reader[index];
-  for (auto& hold : line.holds) hold.store(0, std::memory_order_release);
-  line.flags.store(0, std::memory_order_release);
+  ReaderRecord& record = block.reader[index];
+  for (auto& hold : record.holds) hold.store(0, std::memory_order_release);
+  record.flags.store(0, std::memory_order_release);
 }
 
 // Wipes the lines of readers that died; returns how many. `mask` says which lines to ask about.
@@ -63,7 +63,7 @@ inline int reap_readers(Control& control, std::uint64_t mask) {
 }
 
 // Does the control block still have its name? If not, whoever came through that name must come again.
-inline bool is_current(const Control& control) { return os::is_named(control.file(), control.path()); }
+inline bool still_has_name(const Control& control) { return os::is_named(control.file(), control.path()); }
 
 // Has the channel been closed, by the publisher that this control block knows? Also where it had moved before.
 inline bool is_over(const ControlBlock& block) noexcept {
@@ -89,7 +89,7 @@ inline void remove_stores(const std::string& name, std::uint32_t keep) {
   const std::string prefix = std::string(kFilePrefix) + name + kGenerationMark;
   std::vector<std::string> files;
   try {
-    files = os::names_in(kDirectory, prefix);
+    files = os::list_files(kDirectory, prefix);
   } catch (const Error&) {
     return;
   }
@@ -100,14 +100,14 @@ inline void remove_stores(const std::string& name, std::uint32_t keep) {
 }
 
 // Drops my lock and, if nobody is left, removes the files. `byte` is the one I hold.
-inline void leave(Control& control, std::uint64_t byte) noexcept {
+inline void leave_channel(Control& control, std::uint64_t byte) noexcept {
   if (control.is_forked() || !control.file().is_open()) return;
   try {
     os::unlock(control.file(), byte);
     FRAMEBUS_STEP("leave:unlocked");
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
     FRAMEBUS_STEP("leave:all_locked");
-    if (is_current(control)) {
+    if (still_has_name(control)) {
       // By its name first: with no descriptor left the directory can't be listed.
       os::unlink_quietly(store_path(control.name(), control.block().generation.load()));
       remove_stores(control.name(), 0);
@@ -122,9 +122,9 @@ inline void leave(Control& control, std::uint64_t byte) noexcept {
 
 // Bounds the loops of the two functions that come in: whoever is in the way moves on within microseconds, unless it was
 // stopped in the middle of leaving, or holds locks that are not its own.
-class Patience {
+class RetryBackoff {
  public:
-  explicit Patience(const std::string& name) : name_(name) {}
+  explicit RetryBackoff(const std::string& name) : name_(name) {}
   void pause() {
     constexpr int kYields = 100;
     constexpr int kRounds = 3000;
@@ -145,24 +145,24 @@ class Patience {
   int rounds_ = 0;
 };
 
-struct ReaderSeat {
+struct ReaderClaim {
   std::shared_ptr<Control> control;
   std::uint32_t index = 0;
 };
 
-// Takes a reader line. Nothing where the channel has no files. Its bit is not set yet.
-inline std::optional<ReaderSeat> join_as_reader(const std::string& name) {
-  for (Patience patience(name);; patience.pause()) {
+// Takes a reader record. Nothing where the channel has no files. Its bit is not set yet.
+inline std::optional<ReaderClaim> join_as_reader(const std::string& name) {
+  for (RetryBackoff backoff(name);; backoff.pause()) {
     std::shared_ptr<Control> control = open_control(name);
     if (control == nullptr) return std::nullopt;
     std::uint32_t index = 0;
     while (index < kMaxReaders && !os::try_lock(control->file(), reader_byte(index))) ++index;
     FRAMEBUS_STEP("attach:locked");
-    if (index < kMaxReaders && is_current(*control)) {
+    if (index < kMaxReaders && still_has_name(*control)) {
       wipe_reader(control->block(), index);
-      return ReaderSeat{std::move(control), index};
+      return ReaderClaim{std::move(control), index};
     }
-    if (index < kMaxReaders || is_being_removed(*control) || !is_current(*control)) continue;
+    if (index < kMaxReaders || is_being_removed(*control) || !still_has_name(*control)) continue;
     fail(Errc::error, "channel '" + name + "' already has " + std::to_string(kMaxReaders) +
                           " subscribers, the most a channel can have; close one of them");
   }

@@ -36,7 +36,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// Calls f(index, line) for each reader line in use.
+// Calls f(index, line) for each reader record in use.
 template <class F>
 void for_each_reader(ControlBlock& control, F&& f) {
   // Sequentially consistent: pairs with the reader's fetch_or in attach. A reader whose bit is missed here sets it, and
@@ -49,8 +49,9 @@ void for_each_reader(ControlBlock& control, F&& f) {
   }
 }
 
-inline std::uint32_t budget_of(const ReaderLine& line) noexcept {
-  return std::min(line.hold_budget.load(std::memory_order_relaxed), kMaxHolds);  // relaxed: set before the reader's bit
+inline std::uint32_t budget_of(const ReaderRecord& record) noexcept {
+  return std::min(record.hold_budget.load(std::memory_order_relaxed),
+                  kMaxHolds);  // relaxed: set before the reader's bit
 }
 
 // What a publisher may take when it looks for a slot.
@@ -73,7 +74,11 @@ class SlotWriter {
   SlotWriter(ControlBlock& control, const SlotTable& table) : SlotWriter(control, table, control.head.load()) {}
   // `head`: the newest frame's word, where the control block does not say it yet.
   SlotWriter(ControlBlock& control, const SlotTable& table, std::uint64_t head)
-      : control_(control), table_(table), head_(head), sequences_(table.slot_count, 0), lent_(table.slot_count, 0) {}
+      : control_(control),
+        table_(table),
+        head_(head),
+        sequences_(table.slot_count, 0),
+        in_flight_(table.slot_count, 0) {}
 
   // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
@@ -81,7 +86,7 @@ class SlotWriter {
     const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
     bool some_needed = false;
     for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
-      if (lent_[s] != 0 || frame_word(sequences_[s], s) == head_) continue;
+      if (in_flight_[s] != 0 || frame_word(sequences_[s], s) == head_) continue;
       some_needed = some_needed || sequences_[s] > needed_;
       if (sequences_[s] > std::min(needed_, kept)) continue;
       if (sequences_[s] != 0 && is_held(frame_word(sequences_[s], s))) continue;  // spares the mark; try_take decides
@@ -99,14 +104,14 @@ class SlotWriter {
   // The slot that the next claim takes if nobody holds or needs what is in it: a guess, slot_count for none.
   [[nodiscard]] std::uint32_t next_guess() const {
     std::uint32_t s = 0;
-    while (s < table_.slot_count && (lent_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
+    while (s < table_.slot_count && (in_flight_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
     return s;
   }
 
   // Gives a claimed slot back; its old frame is gone all the same, its word stays marked.
   void abandon(std::uint32_t slot) {
     sequences_[slot] = 0;
-    lent_[slot] = 0;
+    in_flight_[slot] = 0;
   }
 
   // Makes a filled slot the newest frame.
@@ -131,23 +136,24 @@ class SlotWriter {
       entry.store(frame_word(seq, slot), std::memory_order_release);
     }
     sequences_[slot] = seq;
-    lent_[slot] = 0;
+    in_flight_[slot] = 0;
   }
 
   [[nodiscard]] std::uint64_t head() const noexcept { return head_; }
   // Frames after `cursor` are needed by a reader that is not in this control block yet.
   void keep_after(std::uint64_t cursor) noexcept { needed_elsewhere_ = cursor; }
 
-  [[nodiscard]] std::uint32_t lent_count() const {
-    return static_cast<std::uint32_t>(std::count_if(lent_.begin(), lent_.end(), [](auto lent) { return lent != 0; }));
+  [[nodiscard]] std::uint32_t in_flight_count() const {
+    return static_cast<std::uint32_t>(
+        std::count_if(in_flight_.begin(), in_flight_.end(), [](auto used) { return used != 0; }));
   }
 
  private:
   // P2: does any reader hold this frame?
   [[nodiscard]] bool is_held(std::uint64_t word) const {
     bool held = false;
-    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
-      for (std::uint32_t h = 0, n = budget_of(line); h < n && !held; ++h) held = line.holds[h].load() == word;
+    for_each_reader(control_, [&](std::uint32_t, ReaderRecord& record) {
+      for (std::uint32_t h = 0, n = budget_of(record); h < n && !held; ++h) held = record.holds[h].load() == word;
     });
     return held;
   }
@@ -156,9 +162,9 @@ class SlotWriter {
   // old answer is on the safe side.
   [[nodiscard]] std::uint64_t needed_after() const {
     std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
-    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
-      if ((line.flags.load(std::memory_order_acquire) & kReaderEvery) == 0) return;
-      least = std::min(least, line.cursor.load());
+    for_each_reader(control_, [&](std::uint32_t, ReaderRecord& record) {
+      if ((record.flags.load(std::memory_order_acquire) & kReaderEvery) == 0) return;
+      least = std::min(least, record.cursor.load());
     });
     return least;
   }
@@ -168,8 +174,8 @@ class SlotWriter {
   // frame.
   [[nodiscard]] std::uint64_t losers(std::uint64_t seq) const {
     std::uint64_t count = 0;
-    for_each_reader(control_, [&](std::uint32_t, ReaderLine& line) {
-      if ((line.flags.load(std::memory_order_acquire) & kReaderEvery) != 0 && line.cursor.load() < seq) ++count;
+    for_each_reader(control_, [&](std::uint32_t, ReaderRecord& record) {
+      if ((record.flags.load(std::memory_order_acquire) & kReaderEvery) != 0 && record.cursor.load() < seq) ++count;
     });
     return count;
   }
@@ -189,7 +195,7 @@ class SlotWriter {
     losers_ = seq > needed_ ? losers(seq) : 0;
     word.store(1, std::memory_order_release);  // for good: whoever looks for `seq` need not wait any more
     FRAMEBUS_STEP("claim:taken");
-    lent_[slot] = 1;
+    in_flight_[slot] = 1;
     return true;
   }
 
@@ -199,7 +205,7 @@ class SlotWriter {
       std::optional<std::uint32_t> oldest;
       for (std::uint32_t s = 0; s < table_.slot_count; ++s) {
         const std::uint64_t seq = sequences_[s];
-        if (lent_[s] != 0 || seq <= above || seq > up_to || frame_word(seq, s) == head_) continue;
+        if (in_flight_[s] != 0 || seq <= above || seq > up_to || frame_word(seq, s) == head_) continue;
         if (!oldest || seq < sequences_[*oldest]) oldest = s;
       }
       if (!oldest || (!is_held(frame_word(sequences_[*oldest], *oldest)) && try_take(*oldest))) return oldest;
@@ -212,7 +218,7 @@ class SlotWriter {
   // Private copies of what only this side writes: exact, and out of others' reach.
   std::uint64_t head_;
   std::vector<std::uint64_t> sequences_;  // what each slot holds
-  std::vector<std::uint8_t> lent_;        // slots being filled right now
+  std::vector<std::uint8_t> in_flight_;   // slots being filled right now
   std::uint64_t needed_ = 0;              // as of the latest claim
   std::uint64_t needed_elsewhere_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t losers_ = 0;
@@ -221,18 +227,18 @@ class SlotWriter {
 // A reader's half, on the reader's own line.
 class SlotReader {
  public:
-  SlotReader(ReaderLine& line, const SlotTable& table) : line_(line), table_(table) {}
+  SlotReader(ReaderRecord& record, const SlotTable& table) : record_(record), table_(table) {}
 
   // R1, R2. True: the frame is the caller's until release().
   [[nodiscard]] bool try_hold(std::uint32_t hold, std::uint64_t word) {
-    line_.holds[hold].store(word);
+    record_.holds[hold].store(word);
     FRAMEBUS_STEP("fetch:hold_written");
     const std::uint32_t slot = frame_slot(word);
     if (slot < table_.slot_count && table_.slots[slot].word.load() == slot_word(frame_seq(word))) {
       FRAMEBUS_STEP("fetch:held");
       return true;
     }
-    line_.holds[hold].store(0, std::memory_order_release);  // nothing was read
+    record_.holds[hold].store(0, std::memory_order_release);  // nothing was read
     return false;
   }
 
@@ -256,10 +262,10 @@ class SlotReader {
   }
 
   // After the last read of the frame; release, and in S before the load of `space_wanted` that follows it.
-  void release(std::uint32_t hold) { line_.holds[hold].store(0); }
+  void release(std::uint32_t hold) { record_.holds[hold].store(0); }
 
  private:
-  ReaderLine& line_;
+  ReaderRecord& record_;
   SlotTable table_;
 };
 

@@ -77,7 +77,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
   const std::string way = store_path(fresh.name(), next_generation(fresh.name(), old.block().generation.load()));
   if (!os::link_name(fresh.file(), way)) return false;
   FRAMEBUS_STEP("move:linked");
-  if (!is_current(old)) {
+  if (!still_has_name(old)) {
     os::unlink_quietly(way);
     return false;
   }
@@ -91,7 +91,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
 }
 
 // Tells the readers of a replaced block to come along. `by_another`: for them it is another publisher's channel now.
-inline void leave_behind(ControlBlock& old, bool by_another) {
+inline void mark_moved(ControlBlock& old, bool by_another) {
   if (by_another) begin_epoch(old);
   FRAMEBUS_STEP("move:epoch");
   old.state.store(kStateMoved);  // pairs with the loads in has_moved()

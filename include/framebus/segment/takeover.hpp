@@ -37,7 +37,7 @@ inline bool remove_if_abandoned(const std::string& name) {
   const os::File file = os::open_existing(control_path(name), true);
   if (!file.is_open()) return true;
   // The whole file, however long: another layout may lock other bytes.
-  if (os::facts(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
+  if (os::stat(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
   if (!os::is_named(file, control_path(name))) return true;  // there is another one now
   remove_stores(name, 0);
   os::unlink_quietly(control_path(name));
@@ -59,7 +59,7 @@ inline void open_channel(ControlBlock& block) {
 // another publisher lives, with permission_denied where another user owns it. One that is broken, or of another layout,
 // is removed where nobody is left in it.
 inline std::shared_ptr<Control> lock_existing(const std::string& name) {
-  for (Patience patience(name);; patience.pause()) {
+  for (RetryBackoff backoff(name);; backoff.pause()) {
     std::shared_ptr<Control> control;
     try {
       control = open_for_takeover(name);
@@ -69,17 +69,17 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
       continue;
     }
     if (control == nullptr) return control;
-    const std::uint32_t owner = os::facts(control->file()).owner;
+    const std::uint32_t owner = os::stat(control->file()).owner;
     if (owner != ::geteuid()) {
       fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
                                         std::to_string(::geteuid()) +
                                         "; a channel can only be published by its owner, choose another name");
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
-      if (is_current(*control)) return control;
+      if (still_has_name(*control)) return control;
       continue;
     }
-    if (is_being_removed(*control) || !is_current(*control)) continue;
+    if (is_being_removed(*control) || !still_has_name(*control)) continue;
     if (!is_publisher_alive(*control)) continue;  // it left in between
     const Identity& other = control->block().publisher;
     fail(Errc::channel_in_use, "channel '" + name + "' already has a publisher: process " + std::to_string(other.pid) +
@@ -88,7 +88,7 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
 }
 
 // Would a user keep a right that `mode` does not give, or that it gives to our group and not to the file's?
-inline bool gives_more(const os::File& file, std::uint32_t mode) {
+inline bool grants_more(const os::File& file, std::uint32_t mode) {
   constexpr std::uint32_t kGroupBits = 070;
   struct stat s{};
   if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
@@ -128,7 +128,7 @@ inline void set_store_mode(const Control& control, std::uint32_t mode) {
 // The same channel with what `mode` gives, open. The store first: a reader that may open the control block may open it.
 // Nothing where the channel has lost its name meanwhile.
 inline std::shared_ptr<Control> open_with_mode(const std::shared_ptr<Control>& control, std::uint32_t mode) {
-  const bool narrowed = gives_more(control->file(), control_mode(mode));
+  const bool narrowed = grants_more(control->file(), control_mode(mode));
   set_store_mode(*control, mode);
   FRAMEBUS_STEP("mode:store_set");
   if (!narrowed) {
@@ -143,7 +143,7 @@ inline std::shared_ptr<Control> open_with_mode(const std::shared_ptr<Control>& c
   control->block().state.store(
       kStateMoved);  // counts when the name is another's: a death in between leaves no reader here
   if (!replace_named(*fresh, *control)) return nullptr;
-  leave_behind(control->block(), true);
+  mark_moved(control->block(), true);
   keep_predecessor(*fresh, control);
   return fresh;
 }
@@ -165,7 +165,7 @@ inline std::shared_ptr<Control> take_over(const std::shared_ptr<Control>& contro
 
 // Becomes the publisher of a name: makes the control block or takes it over. Fails as lock_existing() does.
 inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
-  for (Patience patience(name);; patience.pause()) {
+  for (RetryBackoff backoff(name);; backoff.pause()) {
     if (auto control = lock_existing(name)) {
       if (auto ours = take_over(control, mode)) return ours;
       continue;
@@ -181,11 +181,11 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
 // Gives a control block whose channel has lost its name that name back. What a dead publisher has put there meanwhile
 // is replaced, and its subscribers come along. Fails as lock_existing() does.
 inline void take_name_back(const Control& fresh) {
-  for (Patience patience(fresh.name());; patience.pause()) {
+  for (RetryBackoff backoff(fresh.name());; backoff.pause()) {
     if (os::link_name(fresh.file(), fresh.path())) return;
     const auto other = lock_existing(fresh.name());
     if (other == nullptr || !replace_named(fresh, *other)) continue;
-    leave_behind(other->block(), true);
+    mark_moved(other->block(), true);
     remove_stores(fresh.name(), 0);
     return;
   }

@@ -26,14 +26,14 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 using ChannelId = std::array<std::uint64_t, 2>;
 
-class ReaderSession final : Leaver {
+class ReaderSession final : ExitHandler {
  public:
-  ReaderSession(ReaderSeat seat, const SubscriberOptions& options)
-      : seat_(std::move(seat)),
-        waiter_(seat_.control->block(), reader_bit(seat_.index), options.wait, options.max_spin.ns()),
+  ReaderSession(ReaderClaim claim, const SubscriberOptions& options)
+      : claim_(std::move(claim)),
+        waiter_(claim_.control->block(), reader_bit(claim_.index), options.wait, options.max_spin.ns()),
         frames_(options.hold),
         free_(options.hold >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << options.hold) - 1) {
-    ReaderLine& mine = line();
+    ReaderRecord& mine = record();
     // Until the start is chosen the cursor stands at the head: nothing that comes from now on is missed.
     mine.cursor.store(frame_seq(block().head.load()));
     mine.hold_budget.store(options.hold);
@@ -42,26 +42,26 @@ class ReaderSession final : Leaver {
     for (auto* counter : {&mine.frames, &mine.bytes, &mine.missed, &mine.dropped}) counter->store(0);
     write_identity(mine.identity);
     raise_history(options.history);
-    FRAMEBUS_STEP("attach:line_written");
-    block().readers.fetch_or(reader_bit(seat_.index));  // pairs with for_each_reader
+    FRAMEBUS_STEP("attach:record_written");
+    block().readers.fetch_or(reader_bit(claim_.index));  // pairs with for_each_reader
     FRAMEBUS_STEP("attach:bit_set");
     epoch_ = block().publisher_epoch.load();
     channel_ = {block().channel_id[0], block().channel_id[1]};
-    Participation::instance().seats.add(*this);
+    Participation::instance().sessions.add(*this);
   }
   ReaderSession(const ReaderSession&) = delete;
   ReaderSession& operator=(const ReaderSession&) = delete;
   ~ReaderSession() {
     if (is_forked()) return;
-    Participation::instance().seats.remove(*this);
+    Participation::instance().sessions.remove(*this);
     if (!left_) give_up();
   }
 
-  [[nodiscard]] ControlBlock& block() const noexcept { return seat_.control->block(); }
-  [[nodiscard]] ReaderLine& line() const noexcept { return block().reader[seat_.index]; }
-  [[nodiscard]] Control& control() const noexcept { return *seat_.control; }
+  [[nodiscard]] ControlBlock& block() const noexcept { return claim_.control->block(); }
+  [[nodiscard]] ReaderRecord& record() const noexcept { return block().reader[claim_.index]; }
+  [[nodiscard]] Control& control() const noexcept { return *claim_.control; }
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
-  [[nodiscard]] bool is_forked() const noexcept { return seat_.control->is_forked(); }
+  [[nodiscard]] bool is_forked() const noexcept { return claim_.control->is_forked(); }
   [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
   // For a subscriber that has come along from another control block, whose publisher it wants and no other.
   void keep_epoch(std::uint32_t epoch) noexcept { epoch_ = epoch; }
@@ -93,7 +93,7 @@ class ReaderSession final : Leaver {
     if (is_forked()) return;
     const std::lock_guard lock(leaving_);
     if (left_) return;
-    line().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
+    record().holds[hold].store(0);  // release for the publisher's P2; before the load in notify_space()
     FRAMEBUS_STEP("release:hold_cleared");
     give_back(hold);
     notify_space();
@@ -117,10 +117,10 @@ class ReaderSession final : Leaver {
     give_up();
   }
   void give_up() noexcept {
-    wipe_reader(block(), seat_.index);
+    wipe_reader(block(), claim_.index);
     FRAMEBUS_STEP("detach:wiped");
     notify_space();
-    leave(*seat_.control, reader_byte(seat_.index));
+    leave_channel(*claim_.control, reader_byte(claim_.index));
   }
   void raise_history(std::uint32_t history) noexcept {
     // A failure means that another reader has just come; there are not more of them than this.
@@ -130,7 +130,7 @@ class ReaderSession final : Leaver {
     }
   }
 
-  ReaderSeat seat_;
+  ReaderClaim claim_;
   Waiter waiter_;
   std::vector<Descriptor> frames_;
   std::atomic<std::uint64_t> free_;

@@ -17,9 +17,9 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-class ElbowRoom {
+class CoreMigration {
  public:
-  void begin_spin() {
+  void before_spin() {
     const long before = os::preemptions();
     const std::lock_guard lock(mutex_);
     thread_ = std::this_thread::get_id();
@@ -27,29 +27,29 @@ class ElbowRoom {
   }
 
   // After the spin, when there is time. Returns whether the thread has changed to another core.
-  bool look_back() {
+  bool after_spin() {
     {
       const std::lock_guard lock(mutex_);
       if (thread_ != std::this_thread::get_id()) return false;  // nobody has spun, or another thread
       thread_ = {};
-      const bool pushed = os::preemptions() > before_;
-      in_a_row_ = pushed ? in_a_row_ + 1 : 0;
-      if (pause_ > 0) --pause_;
-      if (pause_ > 0 || in_a_row_ < kPushes) return false;
-      pause_ = kPause;
-      in_a_row_ = 0;
+      const bool preempted = os::preemptions() > before_;
+      consecutive_ = preempted ? consecutive_ + 1 : 0;
+      if (cooldown_ > 0) --cooldown_;
+      if (cooldown_ > 0 || consecutive_ < kPreemptions) return false;
+      cooldown_ = kCooldown;
+      consecutive_ = 0;
     }
     return os::change_core();
   }
 
  private:
-  static constexpr int kPushes = 2;  // spins in a row
-  static constexpr int kPause = 16;  // spins
+  static constexpr int kPreemptions = 2;  // spins in a row
+  static constexpr int kCooldown = 16;    // spins
 
   std::mutex mutex_;
   std::thread::id thread_;
   long before_ = 0;
-  int in_a_row_ = 0, pause_ = 0;
+  int consecutive_ = 0, cooldown_ = 0;
 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

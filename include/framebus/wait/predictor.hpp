@@ -11,8 +11,8 @@
 // All three have a price, and the beginning is the one with which the last frames would have been cheapest.
 //
 // Promise: learning a frame costs a few dozen operations, a forecast some hundreds; no memory but its own, no system
-// call. There is no forecast before kLearn intervals, after a stop, a change of rate or a jump of the clock, until it
-// has been learned anew; and none where fewer than half of the last frames came when they were expected.
+// call. There is no forecast before kMinIntervals intervals, after a stop, a change of rate or a jump of the clock,
+// until it has been learned anew; and none where fewer than half of the last frames came when they were expected.
 #pragma once
 
 #include <algorithm>
@@ -34,7 +34,7 @@ class Predictor {
   };
 
   // A frame was fetched. Both numbers come from shared memory and may be anything.
-  void learn(std::uint64_t seq, std::int64_t published_ns) noexcept {
+  void observe(std::uint64_t seq, std::int64_t published_ns) noexcept {
     const std::uint64_t steps = seq - seq_;
     const std::int64_t gap =
         static_cast<std::int64_t>(static_cast<std::uint64_t>(published_ns) - static_cast<std::uint64_t>(newest_));
@@ -69,13 +69,13 @@ class Predictor {
 
   // The next frame's, no wider than `most` ns and a quarter of a period.
   [[nodiscard]] std::optional<Window> next(std::int64_t most) noexcept {
-    if (count_ < kLearn) return std::nullopt;
+    if (count_ < kMinIntervals) return std::nullopt;
     if (!forecast_) forecast_ = forecast(most);
     return 2 * std::popcount(outcomes_ & ((1U << judged_) - 1)) >= judged_ ? forecast_ : std::nullopt;
   }
 
  private:
-  static constexpr std::uint64_t kLearn = 6;
+  static constexpr std::uint64_t kMinIntervals = 6;
   static constexpr std::uint64_t kMostSteps = 16;
   static constexpr std::int64_t kLongest = 10'000'000'000;
   static constexpr std::int64_t kEndOfTime = INT64_MAX / 4;

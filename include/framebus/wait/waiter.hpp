@@ -34,9 +34,9 @@ inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep
 inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
 inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
 
-// Why a wait is over. `due`: there may be no news, but the next frame is about to come, and the reader is to look now,
-// which also brings what it will need then back into the caches.
-enum class Waited : std::uint8_t { news, due, slice };
+// Why a wait is over. `almost_due`: there may be no news, but the next frame is about to come, and the reader is to
+// look now, which also brings what it will need then back into the caches.
+enum class WaitResult : std::uint8_t { news, almost_due, slice };
 
 // Reader: how one subscriber waits. Threads that share it may wait at the same time.
 class Waiter {
@@ -66,15 +66,15 @@ class Waiter {
   [[nodiscard]] std::uint32_t ticket() const noexcept { return control_.wake.load(); }
 
   // A frame was fetched: for the forecast of the next one.
-  void learn(std::uint64_t seq, std::int64_t published_ns) {
+  void observe(std::uint64_t seq, std::int64_t published_ns) {
     if (policy_ != Wait::predictive) return;
     const std::lock_guard lock(mutex_);
-    predictor_.learn(seq, published_ns);
+    predictor_.observe(seq, published_ns);
   }
 
   // Until there is news after `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal has, or a slice is over.
-  Waited wait(std::uint32_t ticket, std::int64_t until_ns) { return wait(ticket, until_ns, policy_); }
-  Waited wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
+  WaitResult wait(std::uint32_t ticket, std::int64_t until_ns) { return wait(ticket, until_ns, policy_); }
+  WaitResult wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
     const std::int64_t now = os::monotonic_ns();
     const std::int64_t end = std::min(until_ns, now + kSlice);
     switch (policy) {
@@ -83,7 +83,7 @@ class Waiter {
       case Wait::park:
         break;
       case Wait::adaptive:
-        if (spin_adaptively(ticket, now, end)) return Waited::news;
+        if (spin_adaptively(ticket, now, end)) return WaitResult::news;
         break;
       case Wait::predictive:
         if (const auto waited = wait_for_predicted(ticket, now, end)) return *waited;
@@ -96,7 +96,7 @@ class Waiter {
   [[nodiscard]] std::uint64_t sleeps() const noexcept { return sleeps_.load(std::memory_order_relaxed); }
 
  private:
-  Waited spin(std::uint32_t ticket, std::int64_t now, std::int64_t end) noexcept {
+  WaitResult spin(std::uint32_t ticket, std::int64_t now, std::int64_t end) noexcept {
     const std::int64_t began = now;
     bool news = false;
     while (!news && now < end) {
@@ -107,7 +107,7 @@ class Waiter {
       now = os::monotonic_ns();
     }
     spun_.fetch_add(now - began, std::memory_order_relaxed);  // relaxed: for statistics
-    return news ? Waited::news : Waited::slice;
+    return news ? WaitResult::news : WaitResult::slice;
   }
 
   // Spins briefly as long as that has paid of late; otherwise tries it again now and then. Never where every core has
@@ -120,47 +120,47 @@ class Waiter {
       return false;
     }
     if (!os::has_idle_core(now)) return false;
-    const bool paid = spin(ticket, now, std::min({end, now + kShortSpin, now + max_spin_})) == Waited::news;
+    const bool paid = spin(ticket, now, std::min({end, now + kShortSpin, now + max_spin_})) == WaitResult::news;
     futile_.store(paid ? 0 : futile + 1, std::memory_order_relaxed);
     return paid;
   }
 
   // Sleeps until shortly before the next frame is due, or spins once that has come. Nothing: there is no saying when it
   // is due, or it is late.
-  std::optional<Waited> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
+  std::optional<WaitResult> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
     if (max_spin_ == 0) return std::nullopt;
     std::optional<Predictor::Window> window;
     std::int64_t rise = 0;
     {
       const std::lock_guard lock(mutex_);
       window = predictor_.next(max_spin_);
-      if (window) rise = window->from - std::min(kReady + oversleep_, max_spin_ / 2);
+      if (window) rise = window->from - std::min(kWakeEarly + oversleep_, max_spin_ / 2);
     }
     if (!window || now >= window->to || rise >= end) return std::nullopt;
     if (now >= rise) {
-      elbow_room_.begin_spin();
-      if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == Waited::news) return Waited::news;
+      core_migration_.before_spin();
+      if (spin(ticket, now, std::min({end, window->to, now + max_spin_})) == WaitResult::news) return WaitResult::news;
       return std::nullopt;
     }
-    static_cast<void>(elbow_room_.look_back());
+    static_cast<void>(core_migration_.after_spin());
     const os::ExactTimers exact;
-    if (park(ticket, rise) == Waited::news) return Waited::news;
+    if (park(ticket, rise) == WaitResult::news) return WaitResult::news;
     const std::int64_t late = os::monotonic_ns() - rise;
-    if (late < 0) return Waited::slice;  // a signal
+    if (late < 0) return WaitResult::slice;  // a signal
     const std::lock_guard lock(mutex_);
     // Rises at once and sinks slowly: to be late costs more than to be early.
     const std::int64_t step = late - oversleep_;
     oversleep_ = std::min(oversleep_ + (step > 0 ? step : step / 16), kLatest);
-    return Waited::due;
+    return WaitResult::almost_due;
   }
 
-  Waited park(std::uint32_t ticket, std::int64_t end) {
+  WaitResult park(std::uint32_t ticket, std::int64_t end) {
     const std::int64_t left = end - os::monotonic_ns();
-    if (left <= 0) return Waited::slice;
+    if (left <= 0) return WaitResult::slice;
     const Asleep asleep(*this);
     if (control_.wake.load() == ticket) os::futex_wait(control_.wake, ticket, left);
     FRAMEBUS_STEP("wait:woken");
-    return control_.wake.load() == ticket ? Waited::slice : Waited::news;
+    return control_.wake.load() == ticket ? WaitResult::slice : WaitResult::news;
   }
 
   void fall_asleep() {
@@ -176,8 +176,8 @@ class Waiter {
     if (--asleep_ == 0 && !retired_) control_.sleepers.fetch_and(~bit_);
   }
 
-  static constexpr std::int64_t kReady = 40'000;    // ns; to look once and get ready before the window opens
-  static constexpr std::int64_t kLatest = 200'000;  // ns; the largest delay of a timer to be reckoned with
+  static constexpr std::int64_t kWakeEarly = 40'000;  // ns; to look once and get ready before the window opens
+  static constexpr std::int64_t kLatest = 200'000;    // ns; the largest delay of a timer to be reckoned with
 
   ControlBlock& control_;
   std::uint64_t bit_;
@@ -191,7 +191,7 @@ class Waiter {
   bool retired_ = false;
   Predictor predictor_;
   std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
-  ElbowRoom elbow_room_;
+  CoreMigration core_migration_;
 };
 
 // A moment on CLOCK_MONOTONIC; a negative timeout means never.

@@ -107,8 +107,8 @@ def something_is_open() -> None:
     pid = os.getpid()
     if _exit_handler_in != pid:  # a forked child, whose handlers multiprocessing may have removed
         _exit_handler_in = pid
-        atexit.unregister(_end)
-        atexit.register(_end)
+        atexit.unregister(_run_handlers)
+        atexit.register(_run_handlers)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and _finalizer_in != pid and process.parent_process() is not None:
         _begin_child_of_multiprocessing()
@@ -138,11 +138,11 @@ def _end_after(threads: list[threading.Thread]) -> None:
 
 
 def _end_before_os_exit() -> None:
-    _end()
+    _run_handlers()
     _run(_before_os_exit)
 
 
-def _end() -> None:
+def _run_handlers() -> None:
     _run(_at_exit)
 
 
@@ -181,7 +181,7 @@ def _begin_forked_child() -> None:
 
 importing = _Importing()
 _exit_handler_in = os.getpid()
-atexit.register(_end)
+atexit.register(_run_handlers)
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_begin_forked_child)
 if "multiprocessing.util" in sys.modules:
     # Children of the fork server, and what is unpickled before multiprocessing begins a child.

@@ -24,7 +24,7 @@ from framebus.baseimage.end import End
 from framebus.baseimage.layout import CAPACITY, HEADER, STRIDES, Geometry, padded, pixel_bytes, prepare
 from framebus.baseimage.place import Place, system
 from framebus.errors import FrameTooLarge, Timeout
-from framebus.frames import arrays as convert
+from framebus.frames.arrays import as_arrays_and_format
 
 _STRIP_BYTES = 256 << 10
 
@@ -214,7 +214,7 @@ class Writer(End):
 
 
 def _one_array(image: object, pixel_format: str | None) -> tuple[NDArray[Any], str | None]:
-    found, pixel_format = convert.to_frame_of(image, pixel_format)
+    found, pixel_format = as_arrays_and_format(image, pixel_format)
     if isinstance(found, Mapping):
         if len(found) != 1:
             raise ValueError(f"a base image is one array, got {len(found)}: {', '.join(found)}; send them to a channel")

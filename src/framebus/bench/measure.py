@@ -59,7 +59,7 @@ class _End:
         told = json.dumps({"role": role, "url": link.source if role == "source" else link.sink, **task})
         fill_standard()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "framebus.bench.end", told],
+            [sys.executable, "-m", "framebus.bench.endpoint_program", told],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

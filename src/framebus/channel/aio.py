@@ -42,18 +42,18 @@ View = _core.FrameBase
 Look = Callable[[], View | None]
 
 
-class Tasks:
+class FrameWaiters:
     """The tasks that wait for one subscriber, in whatever event loops."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._native = subscriber._native
         self._readers: dict[asyncio.AbstractEventLoop, Reader] = {}
-        self.in_a_row = 0  # frames that were there without waiting
+        self.consecutive = 0  # frames that were there without waiting
 
     def look_first(self, look: Look) -> View | None:
         """Looks without waiting, and counts."""
         view = look()
-        self.in_a_row = 0 if view is None else self.in_a_row + 1
+        self.consecutive = 0 if view is None else self.consecutive + 1
         return view
 
     def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
@@ -63,9 +63,9 @@ class Tasks:
         """
         return self._in_trio(look, timeout) if _is_trio() else self._in_asyncio(look, timeout)
 
-    async def breathe(self) -> None:
+    async def checkpoint(self) -> None:
         """Lets other tasks run once; where frames come faster than they are handled, nothing else would."""
-        self.in_a_row = 0
+        self.consecutive = 0
         if _is_trio():
             import trio
 
@@ -186,7 +186,7 @@ class Reader:
         waiting = sorted(self._waiting, key=_TURN, reverse=True)
         self._waiting.clear()
         if not waiting:
-            if self._idle or not self._listener.rest():
+            if self._idle or not self._listener.disarm():
                 self._unregister()
             self._idle = True
         try:
@@ -204,7 +204,7 @@ class Reader:
     def _unregister(self) -> None:
         if self._registered:
             self._registered = False
-            self._listener.rest()
+            self._listener.disarm()
             fd = self._listener.fileno()
             if fd >= 0 and not self._loop.is_closed():  # in a forked child there is none
                 self._loop.remove_reader(fd)

@@ -24,7 +24,7 @@ from framebus.errors import Error
 # Between two looks: far longer than a program that leaves takes from dropping its lock to removing the files.
 SECOND_LOOK_S = 0.05
 
-Kind = Literal["stale channel", "orphaned store", "foreign file"]
+IssueKind = Literal["stale channel", "orphaned store", "foreign file"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Finding:
         dead: clean() removes it. Nobody uses it, and it is this user's (root may remove everybody's).
     """
 
-    kind: Kind
+    kind: IssueKind
     path: str
     channel: str | None
     why: str
@@ -59,7 +59,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Treatment:
+class CleanupResult:
     """What clean() has done about one finding.
 
     Attributes:
@@ -87,7 +87,7 @@ def examine() -> list[Finding]:
     return [finding for finding in _look() if (finding.path, finding.inode) in seen]
 
 
-def clean() -> list[Treatment]:
+def clean() -> list[CleanupResult]:
     """Removes what is dead. Returns what was found and what became of it, sorted by path.
 
     What came to life again meanwhile is left alone and is not in the list.
@@ -105,7 +105,7 @@ def clean() -> list[Treatment]:
             problems[channel] = str(error)
     wrong_still = {(finding.path, finding.inode) for finding in _look()} if found else set()
     return [
-        Treatment(finding, finding.path in removed, problems.get(finding.channel) if finding.dead else None)
+        CleanupResult(finding, finding.path in removed, problems.get(finding.channel) if finding.dead else None)
         for finding in found
         if finding.path in removed or (finding.path, finding.inode) in wrong_still
     ]

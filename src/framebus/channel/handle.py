@@ -93,4 +93,4 @@ def _close_all() -> None:
     _core.end_long_calls()  # daemon threads inside recv() and the like; see bindings/long_call.hpp
 
 
-lifetime.before_os_exit(_core.leave_seats)
+lifetime.before_os_exit(_core.leave_sessions)

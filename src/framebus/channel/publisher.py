@@ -18,8 +18,9 @@ from framebus._util.checks import check_choice, check_range
 from framebus.channel.handle import End, natively
 from framebus.channel.loan import Loan
 from framebus.errors import Error
-from framebus.frames import arrays as convert, metadata, pixel_format as formats
-from framebus.launch import EndedByProgram, FirstFrame, Keeper, Launched, Launcher, LaunchOption
+from framebus.frames import metadata, pixel_format as formats
+from framebus.frames.arrays import as_arrays_and_format
+from framebus.launch import ClosedByProgram, FirstFrame, FirstFramePin, Launched, Launcher, LaunchOption
 
 OnFull = Literal["drop", "block", "raise"]
 Shape = int | tuple[int, ...] | list[int]
@@ -129,7 +130,7 @@ class Publisher(End[_core.Publisher]):
         """
         frame: object = image
         if type(image) is not np.ndarray:
-            frame, pixel_format = convert.to_frame_of(image, pixel_format)
+            frame, pixel_format = as_arrays_and_format(image, pixel_format)
         elif pixel_format is not None:
             formats.check(pixel_format)
         return self._native.send(
@@ -191,19 +192,19 @@ class Publisher(End[_core.Publisher]):
                 return
             self._begun = True
             self._native = self._native_itself
-            keeper = None
+            pin = None
             try:
-                keeper = Keeper(self._name, every=self._options["on_full"] == "block")
-                keeper.keep(0.0)
+                pin = FirstFramePin(self._name, every=self._options["on_full"] == "block")
+                pin.keep(0.0)
             except Error as error:  # the frame has been sent, and that is what the caller is to know
                 log.warning("the first frame of %r can't be kept for program B: %s", self._name, error)
-            self._launcher.start(keeper)
+            self._launcher.start(pin)
 
     def _end_by_program(self, how: str) -> None:
         """Closes the channel because program B has ended; in the thread of its supervisor."""
         assert self._launcher is not None
         with self._launching:
-            self._native = cast(_core.Publisher, EndedByProgram(self._native_itself, self._name, how))
+            self._native = cast(_core.Publisher, ClosedByProgram(self._native_itself, self._name, how))
         self._native_itself.close()
         self._launcher.let_go()
 

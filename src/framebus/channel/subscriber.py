@@ -15,7 +15,7 @@ from framebus.channel.handle import End, natively
 from framebus.frames.frame import Frame
 
 Wait = Literal["adaptive", "park", "spin", "predictive"]
-_IN_A_ROW = 16  # frames that one task may take before others run
+_MAX_CONSECUTIVE = 16  # frames that one task may take before others run
 _WAIT = ("adaptive", "park", "spin", "predictive")
 
 
@@ -82,7 +82,7 @@ class Subscriber(End[_core.Subscriber]):
         }
         native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
         super().__init__(name, native, options)
-        self._tasks: aio.Tasks | None = None
+        self._waiters: aio.FrameWaiters | None = None
 
     @natively(_core.quick_recv)
     def recv(self, timeout: float | None = None) -> Frame:
@@ -111,13 +111,13 @@ class Subscriber(End[_core.Subscriber]):
         """
         if timeout is not None:
             Deadline(timeout)  # refuses what is no timeout
-        tasks = self._tasks or self._make_tasks()
-        if tasks.in_a_row >= _IN_A_ROW:
-            await tasks.breathe()  # before the look: who is cancelled here has not taken a frame
+        waiters = self._waiters or self._make_waiters()
+        if waiters.consecutive >= _MAX_CONSECUTIVE:
+            await waiters.checkpoint()  # before the look: who is cancelled here has not taken a frame
         look = self._native.try_recv
-        frame = tasks.look_first(look)
+        frame = waiters.look_first(look)
         if frame is None:
-            frame = await tasks.receive(look, timeout)
+            frame = await waiters.receive(look, timeout)
         return frame  # type: ignore[return-value]  # as in recv()
 
     def fileno(self) -> int:
@@ -130,8 +130,8 @@ class Subscriber(End[_core.Subscriber]):
     def close(self) -> None:
         """Leaves the channel. Frames and arrays that are kept stay valid. May be repeated."""
         self._native.close()
-        if self._tasks is not None:
-            self._tasks.close()
+        if self._waiters is not None:
+            self._waiters.close()
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the publisher closes the channel; waits for each."""
@@ -153,15 +153,15 @@ class Subscriber(End[_core.Subscriber]):
         return self
 
     async def __anext__(self) -> Frame:
-        tasks = self._tasks or self._make_tasks()
-        if tasks.in_a_row >= _IN_A_ROW:
-            await tasks.breathe()  # as in recv_async()
+        waiters = self._waiters or self._make_waiters()
+        if waiters.consecutive >= _MAX_CONSECUTIVE:
+            await waiters.checkpoint()  # as in recv_async()
         look = self._native.try_next
-        frame = tasks.look_first(look)
+        frame = waiters.look_first(look)
         if frame is None:
-            frame = await tasks.receive(look, None)
+            frame = await waiters.receive(look, None)
         return frame  # type: ignore[return-value]  # as in recv()
 
-    def _make_tasks(self) -> aio.Tasks:
-        self._tasks = aio.Tasks(self)
-        return self._tasks
+    def _make_waiters(self) -> aio.FrameWaiters:
+        self._waiters = aio.FrameWaiters(self)
+        return self._waiters

@@ -2,7 +2,7 @@
 """The command `framebus`: one file for each subcommand, which parses, calls and prints.
 
 What it needs beyond numpy comes with an extra, so that the channel itself stays light; main() says which. output.py
-has what all subcommands print with, ending.py the signals that end them.
+has what all subcommands print with, signals.py the signals that end them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import sys
 
 from framebus.cli import output
-from framebus.cli.ending import INTERRUPTED, UNREAD, end_at_signals
+from framebus.cli.signals import INTERRUPTED, UNREAD, exit_at_signals
 from framebus.errors import Error
 
 EXTRAS = {"matplotlib": "chart", "cyclopts": "cli", "rich": "cli", "psutil": "cli", "PIL": "video", "av": "video"}
@@ -24,7 +24,7 @@ def main() -> None:
     of its output has gone, and 1 for any other error; a subcommand may say more.
     """
     output.take_over()
-    end_at_signals()
+    exit_at_signals()
     try:
         try:
             _run()

@@ -15,8 +15,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 import framebus
-from framebus.cli.ending import INTERRUPTED
 from framebus.cli.output import fail, print_json
+from framebus.cli.signals import INTERRUPTED
 
 if TYPE_CHECKING:
     from framebus.demo.summary import Summary

@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 import framebus
-from framebus.channel.doctor import Treatment, clean, examine
+from framebus.channel.doctor import CleanupResult, clean, examine
 from framebus.cli import output
 
 WELL, FOUND, FAILED = 0, 1, 2
@@ -42,29 +42,29 @@ def doctor(
         Print a JSON list, an object for each finding, for scripts.
     """
     try:
-        treatments = clean() if clean_up else [Treatment(finding, False) for finding in examine()]
+        results = clean() if clean_up else [CleanupResult(finding, False) for finding in examine()]
     except framebus.Error as error:
         output.fail("doctor", str(error), FAILED)
     if as_json:
-        output.print_json([_as_dict(treatment) for treatment in treatments])
+        output.print_json([_as_dict(result) for result in results])
     else:
-        _print_table(treatments, clean_up)
-    sys.exit(_status(treatments))
+        _print_table(results, clean_up)
+    sys.exit(_status(results))
 
 
-def _status(treatments: list[Treatment]) -> int:
-    if any(treatment.problem for treatment in treatments):
+def _status(results: list[CleanupResult]) -> int:
+    if any(result.problem for result in results):
         return FAILED
-    return FOUND if any(treatment.finding.ours and not treatment.removed for treatment in treatments) else WELL
+    return FOUND if any(result.finding.ours and not result.removed for result in results) else WELL
 
 
-def _as_dict(treatment: Treatment) -> dict[str, object]:
-    finding = treatment.finding
-    return {**asdict(finding), "ours": finding.ours, "removed": treatment.removed, "problem": treatment.problem}
+def _as_dict(result: CleanupResult) -> dict[str, object]:
+    finding = result.finding
+    return {**asdict(finding), "ours": finding.ours, "removed": result.removed, "problem": result.problem}
 
 
-def _print_table(treatments: list[Treatment], cleaned: bool) -> None:
-    if not treatments:
+def _print_table(results: list[CleanupResult], cleaned: bool) -> None:
+    if not results:
         print("All is well: nothing in shared memory is stale, orphaned or foreign.")
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
@@ -73,20 +73,20 @@ def _print_table(treatments: list[Treatment], cleaned: bool) -> None:
     table.add_column("memory", justify="right", no_wrap=True)
     table.add_column("why", overflow="fold")
     table.add_column("then", overflow="fold")
-    for treatment in treatments:
-        finding = treatment.finding
+    for result in results:
+        finding = result.finding
         size = f"{finding.size_bytes / 1e6:.1f} MB"
-        table.add_row(finding.path, finding.kind, size, finding.why, _then(treatment))
+        table.add_row(finding.path, finding.kind, size, finding.why, _then(result))
     output.console().print(table, highlight=False, markup=False)
-    if not cleaned and any(treatment.finding.dead for treatment in treatments):
+    if not cleaned and any(result.finding.dead for result in results):
         print("framebus doctor --clean removes what nobody uses.")
 
 
-def _then(treatment: Treatment) -> str:
-    if treatment.removed:
+def _then(result: CleanupResult) -> str:
+    if result.removed:
         return "removed"
-    if treatment.problem:
-        return treatment.problem
-    if not treatment.finding.ours:
-        return f"belongs to user {treatment.finding.owner}"
-    return "nobody uses it" if treatment.finding.dead else "look at it, and remove it by hand if nobody needs it"
+    if result.problem:
+        return result.problem
+    if not result.finding.ours:
+        return f"belongs to user {result.finding.owner}"
+    return "nobody uses it" if result.finding.dead else "look at it, and remove it by hand if nobody needs it"

@@ -25,7 +25,7 @@ def list_endpoints(
     scheme
         Show this one with its options.
     as_json
-        Print a JSON list, an object for each kind with its options and abilities, for scripts.
+        Print a JSON list, an object for each kind with its options and capabilities, for scripts.
     """
     found = [info for info in framebus.endpoints() if scheme is None or info.scheme == scheme.rstrip(":/")]
     if not found:
@@ -41,10 +41,10 @@ def _as_dict(info: framebus.EndpointInfo) -> dict[str, object]:
     return {
         "scheme": info.scheme,
         "summary": info.summary,
-        "form": info.form,
+        "form": info.url_syntax,
         "source": _options(info.source),
         "sink": _options(info.sink),
-        "abilities": asdict(info.abilities),
+        "capabilities": asdict(info.capabilities),
         "installed": info.installed,
         "extra": info.extra,
         "problem": info.problem,
@@ -76,12 +76,12 @@ def _all(found: list[framebus.EndpointInfo]) -> Table:
         table.add_column(title, overflow="fold")
     for info in found:
         roles = [role for role, options in (("read", info.source), ("written", info.sink)) if options is not None]
-        table.add_row(info.form, info.problem or info.summary, " and ".join(roles), _installed(info))
+        table.add_row(info.url_syntax, info.problem or info.summary, " and ".join(roles), _installed(info))
     return table
 
 
 def _one(info: framebus.EndpointInfo) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=f"{info.form}: {info.summary}", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title=f"{info.url_syntax}: {info.summary}", title_justify="left")
     for title in ("end", "option", "type", "default", "meaning"):
         table.add_column(title, overflow="fold")
     for role, options in (("source", info.source), ("sink", info.sink)):

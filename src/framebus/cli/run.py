@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 import framebus
 from framebus.cli import output
-from framebus.launch import Keeper, OnExit, has_closed
+from framebus.launch import FirstFramePin, OnExit, has_closed
 
 LOOK_S = 0.2  # between two looks whether program A has closed the channel
 FOREVER_S = 10.0 * 365 * 86400
@@ -59,7 +59,9 @@ def run(
         _fail(f"there is no program to start; write: framebus run {channel} -- python algo.py", 2)
     _show_log()
     try:
-        launch = framebus.Launch(command, on_exit=on_exit, limit=limit, grace=grace, stop_with_publisher=not leave)
+        launch = framebus.Launch(
+            command, on_exit=on_exit, max_restarts=limit, kill_timeout=grace, stop_with_publisher=not leave
+        )
         status = _supervise(launch, channel)
     except framebus.ProgramNotFound as error:
         _fail(str(error), NO_PROGRAM)
@@ -72,15 +74,15 @@ def run(
 
 def _supervise(launch: framebus.Launch, channel: str) -> int:
     with framebus.Launcher(launch, channel) as launcher:
-        keeper = Keeper(channel, every=False, connect_timeout=FOREVER_S)
+        pin = FirstFramePin(channel, every=False, connect_timeout=FOREVER_S)
         closed = False
         try:
-            keeper.keep(None)
-            launcher.start(keeper)
+            pin.keep(None)
+            launcher.start(pin)
             while not closed and not _is_over(launcher):
                 closed = has_closed(channel)
         except BaseException:
-            keeper.release()
+            pin.release()
             launcher.stop(now=True)
             raise
         launcher.stop()

@@ -6,6 +6,6 @@
     run        starts both and watches; `framebus demo` calls it
 
 play takes its pictures from the endpoint video: or from pattern, process has its algorithm in algorithm. report is what
-both say about themselves, leash how they end with whoever started them. On the side of run, child starts one of them,
-watch follows both channels, and table, summary and side_by_side show what there is to see.
+both say about themselves, lifeline how they end with the program that started them. On the side of run, child starts
+one of them, watch follows both channels, and table, summary and side_by_side show what there is to see.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program that the demo has started: what it reports, what it complains about, and how it ends.
 
-It is in a session of its own, so that Ctrl-C in the terminal reaches the demo alone, which then lets go of the leash:
+It is in a session of its own, so that Ctrl-C in the terminal reaches the demo alone, which then cuts the lifeline:
 the programs end one after the other, as they would at the end of the clip, and every count stays exact.
 """
 
@@ -31,14 +31,14 @@ class Memory(NamedTuple):
 
 
 class Child:
-    """One program: `python -m MODULE ARGUMENTS`, on a leash, reporting."""
+    """One program: `python -m MODULE ARGUMENTS`, on a lifeline, reporting."""
 
     def __init__(self, title: str, module: str, *arguments: str) -> None:
         self.title = title
         self.report: Report | None = None
         fds.fill_standard()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments, "--leash", "--reports"],
+            [sys.executable, "-m", module, *arguments, "--lifeline", "--reports"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

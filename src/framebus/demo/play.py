@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import framebus
 from framebus.demo import pattern
-from framebus.demo.leash import Leash
+from framebus.demo.lifeline import Lifeline
 from framebus.demo.report import Report, Reporter
 from framebus.endpoint.kinds.video.reader import Reader
 
@@ -59,21 +59,21 @@ def _clip(path: str) -> Iterator[Picture]:
 
 
 def play(
-    channel: framebus.Publisher, source: str, seconds: float, audience: int, leash: Leash, reporter: Reporter
+    channel: framebus.Publisher, source: str, seconds: float, audience: int, lifeline: Lifeline, reporter: Reporter
 ) -> None:
-    """Plays `seconds` of `source`, or until the leash is pulled, once `audience` subscribers are there.
+    """Plays `seconds` of `source`, or until the lifeline is cut, once `audience` subscribers are there.
 
     Where playing is too slow for its own rate, it ends a second late at most, wherever it has got to.
     """
     pictures = pictures_of(source)
     picture = next(pictures)
-    if not _wait_for(channel, audience, leash):
+    if not _wait_for(channel, audience, lifeline):
         return
     began = time.monotonic()
     while picture.time_s < seconds and time.monotonic() - began < seconds + 1:
-        if leash.pulled(began + picture.time_s - time.monotonic()):
+        if lifeline.is_cut(began + picture.time_s - time.monotonic()):
             return
-        loan = _borrow(channel, picture.shape, leash)
+        loan = _borrow(channel, picture.shape, lifeline)
         if loan is None:
             return
         with loan as frame:
@@ -84,24 +84,24 @@ def play(
         picture = next(pictures)
 
 
-def _borrow(channel: framebus.Publisher, shape: tuple[int, ...], leash: Leash) -> framebus.Loan | None:
-    """Returns a slot, or None if the leash is pulled meanwhile. Raises ChannelFull if nobody makes room."""
+def _borrow(channel: framebus.Publisher, shape: tuple[int, ...], lifeline: Lifeline) -> framebus.Loan | None:
+    """Returns a slot, or None if the lifeline is cut meanwhile. Raises ChannelFull if nobody makes room."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return channel.loan(shape, pixel_format="BGR8", timeout=0.25)
         except framebus.ChannelFull:
-            if leash.pulled():
+            if lifeline.is_cut():
                 return None
             if time.monotonic() > deadline:
                 raise
 
 
-def _wait_for(channel: framebus.Publisher, audience: int, leash: Leash) -> bool:
+def _wait_for(channel: framebus.Publisher, audience: int, lifeline: Lifeline) -> bool:
     """Returns whether to begin. Raises Timeout if the audience does not come."""
     deadline = time.monotonic() + PATIENCE_S
     while (there := channel.statistics().subscribers) < audience:
-        if leash.pulled(0.01):
+        if lifeline.is_cut(0.01):
             return False
         if time.monotonic() > deadline:
             raise framebus.Timeout(
@@ -117,7 +117,7 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--source", default=PATTERN, help="a video file, or 'pattern' (default)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="how long to play; default: until Ctrl-C")
     parser.add_argument("--audience", type=int, default=0, help="begin when that many subscribers are there")
-    parser.add_argument("--leash", action="store_true", help="end when standard input does")
+    parser.add_argument("--lifeline", action="store_true", help="end when standard input does")
     parser.add_argument("--reports", action="store_true", help="write figures to standard output, as lines of JSON")
     return parser.parse_args(given)
 
@@ -129,7 +129,7 @@ def main(given: Sequence[str] | None = None) -> None:
     try:
         with framebus.Publisher(options.channel, on_full="block") as channel:
             try:
-                play(channel, options.source, options.seconds, options.audience, Leash(options.leash), reporter)
+                play(channel, options.source, options.seconds, options.audience, Lifeline(options.lifeline), reporter)
             finally:
                 reporter.write(Report(channel.statistics()))
     except framebus.Error as error:

@@ -17,23 +17,23 @@ from collections.abc import Iterator, Sequence
 
 import framebus
 from framebus.demo.algorithm import EdgesAndMotion
-from framebus.demo.leash import Leash
+from framebus.demo.lifeline import Lifeline
 from framebus.demo.report import INTERVAL_S, Report, Reporter
 
 
-def process(source: framebus.Subscriber, results: framebus.Publisher, leash: Leash, reporter: Reporter) -> None:
-    """Works until the source is closed, or the leash is pulled. Raises PublisherDied where it ends otherwise."""
+def process(source: framebus.Subscriber, results: framebus.Publisher, lifeline: Lifeline, reporter: Reporter) -> None:
+    """Works until the source is closed, or the lifeline is cut. Raises PublisherDied where it ends otherwise."""
     algorithm = EdgesAndMotion()
-    for frame in _frames(source, leash):
+    for frame in _frames(source, lifeline):
         if frame is not None:
             _answer(frame, source.name, results, algorithm)
         if reporter.due():
             reporter.write(Report(results.statistics(), source.statistics()))
 
 
-def _frames(source: framebus.Subscriber, leash: Leash) -> Iterator[framebus.Frame | None]:
+def _frames(source: framebus.Subscriber, lifeline: Lifeline) -> Iterator[framebus.Frame | None]:
     """Yields each frame, and None now and then where nothing comes."""
-    while not leash.pulled():
+    while not lifeline.is_cut():
         try:
             frame = source.recv(timeout=INTERVAL_S)
         except framebus.ChannelClosed:
@@ -59,15 +59,15 @@ def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("source", metavar="IN", help="channel to fetch from")
     parser.add_argument("results", metavar="OUT", help="channel to publish to")
     parser.add_argument("--patience", type=float, default=10.0, help="seconds to wait for IN (default 10)")
-    parser.add_argument("--leash", action="store_true", help="end when standard input does")
+    parser.add_argument("--lifeline", action="store_true", help="end when standard input does")
     parser.add_argument("--reports", action="store_true", help="write figures to standard output, as lines of JSON")
     return parser.parse_args(given)
 
 
-def _join(channel: str, patience_s: float, leash: Leash) -> framebus.Subscriber | None:
-    """Waits for the channel; None if the leash is pulled meanwhile. Raises ChannelNotFound when patience ends."""
+def _join(channel: str, patience_s: float, lifeline: Lifeline) -> framebus.Subscriber | None:
+    """Waits for the channel; None if the lifeline is cut meanwhile. Raises ChannelNotFound when patience ends."""
     deadline = time.monotonic() + patience_s
-    while not leash.pulled():
+    while not lifeline.is_cut():
         try:
             return framebus.Subscriber(channel, every=True, connect_timeout=INTERVAL_S, reconnect=False)
         except framebus.ChannelNotFound:
@@ -80,15 +80,15 @@ def main(given: Sequence[str] | None = None) -> None:
     """Runs the program. Ctrl-C ends it like the end of its input; an error with a message and status 1."""
     options = _arguments(given)
     reporter = Reporter(options.reports)
-    leash = Leash(options.leash)
+    lifeline = Lifeline(options.lifeline)
     try:
         with framebus.Publisher(options.results) as results:
-            source = _join(options.source, options.patience, leash)
+            source = _join(options.source, options.patience, lifeline)
             if source is None:
                 return
             with source:
                 try:
-                    process(source, results, leash, reporter)
+                    process(source, results, lifeline, reporter)
                 finally:
                     reporter.write(Report(results.statistics(), source.statistics()))
     except (framebus.Error, ValueError) as error:

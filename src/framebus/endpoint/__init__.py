@@ -10,30 +10,30 @@ from framebus._util.public import present
 from framebus.endpoint.base import (
     BaseSink,
     BaseSource,
-    EndStatistics,
+    EndpointStatistics,
     close_when_left,
 )
-from framebus.endpoint.spec import Abilities, Endpoint, Sink, Source
+from framebus.endpoint.spec import Capabilities, Endpoint, Sink, Source
 from framebus.frames.outgoing import (
     MAX_ARRAYS,
     MAX_DIMENSIONS,
     MAX_NAME_BYTES,
     Arrays,
-    Outgoing,
+    OutgoingFrame,
 )
 
 __all__ = [
     "MAX_ARRAYS",
     "MAX_DIMENSIONS",
     "MAX_NAME_BYTES",
-    "Abilities",
     "Arrays",
     "BaseSink",
     "BaseSource",
+    "Capabilities",
     "Deadline",
-    "EndStatistics",
     "Endpoint",
-    "Outgoing",
+    "EndpointStatistics",
+    "OutgoingFrame",
     "Sink",
     "Source",
     "close_when_left",

@@ -6,13 +6,13 @@ A mechanism's source writes _receive(), its sink _send(), and either one _close(
 How things end, for every source:
     nothing came in time        Timeout
     the other end closed        ChannelClosed, after all that it sent has been received, where the mechanism can tell
-                                (Abilities.notices_close), else Timeout
-    the other end died          PublisherDied where the mechanism can tell (Abilities.notices_death), else Timeout
+                                (Capabilities.notices_close), else Timeout
+    the other end died          PublisherDied where the mechanism can tell (Capabilities.notices_death), else Timeout
     what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
     this end was closed         ChannelClosed
 
-No endpoint drops anything silently: what a mechanism cannot carry is in its Abilities, and what it is given although it
-cannot carry it is refused with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a
+No endpoint drops anything silently: its Capabilities say what a mechanism can carry, and it refuses everything else
+with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a
 source says of its own about a frame, such as the file that it comes from, is not the user's: the source passes it as
 `origin` to Frame(); it is read as metadata, carried where metadata are, and left out elsewhere.
 
@@ -37,17 +37,17 @@ from typing import TypeVar
 from framebus._util import fds, lifetime
 from framebus._util.deadline import Deadline
 from framebus._util.exhausted import descriptors_told
-from framebus.endpoint.spec import Abilities
+from framebus.endpoint.spec import Capabilities
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frames import metadata
 from framebus.frames.frame import Frame
-from framebus.frames.outgoing import Outgoing, outgoing
+from framebus.frames.outgoing import OutgoingFrame, outgoing_frame
 
 Self = TypeVar("Self", bound="_End")
 
 
 @dataclass(frozen=True)
-class EndStatistics:
+class EndpointStatistics:
     """What one end of an endpoint has done.
 
     Attributes:
@@ -69,7 +69,7 @@ class _End:
     def __init__(self, url: str) -> None:
         self.url = url
         self._closed = False
-        self._statistics = EndStatistics()
+        self._statistics = EndpointStatistics()
         self._opened_by: int | None = None  # the process that has to close it, once it is open
         lifetime.make_locks_of(self)
 
@@ -83,7 +83,7 @@ class _End:
         """Whether close() was called."""
         return self._closed
 
-    def statistics(self) -> EndStatistics:
+    def statistics(self) -> EndpointStatistics:
         """Returns what this end has done; also after close()."""
         return self._statistics
 
@@ -210,7 +210,7 @@ class BaseSource(_End, ABC):
 class BaseSink(_End, ABC):
     """A sink of one mechanism: it writes _send(), and _close() where there is something to close."""
 
-    abilities = Abilities()
+    capabilities = Capabilities()
     lossy = False  # may leave out what the mechanism cannot carry
 
     def send(
@@ -245,7 +245,7 @@ class BaseSink(_End, ABC):
         self._check_open()
         fds.fill_standard()  # as in BaseSource.recv()
         deadline = Deadline(timeout)
-        frame = outgoing(
+        frame = outgoing_frame(
             image,
             self._last_seq + 1 if seq is None else seq,
             time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
@@ -263,12 +263,12 @@ class BaseSink(_End, ABC):
     _last_seq = 0
 
     @abstractmethod
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         """Hands over one frame. Raises as send() does; Ctrl-C must end it at once."""
 
-    def _check_able(self, frame: Outgoing) -> None:
+    def _check_able(self, frame: OutgoingFrame) -> None:
         """Refuses what the mechanism cannot carry, unless it may be left out."""
-        able, size = self.abilities, sum(array.nbytes for array in frame.arrays.values())
+        able, size = self.capabilities, sum(array.nbytes for array in frame.arrays.values())
         if able.max_bytes is not None and size > able.max_bytes:
             raise EndpointError(
                 f"{self.url!r} carries frames of at most {able.max_bytes} bytes, got {size}; send a smaller image"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from framebus._util import fds, lifetime
 from framebus._util.exhausted import descriptors_told
-from framebus.endpoint import Abilities, Endpoint, Sink, Source, close_when_left, url as urls
+from framebus.endpoint import Capabilities, Endpoint, Sink, Source, close_when_left, url as urls
 from framebus.errors import EndpointError, InvalidUrl
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class EndpointInfo:
     Attributes:
         scheme: what its URLs begin with.
         summary: what it is for.
-        form: how its URLs look.
+        url_syntax: how its URLs look.
         source: options of the receiving end by name, None where there is none.
         sink: options of the sending end by name, None where there is none.
-        abilities: what it carries and tells.
+        capabilities: what it carries and tells.
         installed: whether everything it needs is there.
         extra: the extra that brings what it needs: pip install "framebus[EXTRA]"; None where it needs nothing.
         problem: why it can't be used at all, None where all is well.
@@ -61,10 +61,10 @@ class EndpointInfo:
 
     scheme: str
     summary: str
-    form: str
+    url_syntax: str
     source: dict[str, urls.Option] | None
     sink: dict[str, urls.Option] | None
-    abilities: Abilities
+    capabilities: Capabilities
     installed: bool
     extra: str | None
     problem: str | None = None
@@ -192,14 +192,14 @@ def _info(scheme: str, entry: EntryPoint | None) -> EndpointInfo:
         source_options = None if endpoint.source is None else _options(scheme, endpoint.source)
         sink_options = None if endpoint.sink is None else _options(scheme, endpoint.sink)
     except EndpointError as error:
-        return EndpointInfo(scheme, "", f"{scheme}:", None, None, Abilities(), False, None, str(error))
+        return EndpointInfo(scheme, "", f"{scheme}:", None, None, Capabilities(), False, None, str(error))
     return EndpointInfo(
         scheme,
         endpoint.summary,
-        endpoint.form,
+        endpoint.url_syntax,
         source_options,
         sink_options,
-        endpoint.abilities,
+        endpoint.capabilities,
         all(importlib.util.find_spec(_package(module)) is not None for module in endpoint.needs),
         endpoint.extra,
     )

@@ -19,7 +19,8 @@ from framebus.channel.subscriber import Subscriber
 from framebus.endpoint import Sink, Source
 from framebus.endpoint.registry import sink as open_sink, source as open_source
 from framebus.errors import ChannelClosed, Timeout
-from framebus.frames import arrays as convert, metadata, pillow
+from framebus.frames import metadata, pillow
+from framebus.frames.arrays import to_array
 from framebus.frames.frame import Frame
 from framebus.frames.pixel_format import fits
 
@@ -95,7 +96,7 @@ def relay(
 class _Loop:
     def __init__(self, source: Source, sink: Sink, transform: Transform | None, on_error: OnError) -> None:
         self.source, self.sink, self.transform, self.on_error = source, sink, transform, on_error
-        self.carries_seq = getattr(getattr(sink, "abilities", None), "seq", False)
+        self.carries_seq = getattr(getattr(sink, "capabilities", None), "seq", False)
         self.frames = self.left_out = self.failed = 0
 
     def run(self, period: float | None, limit: int | None, timeout: float | None) -> RelayReport:
@@ -171,7 +172,7 @@ def kept_format(frame: Frame, made: object) -> str | None:
     first = next(iter(made.values()), None) if isinstance(made, Mapping) else made
     if frame.pixel_format is None or first is None or pillow.is_image(first):
         return None
-    array, before = convert.to_array(first), frame.array
+    array, before = to_array(first), frame.array
     same = (array.shape, array.dtype) == (before.shape, before.dtype)
     return frame.pixel_format if same or fits(frame.pixel_format, array.shape, array.dtype) else None
 

@@ -64,7 +64,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Abilities:
+class Capabilities:
     """What a mechanism can carry and tell. docs/endpoints.md is made of these.
 
     Attributes:
@@ -107,19 +107,19 @@ class Endpoint:
     Attributes:
         scheme: what its URLs begin with.
         summary: what it is for, in half a sentence.
-        form: how its URLs look.
+        url_syntax: how its URLs look.
         source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
         sink: opens the sending end.
-        abilities: what it carries and tells.
+        capabilities: what it carries and tells.
         needs: modules beyond numpy that it imports.
         extra: the extra of the distribution that brings them.
     """
 
     scheme: str
     summary: str
-    form: str
+    url_syntax: str
     source: Callable[..., Source] | None = None
     sink: Callable[..., Sink] | None = None
-    abilities: Abilities = Abilities()
+    capabilities: Capabilities = Capabilities()
     needs: tuple[str, ...] = ()
     extra: str | None = None

@@ -36,7 +36,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import MAX_ARRAYS, MAX_DIMENSIONS, MAX_NAME_BYTES, Outgoing
+from framebus.endpoint import MAX_ARRAYS, MAX_DIMENSIONS, MAX_NAME_BYTES, OutgoingFrame
 from framebus.frames import metadata, pixel_format as formats
 from framebus.frames.frame import Frame
 
@@ -118,7 +118,7 @@ class Description:
 _as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def encode(frame: Outgoing) -> tuple[bytes, list[NDArray[Any]]]:
+def encode(frame: OutgoingFrame) -> tuple[bytes, list[NDArray[Any]]]:
     """Returns the head with the description, and the arrays in C order, of which pieces() makes the body."""
     arrays = [np.ascontiguousarray(array).reshape(array.shape) for array in frame.arrays.values()]
     described = _as_json_once(

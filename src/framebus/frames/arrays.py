@@ -45,7 +45,7 @@ def to_array(value: object, name: str = "image") -> NDArray[Any]:
     return _from_buffer(value, name)
 
 
-def to_frame(value: object) -> NDArray[Any] | dict[str, NDArray[Any]]:
+def as_arrays(value: object) -> NDArray[Any] | dict[str, NDArray[Any]]:
     """Returns one array, or a dict of arrays by name for a mapping."""
     if isinstance(value, Mapping):
         frame: dict[str, NDArray[Any]] = {}
@@ -57,12 +57,12 @@ def to_frame(value: object) -> NDArray[Any] | dict[str, NDArray[Any]]:
     return to_array(value)
 
 
-def to_frame_of(value: object, given: str | None) -> tuple[NDArray[Any] | dict[str, NDArray[Any]], str | None]:
-    """Returns what to_frame() does, and the pixel format of the first array: `given`, or that of a Pillow image.
+def as_arrays_and_format(value: object, given: str | None) -> tuple[NDArray[Any] | dict[str, NDArray[Any]], str | None]:
+    """Returns what as_arrays() does, and the pixel format of the first array: `given`, or that of a Pillow image.
 
     Raises ValueError for a name that is not known, or contradicts the image.
     """
-    frame = to_frame(value)
+    frame = as_arrays(value)
     first = next(iter(value.values()), None) if isinstance(value, Mapping) else value
     if pillow.is_image(first):
         return frame, pillow.checked_form(first, given)

@@ -162,7 +162,7 @@ def _restored(arrays: dict[str, NDArray[Any]], dtypes: dict[str, str], facts: di
     )
 
 
-def _use_for_the_first_time(array: NDArray[Any]) -> None:
+def _warm_up(array: NDArray[Any]) -> None:
     """Does what most programs begin with, so that the interpreter and numpy have it at hand when a frame comes."""
     frame = Frame({"image": array}, seq=0, timestamp_ns=0, wall_time_ns=0)
     first = frame.array
@@ -172,4 +172,4 @@ def _use_for_the_first_time(array: NDArray[Any]) -> None:
     frame.release()
 
 
-_core.make_frames_of(Frame, _use_for_the_first_time)
+_core.set_frame_class(Frame, _warm_up)

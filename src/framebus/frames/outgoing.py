@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.frames import arrays as convert, metadata
+from framebus.frames import metadata
+from framebus.frames.arrays import as_arrays_and_format
 
 MAX_ARRAYS = 8
 MAX_DIMENSIONS = 8
@@ -21,7 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Outgoing:
+class OutgoingFrame:
     """A frame on its way out: checked, with all that is to be carried."""
 
     arrays: Arrays
@@ -50,16 +51,16 @@ class Outgoing:
         return self.array
 
 
-def outgoing(
+def outgoing_frame(
     image: object,
     seq: int,
     timestamp_ns: int,
     wall_time_ns: int,
     meta: Mapping[str, object] | None,
     pixel_format: str | None,
-) -> Outgoing:
+) -> OutgoingFrame:
     """Returns the frame that is to be sent; a single array is called "image". Raises TypeError or ValueError."""
-    arrays, pixel_format = convert.to_frame_of(image, pixel_format)
+    arrays, pixel_format = as_arrays_and_format(image, pixel_format)
     if not isinstance(arrays, dict):
         arrays = {"image": arrays}
     if not 1 <= len(arrays) <= MAX_ARRAYS:
@@ -72,7 +73,7 @@ def outgoing(
                 f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
                 f"complex numbers with 0 to {MAX_DIMENSIONS}"
             )
-    return Outgoing(
+    return OutgoingFrame(
         arrays,
         _int64("seq", seq),
         _int64("timestamp_ns", timestamp_ns),

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting program B and keeping it alive. From the bottom: program, guard; child, keeper; supervisor; launcher.
+"""Starting program B and keeping it alive. From the bottom: program, guard; child, pin; supervisor; launcher.
 
 This module re-exports and does nothing else.
 """
 
-from framebus.launch.first_frame import EndedByProgram as EndedByProgram, FirstFrame as FirstFrame
-from framebus.launch.keeper import Keeper as Keeper
+from framebus.launch.first_frame import ClosedByProgram as ClosedByProgram, FirstFrame as FirstFrame
+from framebus.launch.first_frame_pin import FirstFramePin as FirstFramePin
 from framebus.launch.launcher import Launcher as Launcher, has_closed as has_closed
 from framebus.launch.program import Launch as Launch, LaunchOption as LaunchOption, OnExit as OnExit
 from framebus.launch.supervisor import Launched as Launched

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run of program B, as program A sees it: the guard that is B's parent, and what it tells.
 
-A holds one end of the leash (see guard.py). Nothing inherits it: it is closed by exec, and by a fork at once, so that
-it ends with A and not with A's children.
+A holds one end of the lifeline (see guard.py). Nothing inherits it: it is closed by exec, and by a fork at once, so
+that it ends with A and not with A's children.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GUARD = Path(__file__).with_name("guard.py")
 
 
 @dataclass(frozen=True)
-class Ended:
+class Exited:
     """How a run ended.
 
     Attributes:
@@ -66,10 +66,10 @@ class Child:
         self._unread = b""
         self._pid: int | None = None
         self._leaves = not launch.stop_with_publisher
-        self._leash, self._theirs = fds.socketpair()
+        self._lifeline, self._theirs = fds.socketpair()
         _running.add(self)
         theirs = self._theirs
-        settings = {"grace": launch.grace, "leave": self._leaves}
+        settings = {"kill_timeout": launch.kill_timeout, "leave": self._leaves}
         command = [sys.executable, "-I", "-S", str(_GUARD), str(theirs.fileno()), json.dumps(settings), program]
         try:
             self._guard = subprocess.Popen(
@@ -81,39 +81,39 @@ class Child:
                 start_new_session=True,  # Ctrl-C in the terminal is for A alone
             )
         except BaseException:
-            self._leash.close()
+            self._lifeline.close()
             raise
         finally:
             theirs.close()
 
-    def pid(self) -> int | Ended:
+    def pid(self) -> int | Exited:
         """Waits until B runs and returns its process id, or how it ended without having run."""
         told = self._read()
         self._pid = told.get("pid")
         return self._ended(told) if self._pid is None else self._pid
 
-    def wait(self) -> Ended:
+    def wait(self) -> Exited:
         """Waits until B has ended."""
         return self._ended(self._read())
 
     def let_go(self) -> None:
         """Ends B, SIGTERM first, without waiting for it; B started to be left runs on."""
-        with contextlib.suppress(OSError):  # it has ended, or wait() has closed the leash just now
-            self._leash.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # it has ended, or wait() has closed the lifeline just now
+            self._lifeline.shutdown(socket.SHUT_WR)
 
     def forget(self) -> None:
-        """Closes the leash in a forked child; the parent's is another."""
-        self._leash.close()
+        """Closes the lifeline in a forked child; the parent's is another."""
+        self._lifeline.close()
         self._theirs.close()
 
-    def _ended(self, told: dict[str, Any]) -> Ended:
-        self._leash.close()
+    def _ended(self, told: dict[str, Any]) -> Exited:
+        self._lifeline.close()
         self._reap()
         if not told:
             self._end_group()
-            return Ended(None)
+            return Exited(None)
         left = tuple(told.get("left", ()))
-        return Ended(told.get("status"), tuple(told.get("lines", ())), told.get("failure"), left)
+        return Exited(told.get("status"), tuple(told.get("lines", ())), told.get("failure"), left)
 
     def _end_group(self) -> None:
         """Kills what was in B's process group when the guard was killed; the kernel has killed B itself."""
@@ -131,7 +131,7 @@ class Child:
     def _read(self) -> dict[str, Any]:
         while b"\n" not in self._unread:
             try:
-                chunk = self._leash.recv(1 << 16)
+                chunk = self._lifeline.recv(1 << 16)
             except OSError:
                 chunk = b""
             if not chunk:

@@ -51,7 +51,7 @@ class _FirstLoan:
         return getattr(self._native, name)
 
 
-class EndedByProgram:
+class ClosedByProgram:
     """A closed publisher that says who closed it."""
 
     def __init__(self, native: _core.Publisher, name: str, how: str) -> None:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process between program A and one run of program B: it is B's parent, and ends B when A is gone.
 
-    python guard.py DESCRIPTOR '{"grace": 5, "leave": false}' PROGRAM ARGUMENTS...
+    python guard.py DESCRIPTOR '{"kill_timeout": 5, "leave": false}' PROGRAM ARGUMENTS...
 
-DESCRIPTOR is one end of a socket pair, the leash; A has the other. When A lets go of it, or dies in any way, the leash
-ends, and B gets SIGTERM, then SIGKILL after the grace. Neither a signal handler nor a thread of A is needed for that,
-which is why there is a process. The other way go two lines of JSON: B's process id, then how it ended and what it said.
+DESCRIPTOR is one end of a socket pair, the lifeline; A has the other. When A closes it, or dies in any way, the
+lifeline ends, and B gets SIGTERM, then SIGKILL after the kill timeout. Neither a signal handler nor a thread of A is
+needed for that, which is why there is a process. The other way go two lines
+of JSON: B's process id, then how it ended and what it said.
 
 What ends with B. B is in a session of its own, so Ctrl-C in the terminal reaches A alone, which then ends B. This
 process is a child subreaper (prctl(2)): whatever B starts stays its descendant, also a daemon that has forked twice or
 a process in a session of its own. B has ended when its first process has, and all descendants are then ended with the
-same grace: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to what is left. /proc is read again and
-again, so a process that is started meanwhile is found as well, and one that forks and ends over and over is killed by
+same timeout: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to what is left. /proc is read over
+and over, so a process that is started meanwhile is found as well, and one that forks and exits repeatedly is killed by
 the kernel's list of children, which takes no time to read. Only waitpid(2), which knows of no child any more, says that
 all have ended. What may not be ended, since it belongs to another user, is reported. With "leave" nothing is ever
 ended, and this process stays to pass on what B writes. B's output goes on to A's own as it comes.
@@ -20,7 +21,7 @@ Signals. B begins as a program that a shell starts: no signal is blocked, and no
 does with them. SIGHUP is the exception: where A ignores it, as under nohup(1), so does B. SIGCHLD is this process's
 own, so the exit status of B is known even where A ignores SIGCHLD or reaps every child.
 
-Deaths. A killed: the leash ends. This process killed: the kernel kills B (PR_SET_PDEATHSIG), and A, if it lives, B's
+Deaths. A killed: the lifeline ends. This process killed: the kernel kills B (PR_SET_PDEATHSIG), and A, if it lives, B's
 process group; what has left that group goes on, since nothing is left that knows it.
 
 Standard library only, and nothing of framebus: it is to start fast and stay small.
@@ -139,9 +140,9 @@ class Children:
             found.extend(of.get(process.pid, ()))
         return [process for process in found if process.state not in "ZX"]
 
-    def end(self, grace_s: float, signals: Signals) -> list[str]:
+    def end(self, kill_timeout_s: float, signals: Signals) -> list[str]:
         """Ends all of them; returns what could not be ended."""
-        deadline = time.monotonic() + grace_s
+        deadline = time.monotonic() + kill_timeout_s
         asked: set[tuple[int, str]] = set()
         while self.reap():
             for process in self.descendants():
@@ -240,19 +241,21 @@ def pass_on(source: int, target: int, last: deque[bytes]) -> None:
         last.append(rest)
 
 
-def report(leash: socket.socket, **content: object) -> None:
+def report(lifeline: socket.socket, **content: object) -> None:
     """Tells A; where A is gone, nobody needs to know."""
     with contextlib.suppress(OSError):
-        leash.sendall(json.dumps(content).encode() + b"\n")
+        lifeline.sendall(json.dumps(content).encode() + b"\n")
 
 
-def wait_and_end(process: subprocess.Popen[bytes], leash: socket.socket, signals: Signals, grace_s: float) -> list[str]:
+def wait_and_end(
+    process: subprocess.Popen[bytes], lifeline: socket.socket, signals: Signals, kill_timeout_s: float
+) -> list[str]:
     """Returns when B and all that it has started have ended, with what could not be ended."""
     children = Children(process.pid)
     while children.reap() and children.status is None:
-        if signals.wait(None, leash):
+        if signals.wait(None, lifeline):
             break
-    left = children.end(grace_s, signals)
+    left = children.end(kill_timeout_s, signals)
     process.returncode = children.status
     return left
 
@@ -268,18 +271,18 @@ def wait_for_left(process: subprocess.Popen[bytes], signals: Signals) -> None:
 def main() -> None:
     """Runs B and ends when B, its descendants and its output have ended."""
     signals = Signals()
-    leash = socket.socket(fileno=int(sys.argv[1]))
+    lifeline = socket.socket(fileno=int(sys.argv[1]))
     settings = json.loads(sys.argv[2])
     leave = bool(settings["leave"])
-    if not leave and select.select([leash], [], [], 0)[0]:
-        report(leash, failure="it was to end before it had begun")
+    if not leave and select.select([lifeline], [], [], 0)[0]:
+        report(lifeline, failure="it was to end before it had begun")
         return
     try:
         process = start(sys.argv[3:], leave)
     except OSError as error:
-        report(leash, failure=str(error))
+        report(lifeline, failure=str(error))
         return
-    report(leash, pid=process.pid)
+    report(lifeline, pid=process.pid)
     last: list[deque[bytes]] = []
     pumps = []
     for pipe, target in ((process.stdout, 1), (process.stderr, 2)):
@@ -291,13 +294,13 @@ def main() -> None:
     if leave:
         wait_for_left(process, signals)
     else:
-        left = wait_and_end(process, leash, signals, float(settings["grace"]))
+        left = wait_and_end(process, lifeline, signals, float(settings["kill_timeout"]))
     deadline = time.monotonic() + END_OF_OUTPUT_S
     for pump in pumps:
         pump.join(max(0.0, deadline - time.monotonic()))
     lines = [line.decode(errors="replace") for each in last for line in each]
-    report(leash, status=process.returncode, lines=lines, left=left)
-    leash.close()
+    report(lifeline, status=process.returncode, lines=lines, left=left)
+    lifeline.close()
     if leave:
         for pump in pumps:
             pump.join()  # what B has left behind may go on writing

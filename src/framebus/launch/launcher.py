@@ -17,7 +17,7 @@ from collections.abc import Callable
 from framebus import _core
 from framebus._util import names
 from framebus.errors import Error
-from framebus.launch.keeper import Keeper
+from framebus.launch.first_frame_pin import FirstFramePin
 from framebus.launch.program import LaunchOption, find_program, launches_of
 from framebus.launch.supervisor import Launched, Supervisor
 
@@ -64,9 +64,9 @@ class Launcher:
         self._stopped = threading.Event()
         self._fetched = threading.Event()  # set where nothing is kept for anybody
         self._fetched.set()
-        self._keepers: list[Keeper] = []
-        self._let_go = weakref.finalize(self, _forget, self._process, self._supervisors, self._keepers, self._stopped)
-        self._let_go.atexit = False  # the leash ends with the process
+        self._pins: list[FirstFramePin] = []
+        self._let_go = weakref.finalize(self, _forget, self._process, self._supervisors, self._pins, self._stopped)
+        self._let_go.atexit = False  # the lifeline ends with the process
 
     @property
     def programs(self) -> tuple[Launched, ...]:
@@ -75,25 +75,25 @@ class Launcher:
             return ()
         return tuple(supervisor.status for supervisor in self._supervisors)
 
-    def start(self, keeper: Keeper | None = None) -> None:
-        """Starts every program, and again whenever it ends, as its Launch says. Keeps the frame of `keeper` for them.
+    def start(self, pin: FirstFramePin | None = None) -> None:
+        """Starts every program, and again whenever it ends, as its Launch says. Keeps the frame of `pin` for them.
 
         Returns at once; the programs are started by threads. May be repeated, and then does nothing.
         """
         if self._started or self._stopped.is_set() or os.getpid() != self._process:
             return
         self._started = True
-        if keeper is not None:
-            self._keepers.append(keeper)
+        if pin is not None:
+            self._pins.append(pin)
             self._fetched.clear()
         for supervisor in self._supervisors:
             supervisor.start()
-        if keeper is not None:
+        if pin is not None:
             assert self.channel is not None
             threading.Thread(
                 target=_release_when_fetched,
-                args=(keeper, self.channel, self._supervisors, self._stopped, self._fetched),
-                name="framebus launch keeper",
+                args=(pin, self.channel, self._supervisors, self._stopped, self._fetched),
+                name="framebus launch pin",
                 daemon=True,
             ).start()
 
@@ -114,26 +114,26 @@ class Launcher:
     def stop(self, *, now: bool = False) -> None:
         """Ends the programs and waits for that; those that are to be left run on. May be repeated.
 
-        Each has `finish` seconds to end by itself, as one does whose channel has been closed; none with `now`. Then
-        it gets SIGTERM, and after its grace SIGKILL.
+        Each has `shutdown_timeout` seconds to exit, as a program does when its channel is closed; none with `now`.
+        Then it gets SIGTERM, and after its `kill_timeout` SIGKILL.
         """
         if os.getpid() != self._process:
             return
         self._stopped.set()
-        for keeper in self._keepers:
-            keeper.release()
+        for pin in self._pins:
+            pin.release()
         ending = []
         for supervisor in self._supervisors:
             supervisor.begin_stop()
             if supervisor.launch.stop_with_publisher:
                 ending.append(supervisor)
         began = time.monotonic()
-        for supervisor in sorted(ending, key=lambda each: each.launch.finish):
+        for supervisor in sorted(ending, key=lambda each: each.launch.shutdown_timeout):
             if not now:
-                supervisor.wait(max(0.0, began + supervisor.launch.finish - time.monotonic()))
+                supervisor.wait(max(0.0, began + supervisor.launch.shutdown_timeout - time.monotonic()))
             supervisor.let_go()
         for supervisor in ending:
-            supervisor.finish()
+            supervisor.wait_for_exit()
 
     def let_go(self) -> None:
         """Begins to end the programs and waits for nothing; stop() may follow."""
@@ -166,18 +166,18 @@ def _nobody_asks(_how: str) -> None:
     """The place of on_stop where there is no channel to close: that the program has ended says it all."""
 
 
-def _forget(process: int, supervisors: list[Supervisor], keepers: list[Keeper], stopped: threading.Event) -> None:
+def _forget(process: int, supervisors: list[Supervisor], pins: list[FirstFramePin], stopped: threading.Event) -> None:
     if os.getpid() != process:
         return
     stopped.set()
-    for keeper in keepers:
-        keeper.release()
+    for pin in pins:
+        pin.release()
     for supervisor in supervisors:
         supervisor.let_go()
 
 
 def _release_when_fetched(
-    keeper: Keeper, channel: str, supervisors: list[Supervisor], stopped: threading.Event, fetched: threading.Event
+    pin: FirstFramePin, channel: str, supervisors: list[Supervisor], stopped: threading.Event, fetched: threading.Event
 ) -> None:
     """Gives the kept frame back when each program has fetched one, will not, or takes too long."""
     deadline = time.monotonic() + KEEP_S
@@ -189,7 +189,7 @@ def _release_when_fetched(
         log.warning("can't see whether program B of %r has come: %s", channel, error)
     finally:
         fetched.set()
-        keeper.release()
+        pin.release()
 
 
 def _all_have_fetched(channel: str, supervisors: list[Supervisor]) -> bool:

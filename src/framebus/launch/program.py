@@ -37,10 +37,10 @@ class Launch:
             send() raises ChannelClosed; "ignore" it and go on without.
         stop_with_publisher: end B when the Publisher closes or its process ends in any way, kill -9 included. False
             leaves B running, without anybody to restart it.
-        finish: seconds that B has to end by itself once the channel is closed, before it gets SIGTERM.
-        grace: seconds from SIGTERM to SIGKILL.
-        limit: how often to start B again in a row. A B that has run for 10 seconds begins a new row.
-        pause: seconds before B is started again; doubles in a row, up to 10.
+        shutdown_timeout: seconds that B has to end by itself once the channel is closed, before it gets SIGTERM.
+        kill_timeout: seconds from SIGTERM to SIGKILL.
+        max_restarts: how often to start B again in a row. A B that has run for 10 seconds begins a new row.
+        restart_delay: seconds before B is started again; doubles in a row, up to 10.
         env: variables for B, on top of those of this process.
         cwd: B's current folder; None for that of this process when B is started.
     """
@@ -48,10 +48,10 @@ class Launch:
     argv: Sequence[str]
     on_exit: OnExit = "restart"
     stop_with_publisher: bool = True
-    finish: float = 1.0
-    grace: float = 5.0
-    limit: int = 10
-    pause: float = 0.1
+    shutdown_timeout: float = 1.0
+    kill_timeout: float = 5.0
+    max_restarts: int = 10
+    restart_delay: float = 0.1
     env: Mapping[str, str] | None = None
     cwd: str | os.PathLike[str] | None = None
 
@@ -60,16 +60,18 @@ class Launch:
         argv = _checked_argv(self.argv)
         if self.on_exit not in _ON_EXIT:
             raise ValueError(f"on_exit must be one of {', '.join(map(repr, _ON_EXIT))}, got {self.on_exit!r}")
-        for name in ("finish", "grace", "pause"):
+        for name in ("shutdown_timeout", "kill_timeout", "restart_delay"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise TypeError(f"{name} must be seconds, got {value!r} ({type(value).__name__})")
             if not 0 <= value <= 86400:
                 raise ValueError(f"{name} must be 0 to 86400 seconds, got {value}")
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int):
-            raise TypeError(f"limit must be an int, got {self.limit!r} ({type(self.limit).__name__})")
-        if self.limit < 0:
-            raise ValueError(f"limit must be 0 or more, got {self.limit}")
+        if isinstance(self.max_restarts, bool) or not isinstance(self.max_restarts, int):
+            raise TypeError(
+                f"max_restarts must be an int, got {self.max_restarts!r} ({type(self.max_restarts).__name__})"
+            )
+        if self.max_restarts < 0:
+            raise ValueError(f"max_restarts must be 0 or more, got {self.max_restarts}")
         object.__setattr__(self, "argv", argv)
         object.__setattr__(self, "cwd", None if self.cwd is None else os.path.abspath(self.cwd))
         object.__setattr__(self, "env", None if self.env is None else dict(self.env))

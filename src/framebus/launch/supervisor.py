@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from framebus.launch.child import Child, Ended
+from framebus.launch.child import Child, Exited
 from framebus.launch.program import Launch
 
-LONGEST_PAUSE_S = 10.0
+LONGEST_DELAY_S = 10.0
 STEADY_S = 10.0  # a run of that length was no failed start: the next end begins a new row
-LAST_RESORT_S = 5.0  # beyond the grace, for a guard to tell that it is done
+LAST_RESORT_S = 5.0  # beyond the kill timeout, for a guard to tell that it is done
 
 log = logging.getLogger("framebus.launch")
 output_log = log.getChild("output")  # what B has said, which somebody may have seen already
@@ -49,22 +49,22 @@ class Launched:
     failure: str | None = None
 
 
-class Pauses:
+class Backoff:
     """How long to wait before each start: twice as long each time, until a run was steady; None: no more."""
 
-    def __init__(self, first_s: float, limit: int) -> None:
+    def __init__(self, first_s: float, max_restarts: int) -> None:
         self._first_s = first_s
-        self._limit = limit
+        self._max_restarts = max_restarts
         self.row = 0
 
     def after(self, ran_s: float) -> float | None:
-        """Returns the pause after a run of `ran_s` seconds."""
+        """Returns the delay after a run of `ran_s` seconds."""
         if ran_s >= STEADY_S:
             self.row = 0
-        if self.row >= self._limit:
+        if self.row >= self._max_restarts:
             return None
         self.row += 1
-        return float(min(LONGEST_PAUSE_S, self._first_s * 2.0 ** min(self.row - 1, 64)))
+        return float(min(LONGEST_DELAY_S, self._first_s * 2.0 ** min(self.row - 1, 64)))
 
 
 class Supervisor:
@@ -115,26 +115,26 @@ class Supervisor:
             self._thread.join(seconds)
         return self._thread.ident is None or not self._thread.is_alive()
 
-    def finish(self) -> None:
+    def wait_for_exit(self) -> None:
         """Waits for the end of B that was let go. Logs where it does not come."""
-        if not self.wait(self.launch.grace + LAST_RESORT_S):
+        if not self.wait(self.launch.kill_timeout + LAST_RESORT_S):
             log.error("%s does not end, not even by SIGKILL", self._who())
 
     def _run(self) -> None:
-        pauses = Pauses(self.launch.pause, self.launch.limit)
+        backoff = Backoff(self.launch.restart_delay, self.launch.max_restarts)
         while True:
             began = time.monotonic()
             ended = self._one_run()
             if ended is None:
                 return
-            pause = pauses.after(time.monotonic() - began)
-            if self._stopping.is_set() or not self._again(ended, pause, pauses.row):
+            delay = backoff.after(time.monotonic() - began)
+            if self._stopping.is_set() or not self._again(ended, delay, backoff.row):
                 return
-            assert pause is not None
-            if self._stopping.wait(pause):
+            assert delay is not None
+            if self._stopping.wait(delay):
                 return
 
-    def _one_run(self) -> Ended | None:
+    def _one_run(self) -> Exited | None:
         """Starts B and waits for its end; None where it was not to be started, or has been left."""
         with self._lock:
             if self._stopping.is_set():
@@ -144,27 +144,27 @@ class Supervisor:
                 self._child = Child(self.launch, self._program)
                 failure = None
             except OSError as error:
-                failure = Ended(None, failure=str(error))
+                failure = Exited(None, failure=str(error))
         ended = failure or self._follow()
         left = self._stopping.is_set() and not self.launch.stop_with_publisher
         with self._lock:
             self._child = None
             self._status = replace(self._status, alive=False, exit_code=ended.status, last_lines=ended.lines)
-        self._log_end(ended)
+        self._log_exit(ended)
         return None if left else ended
 
-    def _follow(self) -> Ended:
+    def _follow(self) -> Exited:
         child = self._child  # nobody else changes it
         assert child is not None
         pid = child.pid()
-        if isinstance(pid, Ended):
+        if isinstance(pid, Exited):
             return pid
         with self._lock:
             self._status = replace(self._status, pid=pid, alive=True)
         log.info("%s has been started", self._who())
         return child.wait()
 
-    def _log_end(self, ended: Ended) -> None:
+    def _log_exit(self, ended: Exited) -> None:
         fine = self._stopping.is_set() or ended.status == 0
         level = logging.INFO if fine else logging.WARNING
         log.log(level, "%s %s%s", self._who(), ended, "" if ended.lines or ended.failure else " without a word")
@@ -175,16 +175,16 @@ class Supervisor:
             which = ", ".join(ended.left)
             log.error("%s has left what may not be ended, or does not end: %s", self._who(), which)
 
-    def _again(self, ended: Ended, pause: float | None, row: int) -> bool:
+    def _again(self, ended: Exited, delay: float | None, row: int) -> bool:
         """Says whether to start B again; where not, does what else is to be done."""
-        limit = self.launch.limit
+        max_restarts = self.launch.max_restarts
         if self.launch.on_exit == "restart" and not self._wanted():
             return False
-        if self.launch.on_exit == "restart" and pause is not None:
-            log.info("%s is started again in %g s (%d of %d)", self._who(), pause, row, limit)
+        if self.launch.on_exit == "restart" and delay is not None:
+            log.info("%s is started again in %g s (%d of %d)", self._who(), delay, row, max_restarts)
             return True
         if self.launch.on_exit == "restart":
-            failure = f"{ended}, and has been started again {limit} times in a row, which is its limit"
+            failure = f"{ended}, and has been started again {max_restarts} times in a row, which is its limit"
             log.error("%s %s; it is not started any more", self._who(), failure)
         else:
             failure = f"{ended}, and on_exit={self.launch.on_exit!r}"

@@ -127,14 +127,14 @@ class Lookahead:
         deadline = Deadline(self._left(timeout))
         try:
             while not wait([self.subscriber], deadline.slice(_SLICE_S)):
-                if deadline.is_over or self._has_ended():
+                if deadline.is_over or self._has_closed():
                     break
         except FAILURES:
             return  # next() meets it again
         finally:
             self._waited_s += time.monotonic() - begin
 
-    def _has_ended(self) -> bool:
+    def _has_closed(self) -> bool:
         """With reconnect=True the end of a publisher is nothing new to wait()."""
         channel = look_at(self.subscriber.name)
         return channel is None or not channel.alive

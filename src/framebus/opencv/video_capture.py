@@ -39,7 +39,7 @@ from framebus.channel.info import channels
 from framebus.channel.subscriber import Subscriber, Wait
 from framebus.errors import ChannelClosed, ChannelNotFound, Error, InvalidName
 from framebus.frames.frame import Frame
-from framebus.opencv import to_bgr as bgr
+from framebus.opencv import to_bgr
 from framebus.opencv.lookahead import ENDS, FAILURES, Lookahead
 
 # OpenCV's own numbers.
@@ -221,11 +221,11 @@ class VideoCapture:
         if not 0 <= flag < len(arrays):
             return self._failed(Error(f"flag must be 0 to {len(arrays) - 1} for this frame, got {flag}")), None
         array = arrays[flag]
-        picture = bgr.Picture(array.shape, array.dtype, frame.pixel_format)
+        picture = to_bgr.Picture(array.shape, array.dtype, frame.pixel_format)
         form = picture.form if self._convert and flag == 0 else None
         if form is not None and form != "BGR8":
             out = _target(image, (*picture.size, 3), array.dtype)
-            bgr.convert(array, form, out)
+            to_bgr.convert(array, form, out)
         elif self._zero_copy and image is None:
             out = array
         else:

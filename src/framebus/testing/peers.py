@@ -35,7 +35,7 @@ class _Peer(Program):
         wait: bool,
         hold: bool,
     ) -> None:
-        super().__init__(["-m", "framebus.testing.ends"], {"role": role}, pass_fds=pass_fds, env=env)
+        super().__init__(["-m", "framebus.testing.endpoint_program"], {"role": role}, pass_fds=pass_fds, env=env)
         self.title = f"the {role} of {url!r}"
         self._url, self._given = url, dict(given)
         if not hold:

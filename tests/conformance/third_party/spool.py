@@ -13,10 +13,10 @@ from typing import Annotated
 
 import numpy as np
 
-from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, Frame, Outgoing
+from framebus import BaseSink, BaseSource, Capabilities, ChannelClosed, Deadline, Endpoint, Frame, OutgoingFrame
 from framebus.endpoint import wire
 
-ABILITIES = Abilities(notices_death=False, reconnects=True)
+CAPABILITIES = Capabilities(notices_death=False, reconnects=True)
 
 
 class Source(BaseSource):
@@ -51,13 +51,13 @@ class Source(BaseSource):
 
 
 class Sink(BaseSink):
-    abilities = ABILITIES
+    capabilities = CAPABILITIES
 
     def __init__(self, folder: str, *, room: Annotated[int, "frames that may lie there"] = 8) -> None:
         super().__init__(f"spool:{folder}")
         self._folder, self._room = Path(folder), room
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         while len(list(self._folder.glob("*.frame"))) >= self._room:
             if deadline.is_over:
                 raise deadline.fail(f"{self._folder} had no room for a frame")
@@ -75,4 +75,4 @@ class Sink(BaseSink):
         self._put([wire.end()])
 
 
-ENDPOINT = Endpoint("spool", "a folder that frames lie in", "spool:FOLDER", Source, Sink, ABILITIES)
+ENDPOINT = Endpoint("spool", "a folder that frames lie in", "spool:FOLDER", Source, Sink, CAPABILITIES)

@@ -9,9 +9,19 @@ from typing import Annotated
 
 import numpy as np
 
-from framebus import Abilities, BaseSink, BaseSource, ChannelClosed, Deadline, Endpoint, EndpointError, Frame, Outgoing
+from framebus import (
+    BaseSink,
+    BaseSource,
+    Capabilities,
+    ChannelClosed,
+    Deadline,
+    Endpoint,
+    EndpointError,
+    Frame,
+    OutgoingFrame,
+)
 
-ABILITIES = Abilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False, stored=True)
+CAPABILITIES = Capabilities(arrays="one", meta=False, pixel_format="none", timestamps=False, seq=False, stored=True)
 
 
 class Source(BaseSource):
@@ -32,13 +42,13 @@ class Source(BaseSource):
 
 
 class Sink(BaseSink):
-    abilities = ABILITIES
+    capabilities = CAPABILITIES
 
     def __init__(self, folder: str, *, lossy: Annotated[bool, "leave out what an image can't carry"] = False) -> None:
         super().__init__(f"npy:{folder}")
         self._folder, self._number, self.lossy = Path(folder), 0, lossy
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file takes what it is given
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file takes what it is given
         self._number += 1
         part = self._folder / "next.part"  # whoever is interrupted leaves whole files only
         with part.open("wb") as file:
@@ -46,4 +56,4 @@ class Sink(BaseSink):
         part.rename(self._folder / f"{self._number:08}.npy")
 
 
-ENDPOINT = Endpoint("npy", "a folder of .npy files", "npy:FOLDER", Source, Sink, ABILITIES)
+ENDPOINT = Endpoint("npy", "a folder of .npy files", "npy:FOLDER", Source, Sink, CAPABILITIES)

@@ -15,9 +15,9 @@ REMOVED: Counter[str] = Counter()
 PROBLEMS: list[str] = []
 say("ready")
 while not select.select([sys.stdin], [], [], 0)[0]:
-    for treatment in doctor.clean():
-        REMOVED[treatment.finding.kind] += treatment.removed
-        if treatment.problem:
-            PROBLEMS.append(treatment.problem)
+    for result in doctor.clean():
+        REMOVED[result.finding.kind] += result.removed
+        if result.problem:
+            PROBLEMS.append(result.problem)
     ROUNDS += 1
 say("report", rounds=ROUNDS, removed=REMOVED, problems=PROBLEMS)

@@ -51,7 +51,7 @@ class File {
   int fd_ = -1;
 };
 
-struct FileFacts {
+struct FileStat {
   std::uint64_t bytes = 0;
   std::uint64_t allocated_bytes = 0;
   std::uint32_t owner = 0;
@@ -61,7 +61,7 @@ struct FileFacts {
   bool regular = false;
 };
 
-inline FileFacts facts_of(const struct stat& s) noexcept {
+inline FileStat file_stat_of(const struct stat& s) noexcept {
   return {static_cast<std::uint64_t>(s.st_size),
           static_cast<std::uint64_t>(s.st_blocks) * 512,
           s.st_uid,
@@ -71,17 +71,17 @@ inline FileFacts facts_of(const struct stat& s) noexcept {
           S_ISREG(s.st_mode)};
 }
 
-inline FileFacts facts(const File& file) {
+inline FileStat stat(const File& file) {
   struct stat s{};
   if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
-  return facts_of(s);
+  return file_stat_of(s);
 }
 
 // Is `path` still the name of this very file?
 inline bool is_named(const File& file, const std::string& path) {
   struct stat s{};
   if (::lstat(path.c_str(), &s) != 0) return false;
-  const FileFacts mine = facts(file);
+  const FileStat mine = stat(file);
   return s.st_ino == mine.inode && s.st_dev == mine.device;
 }
 
@@ -123,7 +123,7 @@ inline File open_existing(const std::string& path, bool writable) {
   }
   if (fd < 0) fail_errno(path);
   File file(fd);
-  if (!facts(file).regular) {
+  if (!stat(file).regular) {
     fail(Errc::corrupt_channel, path +
                                     ": expected a regular file, found something else; remove it by hand if nobody "
                                     "needs it");
@@ -141,7 +141,7 @@ inline File reopen(const File& file, bool writable) {
 }
 
 // A file without a name yet, in `directory`, of `bytes` zeros.
-inline File make_nameless(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
+inline File create_unnamed(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
   File file(open_path(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
   if (!file.is_open()) {
     const int error = errno;
@@ -169,7 +169,7 @@ inline bool link_name(const File& file, const std::string& path) {
 }
 
 // The names of the files in `directory` that begin with `prefix`; none where there is no such directory.
-inline std::vector<std::string> names_in(const std::string& directory, std::string_view prefix) {
+inline std::vector<std::string> list_files(const std::string& directory, std::string_view prefix) {
   std::vector<std::string> names;
   const int fd = open_path(directory.c_str(), O_RDONLY | O_DIRECTORY);
   if (fd < 0 && errno == ENOENT) return names;

@@ -2,7 +2,7 @@
 // Sleeping on several 32-bit words of shared memory at once, by futex_waitv (Linux 5.16).
 //
 // Where the kernel has no such call (ENOSYS), a sandbox forbids it (EPERM), it fails, or there are more words than it
-// takes, the sleep is in slices of kLook, and all words are looked at after each. Slower to notice and not free of
+// takes, the sleep is in slices of kPollSlice, and all words are looked at after each. Slower to notice and not free of
 // cost, but right.
 //
 // The words may go away during futex_waitv(), also by another thread's munmap: that ends it as a change does.
@@ -20,10 +20,10 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
-inline constexpr std::size_t kMostWords = 128;     // FUTEX_WAITV_MAX
-inline constexpr std::int64_t kLook = 1'000'000;   // ns; the longest sleep where not all words can wake us
-inline constexpr long kFutexWaitv = 449;           // of every architecture; older headers do not have it
-inline constexpr std::uint32_t kSharedWord32 = 2;  // FUTEX2_SIZE_U32 without FUTEX2_PRIVATE
+inline constexpr std::size_t kMostWords = 128;         // FUTEX_WAITV_MAX
+inline constexpr std::int64_t kPollSlice = 1'000'000;  // ns; the longest sleep where not all words can wake us
+inline constexpr long kFutexWaitv = 449;               // of every architecture; older headers do not have it
+inline constexpr std::uint32_t kSharedWord32 = 2;      // FUTEX2_SIZE_U32 without FUTEX2_PRIVATE
 
 struct ExpectedWord {
   Atomic<std::uint32_t>* word = nullptr;
@@ -69,7 +69,7 @@ inline Slept futex_wait_any(std::span<const ExpectedWord> words, std::int64_t un
     const std::int64_t now = monotonic_ns();
     if (now >= until_ns || words.empty()) return Slept::timed_out;
     const bool all = words.size() <= (how == ManyFutexes::together ? kMostWords : 1);
-    const std::int64_t end = all ? until_ns : std::min(until_ns, now + kLook);
+    const std::int64_t end = all ? until_ns : std::min(until_ns, now + kPollSlice);
     Slept slept{};
     if (how == ManyFutexes::one_by_one) {
       slept = futex_wait(*words[0].word, words[0].expected, end - now);

@@ -2,8 +2,8 @@
 // Lets the kernel ring an eventfd when a futex word changes, without a thread that sleeps: by io_uring (Linux 6.7).
 //
 // Promise: after wait(word, expected) the eventfd rings once the word is woken, or at once where it is no longer as
-// expected. There is at most one such wait at a time, has_rung() says without a system call whether it is over, and
-// wait() does nothing where it is not. The eventfd may ring once more when the next wait() begins.
+// expected. There is at most one such wait at a time, has_completed() says without a system call whether it is over,
+// and wait() does nothing where it is not. The eventfd may ring once more when the next wait() begins.
 //
 // Only the thread that made the ring may begin a wait; in others wait() returns false, if none is under way. In
 // exchange the kernel touches nothing but the eventfd when it rings: what else there is to do is done in the next
@@ -11,8 +11,8 @@
 // twice.
 //
 // open() gives nothing where the kernel has no such thing, a sandbox or an administrator forbids it, or there are no
-// descriptors left; then a thread does the same, see watcher.hpp. The structures of the kernel's interface are written
-// out here, since headers are often older than kernels.
+// descriptors left; then a thread does the same, see fallback_notifier.hpp. The structures of the kernel's interface
+// are written out here, since headers are often older than kernels.
 #pragma once
 
 #include <sys/mman.h>
@@ -55,7 +55,7 @@ class FutexRing {
 
   // False: this thread may not, or the kernel no longer can.
   bool wait(const Atomic<std::uint32_t>& word, std::uint32_t expected) noexcept {
-    if (!has_rung()) return true;
+    if (!has_completed()) return true;
     if (failed_) return false;
     const std::uint32_t tail = *submitted_;  // only this side writes it
     Entry& entry = static_cast<Entry*>(entries_)[tail % kEntries];
@@ -77,7 +77,7 @@ class FutexRing {
   }
 
   // Is there no wait under way?
-  [[nodiscard]] bool has_rung() noexcept {
+  [[nodiscard]] bool has_completed() noexcept {
     // What the kernel has finished and what it has put off until the next wait(); acquire: pairs with its release.
     const std::uint32_t finished = at(completed_).load(std::memory_order_acquire);
     for (std::uint32_t taken = *taken_; taken != finished; ++taken) {  // only this side writes it

@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 from framebus._util.deadline import Deadline
 from framebus.baseimage import CAPACITY, Reader, Writer
-from framebus.endpoint import Abilities, BaseSink, BaseSource, Endpoint, Outgoing
+from framebus.endpoint import BaseSink, BaseSource, Capabilities, Endpoint, OutgoingFrame
 from framebus.errors import EndpointError, FrameTooLarge
 from framebus.frames.frame import Frame
 
-ABILITIES = Abilities(
+CAPABILITIES = Capabilities(
     arrays="one",
     dtypes="uint8 height x width, x 3 or x 4; uint16 height x width",
     meta=False,
@@ -47,14 +47,14 @@ class BaseImageSource(BaseSource):
 class BaseImageSink(BaseSink):
     """Program A."""
 
-    abilities = ABILITIES
+    capabilities = CAPABILITIES
 
     def __init__(self, writer: Writer, lossy: bool) -> None:
         super().__init__(f"baseimage:{writer.name}")
         self._writer = writer
         self.lossy = lossy
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         if frame.array.dtype.str[0] == ">":
             raise EndpointError(f"{self.url}: the layout is little-endian; use array.astype('<u2')")
         try:
@@ -124,9 +124,9 @@ ENDPOINTS = {
     "baseimage": Endpoint(
         scheme="baseimage",
         summary="programs that use the original BaseImage layout",
-        form="baseimage:NAME",
+        url_syntax="baseimage:NAME",
         source=open_source,
         sink=open_sink,
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
     ),
 }

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from framebus.endpoint import Abilities, BaseSource, Deadline, Endpoint
+from framebus.endpoint import BaseSource, Capabilities, Deadline, Endpoint
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.frame import Frame
 
@@ -59,7 +59,7 @@ class CameraSource(BaseSource):
         super().__init__(f"camera:{name}")
         self._device, self._buffer = device, buffer
         self._taken: deque[_Taken] = deque()
-        self._end: str | None = None
+        self._failure: str | None = None
         self._last_seq = 0
         self._thread = threading.Thread(target=self._take, name=self.url, daemon=True)
         self._thread.start()
@@ -89,18 +89,18 @@ class CameraSource(BaseSource):
             with contextlib.suppress(Exception):  # it is gone already, or never was
                 self._device.release()
             with self._news:
-                self._end = end
+                self._failure = end
                 self._news.notify_all()
 
     def _receive(self, deadline: Deadline) -> Frame:
         with self._news:
             while not self._taken:
                 self._check_open()
-                if self._end is None and not self._thread.is_alive():
-                    self._end = "it was opened by the parent of this process"
-                if self._end is not None:
+                if self._failure is None and not self._thread.is_alive():
+                    self._failure = "it was opened by the parent of this process"
+                if self._failure is not None:
                     raise EndpointError(
-                        f"{self.url!r} gives no more pictures: {self._end}; see whether it is still plugged in, and "
+                        f"{self.url!r} gives no more pictures: {self._failure}; see whether it is plugged in, and "
                         "open it again"
                     )
                 left = deadline.left()
@@ -249,9 +249,9 @@ ENDPOINTS = {
     "camera": Endpoint(
         scheme="camera",
         summary="cameras that are plugged in",
-        form="camera:N or camera:/dev/videoN",
+        url_syntax="camera:N or camera:/dev/videoN",
         source=open_source,
-        abilities=Abilities(
+        capabilities=Capabilities(
             arrays="one",
             dtypes="uint8 with 3 channels",
             meta=False,

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import Abilities, BaseSink, BaseSource, Deadline, Endpoint, Outgoing
+from framebus.endpoint import BaseSink, BaseSource, Capabilities, Deadline, Endpoint, OutgoingFrame
 from framebus.errors import EndpointError
 from framebus.frames.frame import Frame
 from framebus.frames.pixel_format import guess
@@ -33,7 +33,7 @@ from framebus.frames.pixel_format import guess
 if TYPE_CHECKING:
     from types import ModuleType
 
-ABILITIES = Abilities(
+CAPABILITIES = Capabilities(
     arrays="one",
     dtypes="uint8 images: height x width, or x 3 or x 4",
     meta=False,
@@ -91,7 +91,7 @@ def _is_about_contents(error: Exception) -> bool:
 class ClipboardSink(BaseSink):
     """Puts frames into the clipboard; the next one takes the place of the last."""
 
-    abilities = ABILITIES
+    capabilities = CAPABILITIES
 
     def __init__(self, *, lossy: bool, detach: bool) -> None:
         super().__init__("clipboard:")
@@ -99,7 +99,7 @@ class ClipboardSink(BaseSink):
         self.lossy = lossy
         self._detach = detach
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002  # there is nothing to wait for
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002  # there is nothing to wait for
         image = _rgba(frame)
         height, width = image.shape[:2]
         data = image.tobytes()
@@ -111,7 +111,7 @@ class ClipboardSink(BaseSink):
             raise EndpointError(f"clipboard: can't take an image of {width} x {height}: {error}") from None
 
 
-def _rgba(frame: Outgoing) -> NDArray[np.uint8]:
+def _rgba(frame: OutgoingFrame) -> NDArray[np.uint8]:
     array, form = frame.array, frame.pixel_format
     samples = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
     if form is None or form not in _CHANNELS:
@@ -119,7 +119,7 @@ def _rgba(frame: Outgoing) -> NDArray[np.uint8]:
     wanted = _CHANNELS.get(form, ())
     if array.dtype != np.uint8 or not wanted or samples != max(wanted) + 1 or 0 in array.shape:
         raise EndpointError(
-            f"clipboard: expected {ABILITIES.dtypes}, as Mono8, RGB8, BGR8, RGBa8 or BGRa8, got {array.dtype} "
+            f"clipboard: expected {CAPABILITIES.dtypes}, as Mono8, RGB8, BGR8, RGBa8 or BGRa8, got {array.dtype} "
             f"{'x'.join(map(str, array.shape)) or 'scalar'} {frame.pixel_format or ''}; convert it first"
         )
     image = np.empty((*array.shape[:2], 4), np.uint8)
@@ -230,10 +230,10 @@ ENDPOINTS = {
     "clipboard": Endpoint(
         scheme="clipboard",
         summary="the image clipboard of the desktop",
-        form="clipboard:",
+        url_syntax="clipboard:",
         source=open_source,
         sink=open_sink,
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
         needs=("copykitten",),
         extra="clipboard",
     ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from framebus.channel.publisher import OnFull, Publisher
 from framebus.channel.subscriber import Subscriber, Wait
-from framebus.endpoint import Abilities, Endpoint
+from framebus.endpoint import Capabilities, Endpoint
 
 
 def open_source(
@@ -49,9 +49,9 @@ ENDPOINTS = {
     "shm": Endpoint(
         scheme="shm",
         summary="shared memory on this machine, without copies",
-        form="NAME or shm:NAME",
+        url_syntax="NAME or shm:NAME",
         source=open_source,
         sink=open_sink,
-        abilities=Abilities(seq=False, delivery="either", receivers="many", reconnects=True),
+        capabilities=Capabilities(seq=False, delivery="either", receivers="many", reconnects=True),
     ),
 }

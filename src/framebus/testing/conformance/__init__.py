@@ -10,16 +10,16 @@ To apply it to an endpoint of yours, say how a fresh pair of ends is named; pyte
         def link(self, tmp_path: Path) -> conformance.Link:
             return conformance.Link(source=f"spool:{tmp_path}", sink=f"spool:{tmp_path}")
 
-What is demanded follows from the Abilities that the endpoint declares. A limit that it declares is checked too: what it
-says it can't carry must be refused with EndpointError, and be left out, the rest arriving whole, with ?lossy. Where an
-option of the URLs changes an ability, say so in Link(changes=...). A mechanism with two modes gets two classes.
+What is demanded follows from the Capabilities that the endpoint declares. A limit that it declares is checked too: what
+it says it can't carry must be refused with EndpointError, and be left out, the rest arriving whole, with ?lossy. Where
+an option of the URLs changes a capability, say so in Link(changes=...). A mechanism with two modes gets two classes.
 
 A class may also say
     carries()           which images a mechanism takes that does not take any,
     garbage()           how a foreign sender's bytes get in,
     messages()          valid bytes of the mechanism, from which garbage is made,
     resynchronises      whether the next frame can be found after garbage,
-    pixel_format        what the mechanism derives from the standard image, where Abilities.pixel_format is "some".
+    pixel_format        what the mechanism derives from the standard image, where Capabilities.pixel_format is "some".
 
 Every end runs in an interpreter of its own, is killed by kill -9, stopped by SIGSTOP and interrupted by SIGINT. Times
 are watchdogs against hangs; nothing is judged by how long it takes.
@@ -35,8 +35,8 @@ except ModuleNotFoundError as error:
         name="pytest",
     ) from None
 
-for _part in ("ends", "carrying", "ending", "dying", "foreign"):
+for _part in ("pair", "carrying", "ending", "dying", "foreign"):
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
-from framebus.testing.conformance.ends import Link as Link  # noqa: E402
+from framebus.testing.conformance.pair import Link as Link  # noqa: E402
 from framebus.testing.conformance.suite import Suite as Suite  # noqa: E402

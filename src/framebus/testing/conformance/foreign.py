@@ -10,10 +10,10 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from framebus.endpoint import Outgoing, wire
+from framebus.endpoint import OutgoingFrame, wire
 from framebus.testing import specimen
 from framebus.testing.conformance.dying import check_order
-from framebus.testing.conformance.ends import Base, Ends, Facts, Link, info_of
+from framebus.testing.conformance.pair import Base, Facts, Link, Pair, info_of
 from framebus.testing.peers import Receiver
 from framebus.testing.process import Refused
 
@@ -42,20 +42,20 @@ class Foreign(Base):
         """Returns valid messages, from which garbage is made; those of framebus.endpoint.wire by default."""
         return wire_messages()
 
-    def test_garbage_of_a_foreign_sender_is_refused(self, ends: Ends, tmp_path: Path) -> None:
+    def test_garbage_of_a_foreign_sender_is_refused(self, pair: Pair, tmp_path: Path) -> None:
         pieces = mutations(self.messages())
-        if self.resynchronises and not ends.able.stored:
-            self.check_one_link_takes_all(ends, pieces)
+        if self.resynchronises and not pair.able.stored:
+            self.check_one_link_takes_all(pair, pieces)
         else:
             self.check_each_on_a_link_of_its_own(tmp_path, pieces[: PIECES // 2])
 
-    def check_one_link_takes_all(self, ends: Ends, pieces: Sequence[bytes]) -> None:
+    def check_one_link_takes_all(self, pair: Pair, pieces: Sequence[bytes]) -> None:
         """All of it is thrown at one receiver, which then receives what a real sender sends."""
-        throw = self.garbage(ends.link) if ends.link.sink_first else None
-        if throw is None and ends.link.sink_first:
+        throw = self.garbage(pair.link) if pair.link.sink_first else None
+        if throw is None and pair.link.sink_first:
             return  # no foreign program can get at it
-        source = ends.start_source()
-        throw = throw or self.garbage(ends.link)
+        source = pair.start_source()
+        throw = throw or self.garbage(pair.link)
         if throw is None:
             return
         before = source.peak_bytes()
@@ -66,11 +66,11 @@ class Foreign(Base):
         assert source.peak_bytes() - before < ROOM_BYTES
         assert source.statistics()["refused"] > 0, "garbage came, and was not counted in `refused`"
         close(throw)
-        ends.start_sink()
-        ends.greet()
-        _, dtype, shape, _ = self.standard(ends)[0]
+        pair.start_sink()
+        pair.greet()
+        _, dtype, shape, _ = self.standard(pair)[0]
         source.begin_collect(5, timeout=10.0)
-        ends.sink.flood(specimen.FIRST, 5 if ends.every else 100, dtype=dtype, shapes=[shape], pause=0.01)
+        pair.sink.flood(specimen.FIRST, 5 if pair.every else 100, dtype=dtype, shapes=[shape], pause=0.01)
         report = source.answer()
         check_order(report)
         assert len(report["numbers"]) == 5, f"after garbage, good frames no longer arrive: {report['ended']}"
@@ -84,7 +84,7 @@ class Foreign(Base):
             links.append(self.link(folder))
         try:
             if self.garbage(links[0]) is not None:
-                stored = info_of(links[0].sink).abilities.stored
+                stored = info_of(links[0].sink).capabilities.stored
                 (self.store_each if stored else self.throw_each)(links, pieces)
         finally:
             for link in links:
@@ -165,7 +165,7 @@ def wire_messages() -> list[bytes]:
         ([("image", "|u1", (48, 64, 3), "C")], {}),
         ([("colour", "|u1", (6, 4, 3), "C"), ("depth", "<u2", (6, 4), "C")], {"exposure_us": 900, "list": [1, 2.5]}),
     ):
-        frame = Outgoing(specimen.arrays_of(1, arrays), 1, 2, 3, meta, "BGR8")
+        frame = OutgoingFrame(specimen.arrays_of(1, arrays), 1, 2, 3, meta, "BGR8")
         head, bodies = wire.encode(frame)
         messages.append(head + b"".join(wire.pieces(bodies)))
     return [*messages, wire.end()]

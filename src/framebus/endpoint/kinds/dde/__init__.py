@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 
 from framebus._util import lifetime
 from framebus.endpoint import BaseSink, BaseSource, Endpoint
-from framebus.endpoint.kinds.dde.interface import ABILITIES
+from framebus.endpoint.kinds.dde.interface import CAPABILITIES
 from framebus.endpoint.wire import DEFAULT_MAX_BYTES
 from framebus.errors import InvalidUrl
 
@@ -45,8 +45,8 @@ def open_source(
 ) -> BaseSource:
     """Calls a service that gives frames, or offers one that takes them."""
     with lifetime.importing:
-        from framebus.endpoint.kinds.dde.asking import FrameSource
-        from framebus.endpoint.kinds.dde.taking import PokeSource
+        from framebus.endpoint.kinds.dde.advise_client import FrameSource
+        from framebus.endpoint.kinds.dde.poke_server import PokeSource
 
     if depth is not None and not 1 <= depth <= MOST_DEPTH:
         raise ValueError(f"depth must be 1 to {MOST_DEPTH}, got {depth}")
@@ -68,8 +68,8 @@ def open_sink(
 ) -> BaseSink:
     """Offers a service that gives frames, or calls one that takes them."""
     with lifetime.importing:
-        from framebus.endpoint.kinds.dde.giving import FrameSink
-        from framebus.endpoint.kinds.dde.poking import PokeSink
+        from framebus.endpoint.kinds.dde.advise_server import FrameSink
+        from framebus.endpoint.kinds.dde.poke_client import PokeSink
 
     if mode == "poke":
         return PokeSink(service, bus, connect_timeout)
@@ -85,10 +85,10 @@ ENDPOINTS = {
     "dde": Endpoint(
         scheme="dde",
         summary="programs of the desktop in any language: request, advise and poke on D-Bus",
-        form="dde:SERVICE",
+        url_syntax="dde:SERVICE",
         source=open_source,
         sink=open_sink,
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
         needs=("dbus_fast",),
         extra="dbus",
     ),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One connection to a message bus, served by a thread of its own; everything beside that thread goes through here.
 
-Who runs where: run() is for the program's threads, all other methods are for the thread of the bus. `hear` is called
+Who runs where: run() is for the program's threads, all other methods are for the thread of the bus. `handler` is called
 there with every method call and signal that comes in. Descriptors that come with a message are closed when it has been
 looked at; who wants to keep what they lead to maps it there and then.
 
@@ -53,26 +53,26 @@ class Bus:
     """A connection; made and closed by the program's threads.
 
     Attributes:
-        farewell: what to say before it is closed, also where the program ends without closing it.
+        before_close: what to say before it is closed, also where the program ends without closing it.
     """
 
-    farewell: Callable[[], Coroutine[Any, Any, None]] | None = None
+    before_close: Callable[[], Coroutine[Any, Any, None]] | None = None
 
     def __init__(
         self,
         address: str | None,
-        hear: Callable[[Message], bool],
+        handler: Callable[[Message], bool],
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Connects to a bus. Raises EndpointError.
 
         Args:
             address: of the bus, None for that of the session.
-            hear: called with each method call and signal; returns whether that was all there is to do about it.
+            handler: called with each method call and signal; returns whether that was all there is to do about it.
             on_lost: called when the connection has ended, whoever ended it.
         """
         self._address = _address(address)
-        self._hear = hear
+        self._handler = handler
         self._on_lost = on_lost
         self._pid = os.getpid()
         self._lost: str | None = None
@@ -244,9 +244,9 @@ class Bus:
         self._has_room = select.poll()
         self._has_room.register(self._number, select.POLLOUT)
         self._bus.add_message_handler(self._on_message)
-        self.spawn(self._notice_the_end())
+        self.spawn(self._watch_connection())
 
-    async def _notice_the_end(self) -> None:
+    async def _watch_connection(self) -> None:
         reason = "it closed the connection"
         try:
             await self._bus.wait_for_disconnect()
@@ -278,7 +278,7 @@ class Bus:
         try:
             if message.message_type in (MessageType.METHOD_RETURN, MessageType.ERROR):
                 return self._on_answer(message)
-            return self._hear(message)
+            return self._handler(message)
         finally:
             close_descriptors(message)
 
@@ -301,7 +301,7 @@ class Bus:
         return bool(self._has_room.poll(0))
 
     def _hand_over(self, message: Message) -> asyncio.Future[None]:
-        """Returns the future of the message's having gone out. If the bus is gone, _notice_the_end() tells."""
+        """Returns the future of the message's having gone out. If the bus is gone, _watch_connection() tells."""
         if self._has_room.poll(0) == [(self._number, select.POLLOUT)]:
             try:
                 sent: asyncio.Future[None] = self._bus.send(message)
@@ -339,8 +339,8 @@ class Bus:
 
     async def _leave(self) -> None:
         try:
-            if self.farewell is not None and self._lost is None:
-                await asyncio.wait_for(self.farewell(), PATIENCE_S)
+            if self.before_close is not None and self._lost is None:
+                await asyncio.wait_for(self.before_close(), PATIENCE_S)
         except (CallFailed, EndpointError, OSError, asyncio.TimeoutError):
             pass  # the bus is gone or hangs, so there is nobody to say it to
         finally:

@@ -70,7 +70,7 @@ class Caller:
         self._closed = False  # the last owner has said so
         self._left: str | None = None  # has said so, and may still have the name
         self._came = asyncio.Event()
-        self.bus = Bus(address, self._hear)
+        self.bus = Bus(address, self._handle)
         try:
             self.bus.run(lambda: self._join(deadline))
         except BaseException:
@@ -150,7 +150,7 @@ class Caller:
             unix_fds=list(memory),
         )
 
-    def _hear(self, message: Message) -> bool:
+    def _handle(self, message: Message) -> bool:
         if message.message_type is not MessageType.SIGNAL:
             return False
         if is_from_bus(message, NAME_OWNER_CHANGED) and message.body[0] == self.name:

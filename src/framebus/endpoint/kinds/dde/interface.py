@@ -14,10 +14,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 from framebus._util import names
-from framebus.endpoint import Abilities
+from framebus.endpoint import Capabilities
 from framebus.endpoint.wire import DEFAULT_MAX_BYTES
 
-ABILITIES = Abilities(delivery="either", receivers="many", reconnects=True, max_bytes=DEFAULT_MAX_BYTES)
+CAPABILITIES = Capabilities(delivery="either", receivers="many", reconnects=True, max_bytes=DEFAULT_MAX_BYTES)
 PREFIX = "org.framebus.dde."
 PATH = "/org/framebus/Frames"
 FRAMES = "org.framebus.Frames1"

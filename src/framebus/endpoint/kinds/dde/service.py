@@ -48,7 +48,7 @@ class Service:
         self._methods = methods
         self._signatures = names.methods(interface)
         self._on_signal = on_signal
-        self.bus = Bus(address, self._hear, on_lost)
+        self.bus = Bus(address, self._handle, on_lost)
         try:
             self.bus.run(self._take_name)
         except BaseException:
@@ -91,7 +91,7 @@ class Service:
         except OSError:
             return f"process {pid}"
 
-    def _hear(self, message: Message) -> bool:
+    def _handle(self, message: Message) -> bool:
         if message.message_type is MessageType.SIGNAL:
             self._on_signal(message)
             return True

@@ -15,17 +15,17 @@ A question mark in a glob or a name is written %3F in a URL.
 from __future__ import annotations
 
 from framebus.endpoint import Endpoint
-from framebus.endpoint.kinds.images.sink import ABILITIES, open_sink
+from framebus.endpoint.kinds.images.sink import CAPABILITIES, open_sink
 from framebus.endpoint.kinds.images.source import open_source
 
 ENDPOINTS = {
     "images": Endpoint(
         scheme="images",
         summary="image files, read in natural order or written one for each frame",
-        form="images:GLOB or images:FOLDER/NAME-{seq:06d}.png",
+        url_syntax="images:GLOB or images:FOLDER/NAME-{seq:06d}.png",
         source=open_source,
         sink=open_sink,
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
         needs=("PIL", "tifffile", "imagecodecs"),
         extra="video",
     ),

@@ -117,9 +117,9 @@ def _check_not_cut(image: Image) -> None:
     """Raises ValueError where Pillow is about to decode more bits than it keeps."""
     for tile in getattr(image, "tile", ()):
         arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        deep = [text for text in arguments if isinstance(text, str) and (";16" in text or ";12" in text)]
-        if deep and not image.mode.startswith("I") and not deep[0].startswith(("BGR;1", "BGRA;1", "RGB;1", "BGRX;1")):
-            raise ValueError(f"its samples are {deep[0]}, of which Pillow keeps 8 bits; store it as TIFF or PNG")
+        raw = [text for text in arguments if isinstance(text, str) and (";16" in text or ";12" in text)]
+        if raw and not image.mode.startswith("I") and not raw[0].startswith(("BGR;1", "BGRA;1", "RGB;1", "BGRX;1")):
+            raise ValueError(f"its samples are {raw[0]}, of which Pillow keeps 8 bits; store it as TIFF or PNG")
         if tile[0].lower() == "sgi16" or (tile[0].lower() == "sgi_rle" and arguments[-1] == 2):
             raise ValueError("its samples have 16 bits, of which Pillow keeps 8; store it as TIFF or PNG")
 

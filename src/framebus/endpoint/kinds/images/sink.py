@@ -37,12 +37,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus._util.partial_file import Claim, PartialFile, check_target, partial_name
-from framebus.endpoint import Abilities, BaseSink, Deadline, Outgoing
+from framebus.endpoint import BaseSink, Capabilities, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.images import coded, tiff
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.pixel_format import fits, guess
 
-ABILITIES = Abilities(
+CAPABILITIES = Capabilities(
     arrays="one",
     dtypes="uint8 or uint16 with 1, 3 or 4 channels; in TIFF numbers of any dtype, with any number of channels",
     meta=False,
@@ -73,7 +73,7 @@ class ImagesSink(BaseSink):
     """Writes a file for each frame."""
 
     # The number stands in the name, so a relay hands it on; but the source of the files counts for itself.
-    abilities = replace(ABILITIES, seq=True)
+    capabilities = replace(CAPABILITIES, seq=True)
 
     def __init__(self, name: str, kind: str, options: dict[str, Any], lossy: bool) -> None:
         """`name` is the path with its fields, `kind` and `options` are Pillow's. Raises OSError."""
@@ -82,7 +82,7 @@ class ImagesSink(BaseSink):
         self._claim = Claim(_same_names(name))
         self._name, self._kind, self._options = os.path.join(os.getcwd(), name), kind, options
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
         array, form = self._pixels(frame)
         path = Path(self._name.format(**{field: getattr(frame, field) for field in _FIELDS}))
         try:
@@ -105,7 +105,7 @@ class ImagesSink(BaseSink):
         Image.fromarray(array).save(data, self._kind, **self._options)
         return data.getbuffer()
 
-    def _pixels(self, frame: Outgoing) -> tuple[NDArray[Any], str | None]:
+    def _pixels(self, frame: OutgoingFrame) -> tuple[NDArray[Any], str | None]:
         """Returns the array as it is stored, red first, and its pixel format, None for numbers without one."""
         array = frame.upright()
         form = frame.pixel_format or guess(array.shape, array.dtype)
@@ -128,7 +128,7 @@ class ImagesSink(BaseSink):
             return kind == "TIFF" and array.ndim in (2, 3) and str(array.dtype) in _NUMBERS
         return form in _TAKES[kind] and fits(form, array.shape, array.dtype)
 
-    def _refusal(self, frame: Outgoing) -> EndpointError:
+    def _refusal(self, frame: OutgoingFrame) -> EndpointError:
         array = frame.array
         form = frame.pixel_format or guess(array.shape, array.dtype)
         found = f"{'x'.join(map(str, array.shape)) or 'a scalar'} {array.dtype} {frame.pixel_format or ''}".rstrip()

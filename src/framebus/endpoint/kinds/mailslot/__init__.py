@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """mailslot:NAME: one-way broadcast to every box of that name on the machine; any number of senders and boxes.
 
-Every source is a box: a Unix datagram socket in a folder that only its user may enter (boxes.py). A sink puts each
+Every source is a box: a Unix datagram socket in a folder that only its user may enter (directory.py). A sink puts each
 frame once into memory that nobody can change any more (a sealed memfd) and hands it to all boxes that are there at this
-moment (letter.py). A box maps that memory: its arrays are read-only, and nothing is copied for it, however many there
+moment (datagram.py). A box maps that memory: its arrays are read-only, and nothing is copied for it, however many there
 are.
 
 Boxes come and go as they like. No box ever makes a sink wait: one that has `depth` frames of that sink waiting loses
@@ -23,8 +23,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from framebus._util import names
-from framebus.endpoint import Abilities, Endpoint, wire
-from framebus.endpoint.kinds.mailslot.ends import MailslotSink, MailslotSource
+from framebus.endpoint import Capabilities, Endpoint, wire
+from framebus.endpoint.kinds.mailslot.source_sink import MailslotSink, MailslotSource
 
 MOST_DEPTH = 1024
 
@@ -54,9 +54,11 @@ ENDPOINTS = {
     "mailslot": Endpoint(
         scheme="mailslot",
         summary="broadcast to every box of that name; a slow one loses frames",
-        form="mailslot:NAME",
+        url_syntax="mailslot:NAME",
         source=open_source,
         sink=open_sink,
-        abilities=Abilities(delivery="latest", receivers="many", reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
+        capabilities=Capabilities(
+            delivery="latest", receivers="many", reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES
+        ),
     ),
 }

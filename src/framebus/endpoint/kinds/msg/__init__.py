@@ -26,8 +26,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from framebus._util import names
-from framebus.endpoint import Abilities, Endpoint, wire
-from framebus.endpoint.kinds.msg.ends import MsgSink, MsgSource
+from framebus.endpoint import Capabilities, Endpoint, wire
+from framebus.endpoint.kinds.msg.source_sink import MsgSink, MsgSource
 
 MOST_PRIORITY = 31  # what POSIX promises
 
@@ -61,10 +61,10 @@ ENDPOINTS = {
     "msg": Endpoint(
         scheme="msg",
         summary="a message queue of the system: many senders, priorities",
-        form="msg:NAME",
+        url_syntax="msg:NAME",
         source=open_source,
         sink=open_sink,
-        abilities=Abilities(reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
+        capabilities=Capabilities(reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
         needs=("posix_ipc",),
         extra="msg",
     ),

@@ -24,8 +24,8 @@ from typing import Annotated
 
 import numpy as np
 
-from framebus.endpoint import Abilities, Endpoint
-from framebus.endpoint.kinds.pattern.code import read_number as read_number
+from framebus.endpoint import Capabilities, Endpoint
+from framebus.endpoint.kinds.pattern.barcode import read_number as read_number
 from framebus.endpoint.kinds.pattern.painter import KINDS, Painter
 from framebus.endpoint.kinds.pattern.samples import Samples
 from framebus.endpoint.paced_source import PacedSource
@@ -89,9 +89,9 @@ ENDPOINTS = {
     "pattern": Endpoint(
         scheme="pattern",
         summary="test pictures with their number in them, of any size and dtype",
-        form=f"pattern:{'|'.join(KINDS)}",
+        url_syntax=f"pattern:{'|'.join(KINDS)}",
         source=open_source,
-        abilities=Abilities(
+        capabilities=Capabilities(
             arrays="one", meta=False, pixel_format="some", receivers="one", notices_death=False, uniform=True
         ),
     ),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint.kinds.pattern.code import cells, code_height, edges
+from framebus.endpoint.kinds.pattern.barcode import barcode_height, cells, edges
 from framebus.endpoint.kinds.pattern.samples import WHITE, Samples
 
 KINDS = ("bars", "gradient", "ball", "checker", "noise")
@@ -48,7 +48,7 @@ class Painter:
             np.copyto(target, self._ground[:, start : start + self._width])
         if self._ball is not None:
             self._ball.draw(number, target)
-        if rows := code_height(self._height, self._width):
+        if rows := barcode_height(self._height, self._width):
             white = np.repeat(cells(number), self._cell_widths)
             target[:rows] = np.where(white if target.ndim == 2 else white[:, np.newaxis], self._white, self._black)
         self._write(text, target, rows)

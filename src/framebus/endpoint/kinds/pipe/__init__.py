@@ -24,13 +24,13 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from framebus.endpoint import Abilities, Endpoint, wire
+from framebus.endpoint import Capabilities, Endpoint, wire
 from framebus.endpoint.kinds.pipe import descriptors, y4m
 from framebus.endpoint.kinds.pipe.child import Child
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor, Role
-from framebus.endpoint.kinds.pipe.ends import PipeSink, PipeSource
 from framebus.endpoint.kinds.pipe.message import MessageSink, MessageSource
 from framebus.endpoint.kinds.pipe.raw import Layout, RawSink, RawSource, layout_of
+from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource
 from framebus.errors import InvalidUrl
 from framebus.frames import pixel_format as formats
 
@@ -166,9 +166,9 @@ ENDPOINTS = {
     "pipe": Endpoint(
         scheme="pipe",
         summary="the next program of a pipeline, or a child, such as ffmpeg",
-        form="pipe:stdin, pipe:stdout, pipe:fd/N, or pipe: with argv=",
+        url_syntax="pipe:stdin, pipe:stdout, pipe:fd/N, or pipe: with argv=",
         source=open_source,
         sink=open_sink,
-        abilities=Abilities(),
+        capabilities=Capabilities(),
     ),
 }

@@ -4,7 +4,7 @@
 Standard input and output, and descriptors that a parent left open, are shared with other processes: a shell, the next
 program of a pipeline. So nothing is changed about them. O_NONBLOCK in particular belongs to what all of them share; an
 end opens the pipe once more, by /proc, and has a description of its own that may be nonblocking. Where that can't be
-done (a socket, a terminal's device, no /proc), `polite` says that every read and write must be preceded by poll(), and
+done (a socket, a terminal's device, no /proc), `may_block` says that poll() must precede every read and write, and
 that nothing over PIPE_BUF bytes may be written at once: what poll() promises room for.
 
 An end owns its descriptor. Those of a program's standard streams are left to something harmless, for good, so that the
@@ -46,11 +46,11 @@ class Descriptor:
 
     Attributes:
         file: closes it.
-        polite: it may block, so poll() comes first; see above.
+        may_block: an operation may block, so poll() comes first; see above.
     """
 
     file: io.FileIO
-    polite: bool
+    may_block: bool
 
 
 def forms(role: Role) -> str:
@@ -67,7 +67,7 @@ def own(number: int, role: Role, buffer: int) -> Descriptor:
     """Wraps an end that no other process has, which thus can be made nonblocking."""
     os.set_blocking(number, False)
     enlarge(number, buffer)
-    return Descriptor(_file(number, role), polite=False)
+    return Descriptor(_file(number, role), may_block=False)
 
 
 def take(number: int, role: Role, url: str, buffer: int) -> Descriptor:
@@ -77,16 +77,16 @@ def take(number: int, role: Role, url: str, buffer: int) -> Descriptor:
     """
     kind = _check(number, role, url)
     ours = fds.dup(number)
-    polite = not stat.S_ISREG(kind)
+    may_block = not stat.S_ISREG(kind)
     if stat.S_ISFIFO(kind):
         with contextlib.suppress(OSError):  # then the one we have will do
             way = os.O_RDONLY if role == "source" else os.O_WRONLY
             again = fds.open_path(f"/proc/self/fd/{ours}", os.O_NONBLOCK | way)
             os.close(ours)
-            ours, polite = again, False
+            ours, may_block = again, False
         enlarge(ours, buffer)
     _let_go(number)
-    return Descriptor(_file(ours, role), polite)
+    return Descriptor(_file(ours, role), may_block)
 
 
 def enlarge(number: int, wanted: int) -> None:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from framebus.endpoint import Outgoing, wire
+from framebus.endpoint import OutgoingFrame, wire
 from framebus.endpoint.kinds.pipe.child import Child
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.ends import PipeSink, PipeSource, aligned
+from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
 from framebus.frames.frame import Frame
 
 
 class MessageSource(PipeSource):
     """Whole frames out of a pipe. A pipe that breaks off without the end of the stream is a publisher that died."""
 
-    has_farewell = True
+    has_end_message = True
 
     def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -45,9 +45,9 @@ class MessageSource(PipeSource):
 class MessageSink(PipeSink):
     """Whole frames into a pipe."""
 
-    def _pieces(self, frame: Outgoing) -> list[memoryview]:
+    def _pieces(self, frame: OutgoingFrame) -> list[memoryview]:
         head, arrays = wire.encode(frame)
         return [memoryview(head), *wire.pieces(arrays)]
 
-    def _farewell(self) -> list[memoryview]:
+    def _end_message(self) -> list[memoryview]:
         return [memoryview(wire.end())]

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import Abilities, Outgoing
+from framebus.endpoint import Capabilities, OutgoingFrame
 from framebus.endpoint.kinds.pipe.child import Child
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.ends import PipeSink, PipeSource, aligned
+from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
 from framebus.errors import EndpointError
 from framebus.frames import pixel_format as formats
 from framebus.frames.frame import Frame
@@ -95,7 +95,7 @@ class RawSource(PipeSource):
 class RawSink(PipeSink):
     """Images into a pipe; the first one decides their size and type, unless they were given."""
 
-    abilities = Abilities(
+    capabilities = Capabilities(
         arrays="one", meta=False, pixel_format="some", timestamps=False, seq=False, notices_death=False
     )
 
@@ -114,7 +114,7 @@ class RawSink(PipeSink):
         self._pixel_format = pixel_format
         self.lossy = lossy
 
-    def _pieces(self, frame: Outgoing) -> list[memoryview]:
+    def _pieces(self, frame: OutgoingFrame) -> list[memoryview]:
         array = np.ascontiguousarray(frame.array).reshape(frame.array.shape)
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         found = Layout(array.shape, array.dtype, frame.pixel_format or self._pixel_format)

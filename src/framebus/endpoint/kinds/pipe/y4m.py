@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import Abilities, Outgoing
-from framebus.endpoint.kinds.pipe import colour, ycbcr420
+from framebus.endpoint import Capabilities, OutgoingFrame
+from framebus.endpoint.kinds.pipe import ycbcr, ycbcr420
 from framebus.endpoint.kinds.pipe.child import Child
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.ends import PipeSink, PipeSource, aligned
+from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
 from framebus.endpoint.kinds.pipe.y4m_header import MAX_LINE, Header, parse
 from framebus.endpoint.wire import Malformed
 from framebus.errors import EndpointError
@@ -133,15 +133,15 @@ def _converted(planes: list[NDArray[Any]], full_range: bool, form: str) -> NDArr
         return planes[0] if form == "Mono8" else np.repeat(planes[0][:, :, None], 3, axis=2)
     if form == "Mono8":  # luma of full range, as mono images are
         none = np.full((1, 1), 128, np.uint8)
-        return np.ascontiguousarray(colour.to_rgb((planes[0], none, none), full_range)[:, :, 0])
-    rgb = colour.to_rgb((planes[0], planes[1], planes[2]), full_range)
+        return np.ascontiguousarray(ycbcr.to_rgb((planes[0], none, none), full_range)[:, :, 0])
+    rgb = ycbcr.to_rgb((planes[0], planes[1], planes[2]), full_range)
     return rgb if form == "RGB8" else np.ascontiguousarray(rgb[:, :, ::-1])
 
 
 class Y4mSink(PipeSink):
     """Frames into a YUV4MPEG2 stream; the first one decides what all of them are."""
 
-    abilities = Abilities(
+    capabilities = Capabilities(
         dtypes="uint8", meta=False, pixel_format="some", timestamps=False, seq=False, notices_death=False
     )
 
@@ -161,12 +161,12 @@ class Y4mSink(PipeSink):
         self._fps = Fraction(fps).limit_denominator(1001)
         self._header: Header | None = None
 
-    def _check_able(self, frame: Outgoing) -> None:
+    def _check_able(self, frame: OutgoingFrame) -> None:
         """Refuses metadata, but for the range, which the stream does carry."""
         others = {key: value for key, value in metadata.of_the_user(frame.meta).items() if key != RANGE_KEY}
         super()._check_able(replace(frame, meta=others))
 
-    def _pieces(self, frame: Outgoing) -> list[memoryview]:
+    def _pieces(self, frame: OutgoingFrame) -> list[memoryview]:
         header, planes = self._planes(frame)
         begin = b"FRAME\n" if self._writer.written else header.line() + b"FRAME\n"
         if self._header is not None and header != self._header:
@@ -177,7 +177,7 @@ class Y4mSink(PipeSink):
         self._header = header
         return [memoryview(begin), *(np.ascontiguousarray(plane).reshape(-1).data for plane in planes)]
 
-    def _planes(self, frame: Outgoing) -> tuple[Header, list[NDArray[Any]]]:
+    def _planes(self, frame: OutgoingFrame) -> tuple[Header, list[NDArray[Any]]]:
         arrays = frame.arrays if set(frame.arrays) == set("yuv") else {"image": frame.array}
         if any(array.dtype != np.uint8 or not array.size for array in arrays.values()):
             raise self._refusal(frame)
@@ -197,11 +197,11 @@ class Y4mSink(PipeSink):
         if image.ndim == 2 and form == "Mono8":
             return Header(image.shape[1], image.shape[0], "mono", 8, self._fps, True), [image]
         if image.ndim == 3 and image.shape[2] == 3 and form in ("RGB8", "BGR8"):
-            planes = colour.from_rgb(image if form == "RGB8" else image[:, :, ::-1])
+            planes = ycbcr.from_rgb(image if form == "RGB8" else image[:, :, ::-1])
             return Header(image.shape[1], image.shape[0], "444", 8, self._fps, False), list(planes)
         raise self._refusal(frame)
 
-    def _refusal(self, frame: Outgoing) -> EndpointError:
+    def _refusal(self, frame: OutgoingFrame) -> EndpointError:
         found = ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in frame.arrays.items())
         return EndpointError(
             f"{self.url!r} takes uint8 images of {', '.join(CONVERTED)}, or planes y, u and v, got {found} of pixel "

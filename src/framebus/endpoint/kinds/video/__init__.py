@@ -12,7 +12,7 @@ FILE is the path of a file, never the address of anything else. A question mark 
 from __future__ import annotations
 
 from framebus.endpoint import Endpoint
-from framebus.endpoint.kinds.video.forms import ABILITIES
+from framebus.endpoint.kinds.video.forms import CAPABILITIES
 from framebus.endpoint.kinds.video.sink import open_sink
 from framebus.endpoint.kinds.video.source import open_source
 
@@ -20,10 +20,10 @@ ENDPOINTS = {
     "video": Endpoint(
         scheme="video",
         summary="video files, at their own pace or as fast as asked",
-        form="video:FILE",
+        url_syntax="video:FILE",
         source=open_source,
         sink=open_sink,
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
         needs=("av",),
         extra="video",
     ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from framebus.endpoint import Abilities, Outgoing
+from framebus.endpoint import Capabilities, OutgoingFrame
 from framebus.errors import EndpointError
 from framebus.frames.pixel_format import FORMATS, guess
 
-ABILITIES: Final = Abilities(
+CAPABILITIES: Final = Capabilities(
     arrays="one",
     dtypes="uint8 or uint16, with 1, 3 or 4 channels",
     meta=False,
@@ -40,7 +40,7 @@ KEEPS: Final = {
 }  # fmt: skip
 
 
-def form_of(frame: Outgoing, where: str) -> str:
+def form_of(frame: OutgoingFrame, where: str) -> str:
     """Returns the PFNC name of what is in a frame. Raises EndpointError for what has no place in a video."""
     array = frame.array
     channels = array.shape[2] if array.ndim == 3 else 1

@@ -30,9 +30,9 @@ from typing import Annotated, Any
 
 from framebus._util import lifetime
 from framebus._util.partial_file import Claim, check_target, partial_name, tell_of_kept
-from framebus.endpoint import BaseSink, Deadline, Outgoing
+from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.video.encoder import KINDS, Encoder, Encoding, codec_for, refuse_what_is_lost
-from framebus.endpoint.kinds.video.forms import ABILITIES, form_of
+from framebus.endpoint.kinds.video.forms import CAPABILITIES, form_of
 from framebus.errors import EndpointError, Error, InvalidUrl
 
 _MOST_MOVED_S = Fraction(1, 20)
@@ -41,7 +41,7 @@ _MOST_MOVED_S = Fraction(1, 20)
 class VideoSink(BaseSink):
     """Writes one file."""
 
-    abilities = ABILITIES
+    capabilities = CAPABILITIES
 
     def __init__(self, path: Path, encoding: Encoding, lossy: bool) -> None:
         """Makes the file, so that a place where none can be is noticed now."""
@@ -69,7 +69,7 @@ class VideoSink(BaseSink):
         lifetime.keep_in_children(self)  # the encoder has threads
         tell_of_kept(self._part)
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
         import av
 
         if os.getpid() != self._pid:
@@ -96,7 +96,7 @@ class VideoSink(BaseSink):
             raise EndpointError(f"{self.url!r}: frame {frame.seq} can't be written: {error}") from error
         self._last_tick, self._last_ns = tick, frame.timestamp_ns
 
-    def _tick(self, frame: Outgoing) -> int:
+    def _tick(self, frame: OutgoingFrame) -> int:
         """Returns when it is shown, in ticks of the file."""
         if self._encoding.fps is not None:
             return self._last_tick + 1

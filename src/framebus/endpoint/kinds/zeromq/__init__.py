@@ -32,7 +32,7 @@ What the wait costs: from the moment when a frame has left until this program ha
 ZeroMQ has nothing to send. Three threads wake one another meanwhile, which takes 0.1 to 0.2 ms, about an eighth of the
 time of a frame of 1080p by a path (benchmarks/zeromq.py). Bare pyzmq does not wait, nor does it say when an array may
 be changed. Within a machine TCP has a send buffer of 256 KiB, which makes more of a difference than anything else: left
-to itself it takes nearly twice as long, see plug.py.
+to itself it takes nearly twice as long, see zmq_socket.py.
 
 Security: loopback and paths alone unless public=true. A path is bound with mode 0600, whatever the umask, and an end
 that connects to one refuses the socket of another user (local.py), and sends nothing before it knows whose it is; an
@@ -58,15 +58,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from framebus._util import lifetime
 from framebus._util.checks import check_range
-from framebus.endpoint import Abilities, BaseSink, BaseSource, Endpoint, wire
+from framebus.endpoint import BaseSink, BaseSource, Capabilities, Endpoint, wire
 from framebus.endpoint.kinds.zeromq import address as addresses
 
 if TYPE_CHECKING:
-    from framebus.endpoint.kinds.zeromq.plug import Settings
+    from framebus.endpoint.kinds.zeromq.zmq_socket import Settings
 
-End = TypeVar("End", BaseSource, BaseSink)
+Handle = TypeVar("Handle", BaseSource, BaseSink)
 Mode = Literal["latest", "every"]
-ABILITIES = Abilities(delivery="either", receivers="many", notices_death=False, reconnects=True)
+CAPABILITIES = Capabilities(delivery="either", receivers="many", notices_death=False, reconnects=True)
 
 
 def open_source(
@@ -85,11 +85,11 @@ def open_source(
 ) -> BaseSource:
     """Opens the receiving end."""
     with lifetime.importing:
-        from framebus.endpoint.kinds.zeromq import receiving
+        from framebus.endpoint.kinds.zeromq import source
 
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key, max_bytes)
     where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
-    kind = receiving.EverySource if mode == "every" else receiving.LatestSource
+    kind = source.EverySource if mode == "every" else source.LatestSource
     return kind(where, settings, reconnect)
 
 
@@ -110,13 +110,13 @@ def open_sink(
 ) -> BaseSink:
     """Opens the sending end; its `url` has the port where the system was to choose one."""
     with lifetime.importing:
-        from framebus.endpoint.kinds.zeromq import sending
+        from framebus.endpoint.kinds.zeromq import sink
 
     check_range("wait_for", wait_for, 0, 1 << 16)
     _check_seconds("linger", linger)
     settings = _settings(mode, hwm, heartbeat, curve_server_key, curve_secret_key)
     where = addresses.check(scheme, rest, bind=bind, public=public, has_keys=settings.has_keys)
-    return sending.Sink(where, settings, wait_for, copy, linger)
+    return sink.Sink(where, settings, wait_for, copy, linger)
 
 
 def _settings(
@@ -128,7 +128,7 @@ def _settings(
     max_bytes: int = 4096,  # of what comes to a sink: subscriptions
 ) -> Settings:
     with lifetime.importing:
-        from framebus.endpoint.kinds.zeromq.plug import Settings
+        from framebus.endpoint.kinds.zeromq.zmq_socket import Settings
 
     check_range("hwm", hwm, 1, 1 << 16)
     check_range("max_bytes", max_bytes, 1, 1 << 40)
@@ -141,22 +141,22 @@ def _check_seconds(name: str, value: float) -> None:
         raise ValueError(f"{name} must be 0 to 86400 seconds, got {value!r}")
 
 
-def _of(scheme: str, opener: Callable[..., End]) -> Callable[..., End]:
+def _of(scheme: str, opener: Callable[..., Handle]) -> Callable[..., Handle]:
     @functools.wraps(opener)
-    def opened(rest: str, **options: Any) -> End:
+    def opened(rest: str, **options: Any) -> Handle:
         return opener(scheme, rest, **options)
 
     return opened
 
 
-def _endpoint(scheme: str, summary: str, form: str) -> Endpoint:
+def _endpoint(scheme: str, summary: str, url_syntax: str) -> Endpoint:
     return Endpoint(
         scheme=scheme,
         summary=summary,
-        form=form,
+        url_syntax=url_syntax,
         source=_of(scheme, open_source),
         sink=_of(scheme, open_sink),
-        abilities=ABILITIES,
+        capabilities=CAPABILITIES,
         needs=("zmq",),
         extra="zmq",
     )

@@ -29,23 +29,23 @@ from numpy.typing import NDArray
 
 from framebus.endpoint import MAX_ARRAYS, BaseSource, Deadline, wire
 from framebus.endpoint.kinds.zeromq.address import Address
-from framebus.endpoint.kinds.zeromq.plug import SLICE_MS, Plug, Settings
+from framebus.endpoint.kinds.zeromq.zmq_socket import SLICE_MS, Settings, ZmqSocket
 from framebus.errors import ChannelClosed, EndpointError, Error, PublisherDied
 from framebus.frames.frame import Frame
 
 _SKIPPING_S = 0.005  # that a call which may not wait goes on skipping what is no frame, to find one behind it
 
 
-class Inlet:
+class FrameReader:
     """Makes frames of what comes out of a socket, and knows how the stream stands."""
 
     def __init__(self, address: Address, settings: Settings, reconnect: bool, refuse: Callable[[int], None]) -> None:
-        self.plug = Plug(zmq.PULL if settings.every else zmq.SUB, address, settings)
+        self.zmq_socket = ZmqSocket(zmq.PULL if settings.every else zmq.SUB, address, settings)
         self._max_bytes = settings.max_bytes
         self._reconnect = reconnect
         self._refuse = refuse
         self._refused_connections = self._ends = 0
-        self._has_ended = self._has_died = False
+        self._has_closed = self._has_died = False
         self._waits_ms = -1  # as sockets are made
         self._is_too_long = False  # the message that is being read; what is left of it has to be skipped
 
@@ -55,31 +55,31 @@ class Inlet:
         if frame is None:
             self._look()
             frame = self._read(0)  # what was there before a connection ended comes before that
-            self._has_died = self._has_died or (frame is None and self._is_bereaved())
+            self._has_died = self._has_died or (frame is None and self._peer_died())
         if frame is not None:
-            self._has_ended = False
+            self._has_closed = False
         return frame
 
     def over(self) -> Error | None:
         """Why nothing more is to be expected, None if something is."""
-        url = self.plug.url
+        url = self.zmq_socket.url
         if self._has_died:
             return PublisherDied(f"the sender of {url!r} ended without closing; start it again and open another source")
-        if self._has_ended:
+        if self._has_closed:
             return ChannelClosed(f"the sender of {url!r} has closed it")
-        if self.plug.is_hopeless:
-            return EndpointError(self.plug.refusal())
+        if self.zmq_socket.is_hopeless:
+            return EndpointError(self.zmq_socket.refusal())
         return None
 
     def _look(self) -> None:
-        self.plug.look()
-        if more := self.plug.refused - self._refused_connections:
+        self.zmq_socket.look()
+        if more := self.zmq_socket.refused - self._refused_connections:
             self._refused_connections += more
             self._refuse(more)
 
-    def _is_bereaved(self) -> bool:
+    def _peer_died(self) -> bool:
         """Whether more senders have gone than have said so."""
-        return not self._reconnect and self.plug.lost > self._ends
+        return not self._reconnect and self.zmq_socket.lost > self._ends
 
     def _read(self, milliseconds: int) -> Frame | None:
         self._wait_at_most(milliseconds)
@@ -96,20 +96,20 @@ class Inlet:
                 self._wait_at_most(0)
                 continue
             if frame is None:
-                self._has_ended = True
+                self._has_closed = True
                 self._ends += 1
             return frame
 
     def _wait_at_most(self, milliseconds: int) -> None:
         # Less to do than a poll first, and than setting what is set already; it shows at a thousand frames a second.
         if milliseconds != self._waits_ms:
-            self.plug.socket.rcvtimeo = self._waits_ms = milliseconds
+            self.zmq_socket.socket.rcvtimeo = self._waits_ms = milliseconds
 
     def _parts(self, enough: float) -> list[zmq.Frame]:
         """The parts of the next message. Raises Malformed after one of too many, zmq.Again where time is up."""
         parts: list[zmq.Frame] = []
         while not self._is_too_long:
-            part = self.plug.socket.recv(zmq.NOBLOCK if parts else 0, copy=False)
+            part = self.zmq_socket.socket.recv(zmq.NOBLOCK if parts else 0, copy=False)
             if not parts:
                 self._check_sender(part)
             parts.append(part)
@@ -119,19 +119,19 @@ class Inlet:
         while self._is_too_long:
             if time.monotonic() > enough:
                 raise zmq.Again
-            self._is_too_long = self.plug.socket.recv(zmq.NOBLOCK, copy=False).more
+            self._is_too_long = self.zmq_socket.socket.recv(zmq.NOBLOCK, copy=False).more
         raise wire.Malformed(f"more than {1 + MAX_ARRAYS} parts")
 
     def _check_sender(self, part: zmq.Frame) -> None:
         """Takes note of the connection that a message came through. Raises Malformed where it is a stranger's."""
-        plug = self.plug
-        if plug.checks_owner:
-            plug.look()  # what ZeroMQ has said about the connection, it has said before it read the message
-            if plug.is_distrusted:
+        zmq_socket = self.zmq_socket
+        if zmq_socket.checks_owner:
+            zmq_socket.look()  # what ZeroMQ has said about the connection, it has said before it read the message
+            if zmq_socket.is_distrusted:
                 self._is_too_long = part.more
                 raise wire.Malformed("a message from a stranger")
-        elif not plug.connections.are_decided:
-            plug.connections.heard(int(part.get(zmq.SRCFD)))
+        elif not zmq_socket.connections.are_decided:
+            zmq_socket.connections.heard(int(part.get(zmq.SRCFD)))
 
     def _frame_of(self, parts: list[zmq.Frame]) -> Frame | None:
         """The frame that these parts are, None for the end. Raises ValueError if they are neither."""
@@ -193,54 +193,54 @@ class EverySource(_Source):
 
     def __init__(self, address: Address, settings: Settings, reconnect: bool) -> None:
         super().__init__(address.url)
-        self._inlet = Inlet(address, settings, reconnect, _refuser(weakref.ref(self)))
-        self.url = self._inlet.plug.url
+        self._reader = FrameReader(address, settings, reconnect, _refuser(weakref.ref(self)))
+        self.url = self._reader.zmq_socket.url
 
     def _receive(self, deadline: Deadline) -> Frame:
-        plug = self._inlet.plug
-        plug.check_process()
+        zmq_socket = self._reader.zmq_socket
+        zmq_socket.check_process()
         with self._turn(deadline):
             while True:
                 self._check_open()
-                frame = self._next(0 if self._inlet.over() else deadline.left_ms(SLICE_MS / 1000))
+                frame = self._next(0 if self._reader.over() else deadline.left_ms(SLICE_MS / 1000))
                 if frame is not None:
                     return self._deliver(frame)
-                if error := self._inlet.over():
+                if error := self._reader.over():
                     raise error
                 if deadline.is_over:
-                    raise deadline.fail(f"nothing came from {self.url!r}{plug.why()}")
+                    raise deadline.fail(f"nothing came from {self.url!r}{zmq_socket.why()}")
 
     def _next(self, milliseconds: int) -> Frame | None:
         try:
-            return self._inlet.next(milliseconds)
+            return self._reader.next(milliseconds)
         except zmq.ZMQError as error:
             self._check_open()  # a signal handler may have closed it meanwhile
             raise EndpointError(f"{self.url!r} failed: {error.strerror}") from None
 
     def _close(self) -> None:
-        if self._inlet.plug.is_ours():  # a lock that a thread of the parent had would stay locked
+        if self._reader.zmq_socket.is_ours():  # a lock that a thread of the parent had would stay locked
             with self._turn(Deadline(None)):
-                self._inlet.plug.destroy(0)
+                self._reader.zmq_socket.destroy(0)
 
 
 class Newest:
     """Reads a socket in a thread of its own and keeps the newest frame for whoever asks."""
 
-    def __init__(self, inlet: Inlet) -> None:
-        self.inlet = inlet
+    def __init__(self, reader: FrameReader) -> None:
+        self.reader = reader
         self.changed = threading.Condition()
         self.frame: Frame | None = None
         self.over: Error | None = None
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"framebus {inlet.plug.url}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"framebus {reader.zmq_socket.url}", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stopping:
             try:
-                frame, over = self.inlet.next(SLICE_MS), self.inlet.over()
+                frame, over = self.reader.next(SLICE_MS), self.reader.over()
             except zmq.ZMQError as error:
-                frame, over = None, EndpointError(f"{self.inlet.plug.url!r} failed: {error.strerror}")
+                frame, over = None, EndpointError(f"{self.reader.zmq_socket.url!r} failed: {error.strerror}")
                 self._stopping = True
             if frame is None and over is None and self.over is None:
                 continue
@@ -260,7 +260,7 @@ class Newest:
         self._stopping = True
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
-        self.inlet.plug.destroy(0)
+        self.reader.zmq_socket.destroy(0)
 
 
 class LatestSource(_Source):
@@ -268,13 +268,13 @@ class LatestSource(_Source):
 
     def __init__(self, address: Address, settings: Settings, reconnect: bool) -> None:
         super().__init__(address.url)
-        inlet = Inlet(address, settings, reconnect, _refuser(weakref.ref(self)))
-        self.url = inlet.plug.url
-        self._newest = Newest(inlet)
+        reader = FrameReader(address, settings, reconnect, _refuser(weakref.ref(self)))
+        self.url = reader.zmq_socket.url
+        self._newest = Newest(reader)
 
     def _receive(self, deadline: Deadline) -> Frame:
         newest = self._newest
-        newest.inlet.plug.check_process()
+        newest.reader.zmq_socket.check_process()
         with newest.changed:
             while True:
                 self._check_open()
@@ -284,7 +284,7 @@ class LatestSource(_Source):
                 if newest.over is not None:
                     raise type(newest.over)(str(newest.over))
                 if deadline.is_over:
-                    raise deadline.fail(f"nothing came from {self.url!r}{newest.inlet.plug.why()}")
+                    raise deadline.fail(f"nothing came from {self.url!r}{newest.reader.zmq_socket.why()}")
                 newest.changed.wait(deadline.left_ms(SLICE_MS / 1000) / 1000)
 
     def _close(self) -> None:

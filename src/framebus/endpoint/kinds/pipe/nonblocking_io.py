@@ -29,7 +29,7 @@ SLICE_MS = 100  # how long a wait may go on before it looks whether this end was
 _NOTHING_CAME, _NO_ROOM = "nothing came through", "no room in"
 
 
-class Ended(Exception):
+class EndOfStream(Exception):
     """The other end has closed the pipe."""
 
 
@@ -37,7 +37,7 @@ class Closed(Exception):
     """This end has been closed."""
 
 
-class Wanted:
+class ReadRequest:
     """A buffer to be filled, and how many bytes of it are there."""
 
     def __init__(self, buffer: memoryview) -> None:
@@ -45,12 +45,12 @@ class Wanted:
         self.filled = 0
 
 
-class _Flow:
+class _NonblockingFile:
     def __init__(self, descriptor: Descriptor, url: str, is_closed: Callable[[], bool], events: int) -> None:
         self.torn = False
         self._url = url
         self._file: io.FileIO = descriptor.file
-        self._polite = descriptor.polite
+        self._may_block = descriptor.may_block
         self._is_closed = is_closed
         self._poll = select.poll()
         self._poll.register(self._file, events)
@@ -77,30 +77,30 @@ class _Flow:
             )
 
 
-class Reader(_Flow):
+class Reader(_NonblockingFile):
     """Fills buffers from the pipe, one after the other."""
 
     def __init__(self, descriptor: Descriptor, url: str, is_closed: Callable[[], bool]) -> None:
         super().__init__(descriptor, url, is_closed, select.POLLIN)
 
-    def fill(self, wanted: Wanted, deadline: Deadline) -> None:
+    def fill(self, request: ReadRequest, deadline: Deadline) -> None:
         """Fills all of it; after Timeout it must be called with the same one again.
 
         Raises:
             Timeout: not all of it came in time.
-            Ended: the other end closed the pipe before.
+            EndOfStream: the other end closed the pipe before.
             Closed: this end was closed meanwhile.
             EndpointError: the system refused, or the stream is torn.
         """
         self.check_whole()
-        left = wanted.buffer[wanted.filled :]
+        left = request.buffer[request.filled :]
         while left:
-            if self._polite:
+            if self._may_block:
                 self._wait(deadline, _NOTHING_CAME)
             try:
                 self.torn = True
                 count = os.readv(self._file.fileno(), (left,))
-                wanted.filled += count
+                request.filled += count
                 self.torn = False
             except BlockingIOError:
                 self.torn = False
@@ -111,11 +111,11 @@ class Reader(_Flow):
             except OSError as error:
                 raise EndpointError(f"{self._url!r} can't be read: {error.strerror}") from error
             if not count:
-                raise Ended
+                raise EndOfStream
             left = left[count:]
 
 
-class Writer(_Flow):
+class Writer(_NonblockingFile):
     """Writes messages into the pipe, each made of pieces that are not copied."""
 
     def __init__(self, descriptor: Descriptor, url: str, is_closed: Callable[[], bool]) -> None:
@@ -128,7 +128,7 @@ class Writer(_Flow):
 
         Raises:
             Timeout: there was no room in time; nothing of it is written or kept.
-            Ended: nobody reads.
+            EndOfStream: nobody reads.
             Closed: this end was closed meanwhile.
             EndpointError: the system refused, or the stream is torn.
         """
@@ -154,11 +154,11 @@ class Writer(_Flow):
         """Writes the pieces and takes what is written off the list."""
         self.check_whole()
         while left:
-            if self._polite:
+            if self._may_block:
                 self._wait(deadline, _NO_ROOM)
             try:
                 self.torn = True
-                count = os.writev(self._file.fileno(), _at_once(left) if self._polite else left)
+                count = os.writev(self._file.fileno(), _at_once(left) if self._may_block else left)
                 self.written += count
                 if count < left[0].nbytes:
                     left[0] = left[0][count:]
@@ -170,7 +170,7 @@ class Writer(_Flow):
                 self._wait(deadline, _NO_ROOM)
             except BrokenPipeError:
                 self.torn = False
-                raise Ended from None
+                raise EndOfStream from None
             except ValueError:  # a signal handler has closed this end
                 raise Closed from None
             except OSError as error:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from framebus.endpoint import Abilities, BaseSink, BaseSource, Deadline, Outgoing, wire
+from framebus.endpoint import BaseSink, BaseSource, Capabilities, Deadline, OutgoingFrame, wire
 from framebus.endpoint.kinds.msg import parts
 from framebus.endpoint.kinds.msg.queue import Queue
 from framebus.errors import ChannelClosed, ChannelFull, PublisherDied
@@ -32,7 +32,7 @@ class MsgSource(BaseSource):
         self._assembler = parts.Assembler(max_bytes)
         self._here: set[int] = set()  # senders that have not said goodbye
         self._leaving: set[int] = set()  # those that have, while they still have their place
-        self._end: type[ChannelClosed | PublisherDied] | None = None  # how the last one left
+        self._last_exit: type[ChannelClosed | PublisherDied] | None = None  # how the last one left
         self._queue = Queue(name, receives=True, depth=depth, part_bytes=part_bytes)
 
     def _receive(self, deadline: Deadline) -> Frame:
@@ -46,7 +46,7 @@ class MsgSource(BaseSource):
                     frame = self._take(part, deadline)
                     if frame is not None:
                         return frame
-                    look = self._end is not None
+                    look = self._last_exit is not None
                     continue
                 if senders is not None:
                     self._notice(senders)
@@ -62,7 +62,7 @@ class MsgSource(BaseSource):
             place = parts.place_of(part)
             self._here.add(place)
             self._leaving.discard(place)
-            self._end = None
+            self._last_exit = None
             self._count(dropped=self._assembler.lost - lost)
             if message is None:
                 return None
@@ -86,13 +86,13 @@ class MsgSource(BaseSource):
         self._leaving &= senders
         here = senders - self._leaving
         for place in self._here - here:
-            self._left(place, self._end or PublisherDied)
+            self._left(place, self._last_exit or PublisherDied)
         self._here = here
         if here:
-            self._end = None
-        if self._end is None:
+            self._last_exit = None
+        if self._last_exit is None:
             return
-        if self._end is ChannelClosed:
+        if self._last_exit is ChannelClosed:
             raise ChannelClosed(f"all senders of {self.url!r} have closed it; what they sent has been received")
         raise PublisherDied(f"the last sender of {self.url!r} has ended without closing it")
 
@@ -101,7 +101,7 @@ class MsgSource(BaseSource):
         self._assembler.forget(place)
         self._count(dropped=self._assembler.lost - lost)
         self._here.discard(place)
-        self._end = how
+        self._last_exit = how
 
     def _close(self) -> None:
         with self._turn(Deadline(None)):
@@ -111,7 +111,7 @@ class MsgSource(BaseSource):
 class MsgSink(BaseSink):
     """A sender to a queue."""
 
-    abilities = Abilities(reconnects=True)
+    capabilities = Capabilities(reconnects=True)
 
     def __init__(self, name: str, on_full: str, priority: int, depth: int | None, part_bytes: int | None) -> None:
         """Joins the queue, or makes it. Raises EndpointError where it has too many senders already."""
@@ -122,7 +122,7 @@ class MsgSink(BaseSink):
         self._number = 0  # of the last frame, sent or dropped
         self._queue = Queue(name, receives=False, depth=depth, part_bytes=part_bytes)
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         head, arrays = wire.encode(frame)
         size = len(head) + sum(len(piece) for piece in wire.pieces(arrays))
         with self._turn(deadline):

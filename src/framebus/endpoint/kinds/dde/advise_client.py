@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dbus_fast import Message
 
 from framebus.endpoint import BaseSource, Deadline, wire
-from framebus.endpoint.kinds.dde import interface as names, parcel
+from framebus.endpoint.kinds.dde import frame_message, interface as names
 from framebus.endpoint.kinds.dde.bus import CallFailed
 from framebus.endpoint.kinds.dde.caller import Caller
 from framebus.errors import EndpointError
@@ -31,7 +31,7 @@ class _Arrival:
     frame: Frame | None
 
 
-class _Asker:
+class _AdviseClient:
     """The source's part in the thread of the bus; fetch() is called by one program's thread at a time."""
 
     def __init__(self, service: str, address: str | None, max_bytes: int, connect_timeout: float) -> None:
@@ -131,7 +131,7 @@ class _Asker:
             )
         number, index, description = message.body
         try:
-            frame = parcel.unpack(message, index, description, self._max_bytes)
+            frame = frame_message.unpack(message, index, description, self._max_bytes)
         except wire.Malformed:
             return _Arrival(message.sender or "", number, None)
         except OSError as error:
@@ -154,7 +154,7 @@ class FrameSource(BaseSource):
         """Finds the service. Raises InvalidName, ChannelNotFound, EndpointError."""
         super().__init__(f"dde:{service}")
         self._turn_to_receive = threading.Lock()
-        self._asker = _Asker(service, address, max_bytes, connect_timeout)
+        self._client = _AdviseClient(service, address, max_bytes, connect_timeout)
 
     def _receive(self, deadline: Deadline) -> Frame:
         left = deadline.left()
@@ -170,13 +170,13 @@ class FrameSource(BaseSource):
 
     def _next(self, deadline: Deadline) -> Frame:
         while True:
-            found = self._asker.caller.bus.run(lambda: self._asker.fetch(deadline))
+            found = self._client.caller.bus.run(lambda: self._client.fetch(deadline))
             if found is None:
                 raise deadline.fail(f"no new frame came from {self.url!r}")
-            dropped, self._asker.dropped = self._asker.dropped, 0
+            dropped, self._client.dropped = self._client.dropped, 0
             self._count(dropped=dropped, refused=int(found.frame is None))
             if found.frame is not None:
                 return found.frame
 
     def _close(self) -> None:
-        self._asker.caller.bus.close()
+        self._client.caller.bus.close()

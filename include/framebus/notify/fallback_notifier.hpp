@@ -7,7 +7,7 @@
 // and no other thread waits for it longer than a look at all channels takes.
 //
 // A bell that nobody has hushed since it rang tells nothing by ringing again. So its channel is left alone from the
-// second publication on, which then costs nobody a system call, until hush() says that somebody looks again.
+// second publication on, which then costs nobody a system call, until clear() says that somebody looks again.
 //
 // Where the kernel itself rings a bell at every publication (listener.hpp), only the end of its channel is left to the
 // thread: it looks around there, and does not wait for the channel's word. It also rings bells at given times, so that
@@ -39,35 +39,36 @@
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 // Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
-class Ringer {
+class KernelNotifier {
  public:
-  Ringer() = default;
-  Ringer(const Ringer&) = delete;
-  Ringer& operator=(const Ringer&) = delete;
+  KernelNotifier() = default;
+  KernelNotifier(const KernelNotifier&) = delete;
+  KernelNotifier& operator=(const KernelNotifier&) = delete;
   // Never waits for a lock: the watcher calls it, with the list locked.
-  virtual void doze_if_rung() noexcept = 0;
+  virtual void suspend_if_signalled() noexcept = 0;
 
  protected:
-  ~Ringer() = default;
+  ~KernelNotifier() = default;
 };
 
-class Watcher {
+class FallbackNotifier {
  public:
-  explicit Watcher(os::ManyFutexes how = os::ManyFutexes::together) : how_(how) {}
-  Watcher(const Watcher&) = delete;
-  Watcher& operator=(const Watcher&) = delete;
+  explicit FallbackNotifier(os::ManyFutexes how = os::ManyFutexes::together) : how_(how) {}
+  FallbackNotifier(const FallbackNotifier&) = delete;
+  FallbackNotifier& operator=(const FallbackNotifier&) = delete;
 
-  static Watcher& instance() { return os::of_this_process<Watcher>(); }
+  static FallbackNotifier& instance() { return os::of_this_process<FallbackNotifier>(); }
 
   // The bell and the session are the caller's until remove(), and so is `ringer`, which rings when there is news.
-  void add(Bell& bell, std::shared_ptr<ReaderSession> session, bool watch_publisher, Ringer* ringer = nullptr) {
+  void add(EventFd& event_fd, std::shared_ptr<ReaderSession> session, bool watch_publisher,
+           KernelNotifier* kernel_notifier = nullptr) {
     const std::lock_guard change(change_);
     {
       const std::lock_guard lock(mutex_);
-      entries_.emplace_back(bell, std::move(session), watch_publisher, ringer);
+      entries_.emplace_back(event_fd, std::move(session), watch_publisher, kernel_notifier);
     }
     if (thread_.joinable()) {
-      kick();
+      wake();
       return;
     }
     try {
@@ -81,62 +82,68 @@ class Watcher {
     }
   }
   // The subscriber has attached again; the bell stays the same.
-  void move(Bell& bell, std::shared_ptr<ReaderSession> session) {
+  void move(EventFd& event_fd, std::shared_ptr<ReaderSession> session) {
     std::list<Entry> old;  // ends after the lock
     const std::lock_guard lock(mutex_);
-    const auto at = find(bell);
-    entries_.emplace_back(bell, std::move(session), at->watch_publisher, at->ringer).ring_at = at->ring_at;
+    const auto at = find(event_fd);
+    entries_.emplace_back(event_fd, std::move(session), at->watch_publisher, at->kernel_notifier).signal_at =
+        at->signal_at;
     old.splice(old.begin(), entries_, at);
-    kick();
+    wake();
   }
   // From now on the thread rings when there is news.
-  void watch_for_news(Bell& bell) {
+  void watch_for_news(EventFd& event_fd) {
     const std::lock_guard lock(mutex_);
-    find(bell)->ringer = nullptr;
-    kick();
+    find(event_fd)->kernel_notifier = nullptr;
+    wake();
   }
   // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
-  void remove(Bell& bell) {
+  void remove(EventFd& event_fd) {
     std::list<Entry> old;
     const std::lock_guard change(change_);
     bool last = false;
     {
       const std::lock_guard lock(mutex_);
-      old.splice(old.begin(), entries_, find(bell));
+      old.splice(old.begin(), entries_, find(event_fd));
       last = stop_ = entries_.empty();
     }
-    kick();
+    wake();
     if (last) thread_.join();
   }
   // Rings once at `when_ns` (CLOCK_MONOTONIC), whatever happens before; instead of the time that was set last.
-  void ring_at(Bell& bell, std::int64_t when_ns) {
+  void signal_at(EventFd& event_fd, std::int64_t when_ns) {
     const std::lock_guard lock(mutex_);
-    find(bell)->ring_at = when_ns;
-    if (when_ns < sleeps_until_) kick();
+    find(event_fd)->signal_at = when_ns;
+    if (when_ns < sleeps_until_) wake();
   }
   // What is watched has changed.
-  void kick() noexcept {
-    kicks_.fetch_add(1);
-    os::futex_wake_all(kicks_);
+  void wake() noexcept {
+    wake_word_.fetch_add(1);
+    os::futex_wake_all(wake_word_);
   }
 
  private:
   struct Entry {
-    Entry(Bell& b, std::shared_ptr<ReaderSession> s, bool watch, Ringer* r)
-        : bell(b), session(std::move(s)), watch_publisher(watch), ringer(r), ticket(session->waiter().ticket()) {}
+    Entry(EventFd& b, std::shared_ptr<ReaderSession> s, bool watch, KernelNotifier* r)
+        : event_fd(b),
+          session(std::move(s)),
+          watch_publisher(watch),
+          kernel_notifier(r),
+          ticket(session->waiter().ticket()) {}
 
-    Bell& bell;
+    EventFd& event_fd;
     std::shared_ptr<ReaderSession> session;
     bool watch_publisher;
-    Ringer* ringer;
-    std::int64_t ring_at = INT64_MAX;
+    KernelNotifier* kernel_notifier;
+    std::int64_t signal_at = INT64_MAX;
     std::uint32_t ticket;
-    bool mourned = false;                  // the end of the channel has been told
+    bool end_reported = false;             // the end of the channel has been told
     std::optional<Waiter::Asleep> asleep;  // ends before the session
   };
 
-  std::list<Entry>::iterator find(const Bell& bell) {
-    return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return &entry.bell == &bell; });
+  std::list<Entry>::iterator find(const EventFd& event_fd) {
+    return std::find_if(entries_.begin(), entries_.end(),
+                        [&](const Entry& entry) { return &entry.event_fd == &event_fd; });
   }
 
   void forget_all() noexcept {
@@ -161,21 +168,21 @@ class Watcher {
   }
 
   void run() {
-    std::int64_t look_around_at = 0;
+    std::int64_t check_liveness_at = 0;
     std::unique_lock lock(mutex_);
     while (!stop_) {
-      words_.assign(1, {&kicks_, kicks_.load()});  // before the list is looked at, see kick()
+      words_.assign(1, {&wake_word_, wake_word_.load()});  // before the list is looked at, see wake()
       const std::int64_t now = os::monotonic_ns();
-      const bool around = now >= look_around_at;
-      if (around) look_around_at = now + kSlice;
-      sleeps_until_ = look_around_at;
+      const bool liveness_due = now >= check_liveness_at;
+      if (liveness_due) check_liveness_at = now + kSlice;
+      sleeps_until_ = check_liveness_at;
       for (Entry& entry : entries_) {
-        if (entry.ring_at <= now) {
-          entry.ring_at = INT64_MAX;
-          entry.bell.ring();
+        if (entry.signal_at <= now) {
+          entry.signal_at = INT64_MAX;
+          entry.event_fd.signal();
         }
-        sleeps_until_ = std::min(sleeps_until_, entry.ring_at);
-        look(entry, around);
+        sleeps_until_ = std::min(sleeps_until_, entry.signal_at);
+        check(entry, liveness_due);
       }
       const std::int64_t until = sleeps_until_;
       lock.unlock();
@@ -192,16 +199,17 @@ class Watcher {
       return;
     }
     const std::int64_t left = until_ns - os::monotonic_ns();
-    if (left > 0) os::futex_wait(kicks_, words_[0].expected, words_.size() == 1 ? left : std::min(left, os::kLook));
+    if (left > 0)
+      os::futex_wait(wake_word_, words_[0].expected, words_.size() == 1 ? left : std::min(left, os::kPollSlice));
   }
 
-  void look(Entry& entry, bool around) noexcept {
-    if (entry.ringer != nullptr) {
-      if (around) entry.ringer->doze_if_rung();
-      if (around) look_for_end(entry);
+  void check(Entry& entry, bool liveness_due) noexcept {
+    if (entry.kernel_notifier != nullptr) {
+      if (liveness_due) entry.kernel_notifier->suspend_if_signalled();
+      if (liveness_due) check_for_end(entry);
       return;
     }
-    if (entry.bell.is_dozing()) {
+    if (entry.event_fd.is_suspended()) {
       entry.asleep.reset();
       return;
     }
@@ -209,37 +217,37 @@ class Watcher {
     const std::uint32_t ticket = entry.session->waiter().ticket();
     if (ticket != entry.ticket) {
       entry.ticket = ticket;
-      entry.mourned = false;
-      entry.bell.ring_or_doze();
-      if (entry.bell.is_dozing()) {
+      entry.end_reported = false;
+      entry.event_fd.signal_and_suspend();
+      if (entry.event_fd.is_suspended()) {
         entry.asleep.reset();
         return;
       }
-    } else if (around && !entry.mourned) {
-      look_around(entry);
+    } else if (liveness_due && !entry.end_reported) {
+      check_liveness(entry);
     }
     if (!entry.session->control().is_broken()) words_.push_back({&entry.session->block().wake, entry.ticket});
   }
 
   // Tells an end once, and again where something has been published after it.
-  static void look_for_end(Entry& entry) noexcept {
+  static void check_for_end(Entry& entry) noexcept {
     const std::uint32_t ticket = entry.session->waiter().ticket();
-    if (std::exchange(entry.ticket, ticket) != ticket) entry.mourned = false;
-    if (!entry.mourned) look_around(entry);
+    if (std::exchange(entry.ticket, ticket) != ticket) entry.end_reported = false;
+    if (!entry.end_reported) check_liveness(entry);
   }
 
   // Is the channel still what it was?
-  static void look_around(Entry& entry) noexcept {
+  static void check_liveness(Entry& entry) noexcept {
     try {
       const Control& control = entry.session->control();
       if (control.is_broken() || (entry.watch_publisher && !is_publisher_alive(control))) {
-        entry.mourned = true;
-        entry.bell.ring();
-      } else if (!entry.watch_publisher && !is_current(control)) {
-        entry.bell.ring_for_removal();  // again and again, since another channel of the name may come at any time
+        entry.end_reported = true;
+        entry.event_fd.signal();
+      } else if (!entry.watch_publisher && !still_has_name(control)) {
+        entry.event_fd.signal_removal();  // again and again, since another channel of the name may come at any time
       }
     } catch (const Error&) {
-      entry.bell.ring();  // who looks is told
+      entry.event_fd.signal();  // who looks is told
     }
   }
 
@@ -250,7 +258,7 @@ class Watcher {
   std::thread thread_;
   bool stop_ = false;
   std::vector<os::ExpectedWord> words_;  // the thread's own
-  Atomic<std::uint32_t> kicks_{0};
+  Atomic<std::uint32_t> wake_word_{0};
 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -14,9 +14,9 @@
 
 #include "check.hpp"
 
-class DoomedPublisher {
+class PublisherProcess {
  public:
-  explicit DoomedPublisher(const std::string& name) {
+  explicit PublisherProcess(const std::string& name) {
     int ready[2];
     CHECK(::pipe(ready) == 0);
     child_ = ::fork();
@@ -30,9 +30,9 @@ class DoomedPublisher {
     ::close(ready[0]);
     ::close(ready[1]);
   }
-  DoomedPublisher(const DoomedPublisher&) = delete;
-  DoomedPublisher& operator=(const DoomedPublisher&) = delete;
-  ~DoomedPublisher() { kill(); }
+  PublisherProcess(const PublisherProcess&) = delete;
+  PublisherProcess& operator=(const PublisherProcess&) = delete;
+  ~PublisherProcess() { kill(); }
 
   void kill() {
     if (child_ <= 0) return;

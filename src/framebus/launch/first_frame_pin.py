@@ -2,7 +2,7 @@
 """Keeps the first frame while program B starts.
 
 Promise: a B that asks for history, however little, begins with the frame at which it was started, however many frames
-program A has sent by then. A keeper is an observer of the channel, in no count, that holds this frame; a subscriber
+program A has sent by then. A pin is an observer of the channel, in no count, that holds this frame; a subscriber
 with history=1 or more that comes meanwhile begins with it (see Fetcher in include/framebus/core/fetcher.hpp). One slot
 is kept; with every=True so are all frames after it, as far as the publisher's on_full lets a lagging subscriber keep
 them.
@@ -14,7 +14,7 @@ from framebus import _core
 from framebus._util import names
 
 
-class Keeper:
+class FirstFramePin:
     """One place in a channel, with the newest frame in it."""
 
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends of a mailslot: the box that waits for letters, and the sink that hands them to all boxes.
+"""The two ends of a mailslot: the box that waits for datagrams, and the sink that hands them to all boxes.
 
 A box learns from the pipes that came with the greetings who is gone. It draws conclusions only if it was empty after
 the pipe had hung up, so that everything that a sender had sent is received first.
@@ -18,8 +18,8 @@ import termios
 from dataclasses import dataclass
 
 from framebus._util import fds
-from framebus.endpoint import Abilities, BaseSink, BaseSource, Deadline, Outgoing, wire
-from framebus.endpoint.kinds.mailslot import boxes, letter as letters
+from framebus.endpoint import BaseSink, BaseSource, Capabilities, Deadline, OutgoingFrame, wire
+from framebus.endpoint.kinds.mailslot import datagram as datagrams, directory
 from framebus.errors import ChannelClosed, EndpointError, PublisherDied
 from framebus.frames.frame import Frame
 
@@ -45,8 +45,8 @@ class MailslotSource(BaseSource):
         self._max_bytes = max_bytes
         self._endless = endless
         self._senders: dict[int, _Sender] = {}  # by stream
-        self._end: type[ChannelClosed | PublisherDied] | None = None  # how the last one left
-        self._box, self._path = boxes.make_box(name)
+        self._last_exit: type[ChannelClosed | PublisherDied] | None = None  # how the last one left
+        self._box, self._path = directory.make_box(name)
         self._poll = select.poll()
         self._poll.register(self._box, select.POLLIN)
 
@@ -56,7 +56,7 @@ class MailslotSource(BaseSource):
             while True:
                 self._check_open()
                 try:
-                    letter = self._take()
+                    datagram = self._take()
                 except BlockingIOError:
                     if seen is not None:
                         self._notice({pipe for pipe, event in seen if event & select.POLLHUP})
@@ -64,18 +64,20 @@ class MailslotSource(BaseSource):
                             raise deadline.fail(f"no frame came into {self.url!r}") from None
                     seen = self._poll.poll(deadline.left_ms(LOOK_S))
                     continue
-                frame = None if letter is None else self._open(letter)
+                frame = None if datagram is None else self._open(datagram)
                 if frame is not None:
                     return frame
-                if letter is None and deadline.is_over:
+                if datagram is None and deadline.is_over:
                     raise deadline.fail(f"nothing but garbage came into {self.url!r}")
 
-    def _take(self) -> letters.Letter | None:
-        """Takes the next letter; None for something else. Raises BlockingIOError if the box is empty."""
-        data, descriptors, flags, _ = socket.recv_fds(self._box, letters.LETTER.size + 1, 1, socket.MSG_CMSG_CLOEXEC)
+    def _take(self) -> datagrams.Datagram | None:
+        """Takes the next datagram; None for something else. Raises BlockingIOError if the box is empty."""
+        data, descriptors, flags, _ = socket.recv_fds(
+            self._box, datagrams.DATAGRAM.size + 1, 1, socket.MSG_CMSG_CLOEXEC
+        )
         descriptors = [fds.lift(descriptor) for descriptor in descriptors]
         try:
-            return letters.read(data, descriptors)
+            return datagrams.read(data, descriptors)
         except wire.Malformed:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -87,38 +89,38 @@ class MailslotSource(BaseSource):
             self._count(refused=1)
             return None
 
-    def _open(self, letter: letters.Letter) -> Frame | None:
-        """Reads a letter; returns the frame in it, if it is one."""
+    def _open(self, datagram: datagrams.Datagram) -> Frame | None:
+        """Reads a datagram; returns the frame in it, if it is one."""
         try:
-            if letter.kind == letters.GREETING:
-                self._greet(letter)
+            if datagram.kind == datagrams.GREETING:
+                self._greet(datagram)
                 return None
-            return self._frame_in(letter)
+            return self._frame_in(datagram)
         except wire.Malformed:
             self._count(refused=1)
             return None
         finally:
-            os.close(letter.descriptor)
+            os.close(datagram.descriptor)
 
-    def _greet(self, letter: letters.Letter) -> None:
-        if letter.stream in self._senders or len(self._senders) == MAX_SENDERS:
-            raise wire.Malformed(f"a greeting of {letter.stream:x}, with {len(self._senders)} senders known")
-        sender = _Sender(letter.stream, fds.dup(letter.descriptor), letter.number)
-        self._senders[letter.stream] = sender
+    def _greet(self, datagram: datagrams.Datagram) -> None:
+        if datagram.stream in self._senders or len(self._senders) == MAX_SENDERS:
+            raise wire.Malformed(f"a greeting of {datagram.stream:x}, with {len(self._senders)} senders known")
+        sender = _Sender(datagram.stream, fds.dup(datagram.descriptor), datagram.number)
+        self._senders[datagram.stream] = sender
         self._poll.register(sender.pipe, 0)  # hanging up is told without being asked for
 
-    def _frame_in(self, letter: letters.Letter) -> Frame:
-        sender = self._senders.get(letter.stream)
-        if sender is None or letter.number <= sender.number:
+    def _frame_in(self, datagram: datagrams.Datagram) -> Frame:
+        sender = self._senders.get(datagram.stream)
+        if sender is None or datagram.number <= sender.number:
             raise wire.Malformed(
-                f"frame {letter.number} of {letter.stream:x}, which did not greet or had sent it already"
+                f"frame {datagram.number} of {datagram.stream:x}, which did not greet or had sent it already"
             )
         try:
-            frame = letters.open_sheet(letter.descriptor, letter.size, self._max_bytes)
+            frame = datagrams.open_memfd(datagram.descriptor, datagram.size, self._max_bytes)
         except OSError as error:
             raise EndpointError(f"a frame that came into {self.url!r} is lost: it can't be mapped: {error}") from error
-        self._count(dropped=letter.number - sender.number - 1)
-        sender.number = letter.number
+        self._count(dropped=datagram.number - sender.number - 1)
+        sender.number = datagram.number
         return frame
 
     def _notice(self, hung_up: set[int]) -> None:
@@ -134,10 +136,10 @@ class MailslotSource(BaseSource):
             ends.add(ChannelClosed if closed else PublisherDied)
             self._forget(sender)
         if ends:
-            self._end = ChannelClosed if ChannelClosed in ends else PublisherDied
-        if self._senders or self._endless or self._end is None:
+            self._last_exit = ChannelClosed if ChannelClosed in ends else PublisherDied
+        if self._senders or self._endless or self._last_exit is None:
             return
-        if self._end is ChannelClosed:
+        if self._last_exit is ChannelClosed:
             raise ChannelClosed(f"all senders to {self.url!r} have closed it; what they sent has been received")
         raise PublisherDied(f"the last sender to {self.url!r} has ended without closing it")
 
@@ -149,7 +151,7 @@ class MailslotSource(BaseSource):
     def _close(self) -> None:
         with self._turn(Deadline(None)):
             self._box.close()
-            boxes.remove_box(self._path)
+            directory.remove_box(self._path)
             for sender in list(self._senders.values()):
                 self._forget(sender)
 
@@ -157,7 +159,7 @@ class MailslotSource(BaseSource):
 class MailslotSink(BaseSink):
     """A sender to all boxes of one name."""
 
-    abilities = Abilities(delivery="latest", receivers="many", reconnects=True)
+    capabilities = Capabilities(delivery="latest", receivers="many", reconnects=True)
 
     def __init__(self, name: str, depth: int) -> None:
         """Greets the boxes that are there. Raises PermissionDenied."""
@@ -167,11 +169,11 @@ class MailslotSink(BaseSink):
         self._stream = secrets.randbits(64)
         self._number = 0
         self._boxes: dict[str, socket.socket] = {}
-        self._letter_bytes = _bytes_of_a_letter()
-        self._pipe, self._kept_end = fds.pipe()
+        self._datagram_bytes = _bytes_of_a_datagram()
+        self._pipe, self._kept_writer = fds.pipe()
         self._look()
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         with self._turn(deadline):
             self._check_open()
             self._look()
@@ -179,20 +181,20 @@ class MailslotSink(BaseSink):
             if not self._boxes:
                 return
             try:
-                sheet, size = letters.make_sheet(*wire.encode(frame))
+                memory, size = datagrams.make_memfd(*wire.encode(frame))
             except OSError as error:
                 raise EndpointError(f"no memory for a frame to {self.url!r}: {error}") from error
             try:
-                letter = letters.write(letters.FRAME, self._stream, self._number, size)
+                datagram = datagrams.write(datagrams.FRAME, self._stream, self._number, size)
                 for box_id, box in list(self._boxes.items()):
-                    if self._is_full(box) or not self._post(box_id, box, letter, sheet):
+                    if self._is_full(box) or not self._post(box_id, box, datagram, memory):
                         self._count(dropped=1)
             finally:
-                os.close(sheet)
+                os.close(memory)
 
     def _look(self) -> None:
         """Greets the boxes that are new, and forgets those that are gone."""
-        there = boxes.box_ids(self._name)
+        there = directory.box_ids(self._name)
         for box_id in self._boxes.keys() - there:
             self._boxes.pop(box_id).close()
         for box_id in there:
@@ -205,25 +207,27 @@ class MailslotSink(BaseSink):
         with greets:
             greets.setblocking(False)
             sends.setblocking(False)
-            greeting = letters.write(letters.GREETING, self._stream, self._number)
-            if boxes.connect(self._name, box_id, greets, sends) and self._post(box_id, greets, greeting, self._pipe):
+            greeting = datagrams.write(datagrams.GREETING, self._stream, self._number)
+            if directory.connect(self._name, box_id, greets, sends) and self._post(
+                box_id, greets, greeting, self._pipe
+            ):
                 self._boxes[box_id] = sends
             else:
                 sends.close()  # it is gone, or so full that it hears of us another time
 
     def _is_full(self, box: socket.socket) -> bool:
-        return _bytes_under_way(box) >= self._depth * self._letter_bytes
+        return _bytes_under_way(box) >= self._depth * self._datagram_bytes
 
-    def _post(self, box_id: str, box: socket.socket, letter: bytes, descriptor: int) -> bool:
-        """Puts a letter into a box; returns False if that is full or gone."""
+    def _post(self, box_id: str, box: socket.socket, datagram: bytes, descriptor: int) -> bool:
+        """Puts a datagram into a box; returns False if that is full or gone."""
         try:
-            socket.send_fds(box, [letter], [descriptor])
+            socket.send_fds(box, [datagram], [descriptor])
         except OSError as error:
             if error.errno in _FULL:
                 return False
             if error.errno not in _GONE:
                 raise EndpointError(f"a box of {self.url!r} can't be reached: {error}") from error
-            boxes.remove_if_socket(f"{boxes.folder_of(self._name)}/{box_id}")
+            directory.remove_if_socket(f"{directory.folder_of(self._name)}/{box_id}")
             if box_id in self._boxes:
                 self._boxes.pop(box_id).close()
             return False
@@ -232,8 +236,8 @@ class MailslotSink(BaseSink):
     def _close(self) -> None:
         with self._turn(Deadline(None)):
             self._look()
-            os.write(self._kept_end, b".")
-            os.close(self._kept_end)
+            os.write(self._kept_writer, b".")
+            os.close(self._kept_writer)
             os.close(self._pipe)
             for box in self._boxes.values():
                 box.close()
@@ -252,9 +256,9 @@ def _bytes_under_way(sends: socket.socket) -> int:
     return count[0]
 
 
-def _bytes_of_a_letter() -> int:
-    """What the system counts for one letter."""
+def _bytes_of_a_datagram() -> int:
+    """What the system counts for one datagram."""
     ours, theirs = fds.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
-        socket.send_fds(ours, [bytes(letters.LETTER.size)], [ours.fileno()])
+        socket.send_fds(ours, [bytes(datagrams.DATAGRAM.size)], [ours.fileno()])
         return _bytes_under_way(ours)

@@ -12,7 +12,7 @@ Buffers: what goes through TCP within this machine is written by one processor a
 system lets the send buffer grow to megabytes, and a frame is out of the processors' caches before it is read; with one
 of 256 KiB it goes through nearly twice as fast (benchmarks/zeromq.py). To other machines the system chooses.
 
-Not safe for threads: each user of a Plug has a lock or is the only one. A forked child may only forget it.
+Not safe for threads: each user of a ZmqSocket has a lock or is the only one. A forked child may only forget it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Settings:
         return self.curve_server_key is not None or self.curve_secret_key is not None
 
 
-class Plug:
+class ZmqSocket:
     """A socket that is bound or connected.
 
     Attributes:

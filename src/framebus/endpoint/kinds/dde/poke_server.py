@@ -17,8 +17,8 @@ from dataclasses import replace
 
 from dbus_fast import Message
 
-from framebus.endpoint import BaseSource, Deadline, EndStatistics, wire
-from framebus.endpoint.kinds.dde import interface as names, parcel
+from framebus.endpoint import BaseSource, Deadline, EndpointStatistics, wire
+from framebus.endpoint.kinds.dde import frame_message, interface as names
 from framebus.endpoint.kinds.dde.caller import NAME_OWNER_CHANGED, is_from_bus, owner_rule
 from framebus.endpoint.kinds.dde.service import Refusal, Service
 from framebus.errors import ChannelClosed, EndpointError, PublisherDied
@@ -30,7 +30,7 @@ _NO_MEMORY = "org.freedesktop.DBus.Error.NoMemory"
 _DONE: tuple[str, list[object]] = ("", [])
 
 
-class _Taker:
+class _PokeServer:
     """The service. All that both threads use is used under `changed`."""
 
     def __init__(self, service: str, address: str | None, depth: int, max_bytes: int) -> None:
@@ -49,7 +49,7 @@ class _Taker:
             "Terminate": self._terminate,
         }
         self.service = Service(service, names.POKES, methods, address, on_signal=self._on_signal, on_lost=self._wake)
-        self.service.bus.farewell = self._say_goodbye
+        self.service.bus.before_close = self._announce_close
 
     def take(self, deadline: Deadline) -> Frame | None:
         """Returns the next frame, None if there is none in time; for the program's threads. Raises as recv() does."""
@@ -80,7 +80,7 @@ class _Taker:
         if sender in self.parked or len(self.parked) == MAX_PARKED:
             raise Refusal(names.BUSY, "too many wait already; poke again when the last Poke is answered")
         try:
-            frame = parcel.unpack(call, call.body[0], call.body[1], self._max_bytes)
+            frame = frame_message.unpack(call, call.body[0], call.body[1], self._max_bytes)
         except wire.Malformed as error:
             self.refused += 1
             raise Refusal(names.MALFORMED, f"this is no frame: {error}") from None
@@ -159,7 +159,7 @@ class _Taker:
         with self.changed:
             self.changed.notify_all()
 
-    async def _say_goodbye(self) -> None:
+    async def _announce_close(self) -> None:
         self.service.signal("Closed")
         with self.changed:
             parked = list(self.parked.values())
@@ -174,15 +174,15 @@ class PokeSource(BaseSource):
     def __init__(self, service: str, address: str | None, depth: int, max_bytes: int) -> None:
         """Takes the name. Raises InvalidName, ChannelInUse, EndpointError."""
         super().__init__(f"dde:{service}")
-        self._taker = _Taker(service, address, depth, max_bytes)
+        self._server = _PokeServer(service, address, depth, max_bytes)
 
-    def statistics(self) -> EndStatistics:
+    def statistics(self) -> EndpointStatistics:
         """Returns what this end has done; also after close()."""
-        return replace(super().statistics(), refused=self._taker.refused)
+        return replace(super().statistics(), refused=self._server.refused)
 
     def _receive(self, deadline: Deadline) -> Frame:
         try:
-            frame = self._taker.take(deadline)
+            frame = self._server.take(deadline)
         except EndpointError:
             self._check_open()
             raise
@@ -191,4 +191,4 @@ class PokeSource(BaseSource):
         return frame
 
     def _close(self) -> None:
-        self._taker.close()
+        self._server.close()

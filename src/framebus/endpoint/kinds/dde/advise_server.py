@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from dbus_fast import Message
 
-from framebus.endpoint import BaseSink, Deadline, Outgoing, memfd as sealed
-from framebus.endpoint.kinds.dde import interface as names, parcel
+from framebus.endpoint import BaseSink, Deadline, OutgoingFrame, memfd
+from framebus.endpoint.kinds.dde import frame_message, interface as names
 from framebus.endpoint.kinds.dde.service import Refusal, Service
 from framebus.errors import EndpointError
 
@@ -23,7 +23,7 @@ MAX_WAITING = 256
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class _StoredFrame:
     """A frame that was sent; whoever has it owns the descriptor."""
 
     number: int
@@ -36,25 +36,25 @@ class _Sheet:
         return [self.number, 0, self.description]
 
 
-class _Giver:
+class _AdviseServer:
     """The service. It does not refer to the sink, so that a sink that nobody refers to can go."""
 
     def __init__(self, service: str, address: str | None) -> None:
         self._lock = threading.Lock()
         self._number = 0
-        self._next: _Sheet | None = None  # on its way to the thread of the bus
-        self._newest: _Sheet | None = None
+        self._next: _StoredFrame | None = None  # on its way to the thread of the bus
+        self._newest: _StoredFrame | None = None
         self._announced = 0
         self._waiting: dict[str, Message] = {}
         methods = {"Request": self._request, "Advise": self._advise}
         self.service = Service(service, names.FRAMES, methods, address, on_lost=self._drop)
-        self.service.bus.farewell = self._say_goodbye
+        self.service.bus.before_close = self._announce_close
 
     def give(self, memory: int, description: str) -> None:
         """Takes over a frame; for the program's threads. Raises EndpointError."""
         with self._lock:
             self._number += 1
-            replaced, self._next = self._next, _Sheet(self._number, memory, description)
+            replaced, self._next = self._next, _StoredFrame(self._number, memory, description)
         if replaced is not None:
             os.close(replaced.memory)
         try:
@@ -69,24 +69,24 @@ class _Giver:
     def _drop(self) -> None:
         """Lets go of all memory, once nobody can ask for it any more."""
         with self._lock:
-            for sheet in (self._next, self._newest):
-                if sheet is not None:
-                    os.close(sheet.memory)
+            for stored in (self._next, self._newest):
+                if stored is not None:
+                    os.close(stored.memory)
             self._next = self._newest = None
 
     # In the thread of the bus
 
     def _publish(self) -> None:
         with self._lock:
-            sheet, self._next = self._next, None
-            if sheet is None:
+            stored, self._next = self._next, None
+            if stored is None:
                 return
-            replaced, self._newest = self._newest, sheet
+            replaced, self._newest = self._newest, stored
         if replaced is not None:
             os.close(replaced.memory)
         waiting, self._waiting = self._waiting, {}
         for call in waiting.values():
-            self._answer(call, sheet)
+            self._answer(call, stored)
         self._announce()
 
     def _announce(self) -> None:
@@ -116,15 +116,15 @@ class _Giver:
             self.service.refuse(older, names.SUPERSEDED, "another program, or call, waits in its place; call again")
         self._waiting[sender] = call
 
-    def _answer(self, call: Message, sheet: _Sheet) -> None:
-        self.service.answer(call, names.FRAME_REPLY, sheet.body, sealed.reopen(sheet.memory))
+    def _answer(self, call: Message, stored: _StoredFrame) -> None:
+        self.service.answer(call, names.FRAME_REPLY, stored.body, memfd.reopen(stored.memory))
 
-    async def _say_goodbye(self) -> None:
+    async def _announce_close(self) -> None:
         self._publish()
         number = 0
         if self._newest is not None:
             number = self._newest.number
-            self.service.signal("Last", names.FRAME_REPLY, self._newest.body, sealed.reopen(self._newest.memory))
+            self.service.signal("Last", names.FRAME_REPLY, self._newest.body, memfd.reopen(self._newest.memory))
         self.service.signal("Closed", "t", [number])
         for call in self._waiting.values():
             self.service.refuse(call, names.CLOSED, "no more frames will come")
@@ -134,24 +134,24 @@ class _Giver:
 class FrameSink(BaseSink):
     """Sends to all who ask."""
 
-    abilities = names.ABILITIES
+    capabilities = names.CAPABILITIES
 
     def __init__(self, service: str, address: str | None) -> None:
         """Takes the name. Raises InvalidName, ChannelInUse, EndpointError."""
         super().__init__(f"dde:{service}")
-        self._giver = _Giver(service, address)
+        self._server = _AdviseServer(service, address)
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:  # noqa: ARG002  # there is nothing to wait for
-        self._giver.service.bus.check()
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002  # there is nothing to wait for
+        self._server.service.bus.check()
         try:
-            memory, description = parcel.pack(frame)
+            memory, description = frame_message.pack(frame)
         except OSError as error:
             raise EndpointError(f"no memory for a frame to {self.url!r}: {error}") from error
         try:
-            self._giver.give(memory, description)
+            self._server.give(memory, description)
         except EndpointError:
             self._check_open()
             raise
 
     def _close(self) -> None:
-        self._giver.service.bus.close()
+        self._server.service.bus.close()

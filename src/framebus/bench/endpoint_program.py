@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m framebus.bench.end JSON: the program at one end of a link that is measured.
+"""python -m framebus.bench.endpoint_program JSON: the program at one end of a link that is measured.
 
 It opens its end, says {"ready": true}, does its work when it is told to (a line on standard input), and reports in one
 line of JSON on standard error, since standard output may be the pipe that is measured.

@@ -12,13 +12,13 @@ import sys
 import time
 
 
-class Leash:
-    """The end of the pipe in the program that is to stop; without `tied` there is none and it is never pulled."""
+class Lifeline:
+    """The end of the pipe in the program that is to stop; without `tied` there is none and it is never cut."""
 
     def __init__(self, tied: bool) -> None:
         self._descriptor = sys.stdin.fileno() if tied else None
 
-    def pulled(self, wait_s: float = 0.0) -> bool:
+    def is_cut(self, wait_s: float = 0.0) -> bool:
         """Says whether it is time to stop; looks for `wait_s` seconds, so that it can stand in for a sleep."""
         if self._descriptor is None:
             time.sleep(max(0.0, wait_s))

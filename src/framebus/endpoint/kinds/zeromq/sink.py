@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sending end: a Sink, and behind it an Outlet, which goes on for a while after the sink was closed or forgotten.
+"""The sending end: a Sink, and its FrameWriter, which goes on for a while after the sink was closed or forgotten.
 
-Outlets:
+FrameWriters:
     Every   PUSH, a frame in several parts. A full queue makes send() wait.
     Latest  PUB with ZMQ_CONFLATE, a frame in one part: for each receiver a place for one message, in which a newer one
             replaces what has not left yet. So nobody waits, and the last frame before a pause reaches everybody. (XPUB
@@ -16,13 +16,13 @@ open is closed when it ends.
 
 Copies: ZeroMQ sends a large array from where it is, after send() has returned. To copy every frame takes longer than to
 wait until it has left (benchmarks/zeromq.py), on two processors even though the copy is made while the frame before it
-is sent: all of them share the memory. So Every hands the array itself over, and send() returns when ZeroMQ has let go
+is sent: all of them share the memory. So EveryWriter lends the array itself, and send() returns when ZeroMQ has let go
 of every part. It is given a copy where that wait would do harm: with a timeout, since what was handed over can't be
 taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is interrupted in
 that wait gets the array back by the end of the connection. Copies go into memory that an earlier one has left, because
 fresh memory costs as much as the copy.
 
-Threads: send() and close() may be called from any; the socket is used under the outlet's lock.
+Threads: send() and close() may be called from any; the socket is used under the writer's lock.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ import zmq.utils.garbage  # keeps what is on its way alive; imported here, so th
 from numpy.typing import NDArray
 
 from framebus._util.exhausted import check_descriptors
-from framebus.endpoint import Arrays, BaseSink, Deadline, Outgoing, wire
+from framebus.endpoint import Arrays, BaseSink, Deadline, OutgoingFrame, wire
 from framebus.endpoint.kinds.zeromq.address import Address
-from framebus.endpoint.kinds.zeromq.plug import SLICE_MS, Plug, Settings
+from framebus.endpoint.kinds.zeromq.zmq_socket import SLICE_MS, Settings, ZmqSocket
 from framebus.errors import EndpointError, Timeout
 
 _JOIN_S = 0.5  # that close() waits, so that the address is free again in all but rare cases
@@ -53,12 +53,12 @@ _RELEASE_DESCRIPTORS = 12  # of pyzmq's context for it, and a few more
 _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
 
-class Outlet(ABC):
+class FrameWriter(ABC):
     """A socket that frames are given to. The methods that are not `finish` want its lock held."""
 
     def __init__(self, kind: int, address: Address, settings: Settings, linger: float) -> None:
         _start_release_thread(address.url)
-        self.plug = Plug(kind, address, settings)
+        self.zmq_socket = ZmqSocket(kind, address, settings)
         self.lock = threading.Lock()
         self._linger = linger
         self.is_finished = False
@@ -68,8 +68,8 @@ class Outlet(ABC):
 
     def receivers(self) -> int:
         """How many there are."""
-        self.plug.look()
-        return self.plug.peers
+        self.zmq_socket.look()
+        return self.zmq_socket.peers
 
     def give(self, pieces: Sequence[Any], memory: NDArray[np.uint8] | None = None) -> bool:
         """Sends one message, without waiting; says whether there was room. `memory` is what memory() has returned."""
@@ -79,8 +79,8 @@ class Outlet(ABC):
         ]
         try:
             for part in parts[:-1]:
-                self.plug.socket.send(part, zmq.SNDMORE | zmq.NOBLOCK, copy=False)
-            self.plug.socket.send(parts[-1], zmq.NOBLOCK, copy=False)
+                self.zmq_socket.socket.send(part, zmq.SNDMORE | zmq.NOBLOCK, copy=False)
+            self.zmq_socket.socket.send(parts[-1], zmq.NOBLOCK, copy=False)
         except zmq.Again:  # for the first part, or for none
             return False
         except BaseException:  # half a message may have gone, to which the next one would be added
@@ -111,7 +111,7 @@ class Outlet(ABC):
 
     def finish(self) -> None:
         """Says the end and closes the socket. May be repeated; does nothing in a forked child."""
-        if not self.plug.is_ours():
+        if not self.zmq_socket.is_ours():
             return
         with self.lock:
             if self.is_finished:
@@ -122,11 +122,11 @@ class Outlet(ABC):
                 self.wait_until_all_left(lambda: deadline.is_over)
                 for _ in range(self.ends()):
                     while not self.give([_tracked(wire.end())]) and not deadline.is_over:
-                        self.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+                        self.zmq_socket.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
                 self.wait_until_all_left(lambda: deadline.is_over)
-                self.plug.wait_until_taken(deadline)
+                self.zmq_socket.wait_until_taken(deadline)
             finally:
-                self.plug.destroy(deadline.left() or 0)
+                self.zmq_socket.destroy(deadline.left() or 0)
 
     @abstractmethod
     def ends(self) -> int:
@@ -143,11 +143,11 @@ class Outlet(ABC):
     def abandon(self) -> None:
         """Closes the socket at once; what has not left never arrives, and its memory is the caller's again."""
         self.is_finished = True
-        self.plug.destroy(0)
+        self.zmq_socket.destroy(0)
         self.wait_until_all_left(lambda: False)
 
 
-class Every(Outlet):
+class EveryWriter(FrameWriter):
     """Every frame, each to one receiver."""
 
     def __init__(self, address: Address, settings: Settings, linger: float) -> None:
@@ -155,15 +155,15 @@ class Every(Outlet):
 
     def has_room(self) -> bool:
         """Whether some receiver has."""
-        return bool(self.plug.socket.poll(0, zmq.POLLOUT))
+        return bool(self.zmq_socket.socket.poll(0, zmq.POLLOUT))
 
     def ends(self) -> int:
         """One for each connection that may be a receiver's; more than one reaches it as one."""
-        self.plug.look()
-        return len(self.plug.connections.descriptors)
+        self.zmq_socket.look()
+        return len(self.zmq_socket.connections.descriptors)
 
 
-class Latest(Outlet):
+class LatestWriter(FrameWriter):
     """The newest frame, to every receiver."""
 
     def __init__(self, address: Address, settings: Settings, linger: float) -> None:
@@ -171,9 +171,9 @@ class Latest(Outlet):
 
     def is_subscribed(self) -> bool:
         """Whether a subscription has arrived; True where ZeroMQ is too old to tell."""
-        self.plug.socket.getsockopt(zmq.EVENTS)  # has what came in looked at
+        self.zmq_socket.socket.getsockopt(zmq.EVENTS)  # has what came in looked at
         try:
-            return bool(self.plug.socket.getsockopt(_TOPICS_COUNT))
+            return bool(self.zmq_socket.socket.getsockopt(_TOPICS_COUNT))
         except zmq.ZMQError:
             return True
 
@@ -187,82 +187,82 @@ class Sink(BaseSink):
 
     def __init__(self, address: Address, settings: Settings, wait_for: int, copy: bool, linger: float) -> None:
         super().__init__(address.url)
-        self._outlet = (Every if settings.every else Latest)(address, settings, linger)
-        self.url = self._outlet.plug.url
+        self._writer = (EveryWriter if settings.every else LatestWriter)(address, settings, linger)
+        self.url = self._writer.zmq_socket.url
         self._wait_for = wait_for
         self._copy = copy
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
-        outlet = self._outlet
-        outlet.plug.check_process()
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
+        writer = self._writer
+        writer.zmq_socket.check_process()
         left = deadline.left()
-        if not outlet.lock.acquire(timeout=-1 if left is None else left):
+        if not writer.lock.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"there was no room in {self.url!r}")
         try:
             self._check_open()
             self._check_hopeful()
             self._wait_for_receivers(deadline)
-            if isinstance(outlet, Latest):
-                self._send_latest(outlet, frame)
+            if isinstance(writer, LatestWriter):
+                self._send_latest(writer, frame)
             else:
-                self._send_every(outlet, frame, deadline)
+                self._send_every(writer, frame, deadline)
         finally:
-            self._closed = self._closed or outlet.is_finished  # where it had to be abandoned
-            outlet.lock.release()
+            self._closed = self._closed or writer.is_finished  # where it had to be abandoned
+            writer.lock.release()
 
     def _wait_for_receivers(self, deadline: Deadline) -> None:
-        outlet = self._outlet
-        while self._wait_for and not self._are_there(outlet):
+        writer = self._writer
+        while self._wait_for and not self._are_there(writer):
             self._check_open()
             self._check_hopeful()
             if deadline.is_over:
                 raise self._no_room(deadline, f"fewer than {self._wait_for} receivers came to")
-            outlet.plug.wait_for_connections(min(deadline.left_ms(), 1 if outlet.receivers() else SLICE_MS))
+            writer.zmq_socket.wait_for_connections(min(deadline.left_ms(), 1 if writer.receivers() else SLICE_MS))
         self._wait_for = 0
 
-    def _are_there(self, outlet: Outlet) -> bool:
-        enough = outlet.receivers() >= self._wait_for
-        return enough and (not isinstance(outlet, Latest) or outlet.is_subscribed())
+    def _are_there(self, writer: FrameWriter) -> bool:
+        enough = writer.receivers() >= self._wait_for
+        return enough and (not isinstance(writer, LatestWriter) or writer.is_subscribed())
 
-    def _send_latest(self, outlet: Latest, frame: Outgoing) -> None:
+    def _send_latest(self, writer: LatestWriter, frame: OutgoingFrame) -> None:
         # ZeroMQ's own count of subscriptions: strangers that connect and send garbage never change it.
-        if outlet.is_subscribed():
+        if writer.is_subscribed():
             self._check_hopeful()
             head, arrays = wire.encode(frame)
             pieces = [memoryview(head), *wire.pieces(arrays)]
             size = sum(len(piece) for piece in pieces)
-            memory = outlet.memory(size)
+            memory = writer.memory(size)
             _fill(memory, pieces)
-            outlet.give([_tracked(memory[:size])], memory)
+            writer.give([_tracked(memory[:size])], memory)
 
-    def _send_every(self, outlet: Every, frame: Outgoing, deadline: Deadline) -> None:
+    def _send_every(self, writer: EveryWriter, frame: OutgoingFrame, deadline: Deadline) -> None:
         while True:
-            if not self._copy and deadline.timeout is None and outlet.plug.peers == 1:
-                is_sent = self._lend(outlet, frame)
+            if not self._copy and deadline.timeout is None and writer.zmq_socket.peers == 1:
+                is_sent = self._lend(writer, frame)
             else:
-                is_sent = outlet.has_room() and self._is_hopeful() and self._copied(outlet, frame)
+                is_sent = writer.has_room() and self._is_hopeful() and self._copied(writer, frame)
             if is_sent:
                 return
             if deadline.is_over:
                 raise self._no_room(deadline, "no receiver had room at")
-            outlet.plug.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
+            writer.zmq_socket.wait_for_room(deadline.left_ms(SLICE_MS / 1000))
             self._check_open()
             self._check_hopeful()
 
-    def _lend(self, outlet: Every, frame: Outgoing) -> bool:
+    def _lend(self, writer: EveryWriter, frame: OutgoingFrame) -> bool:
         """Gives the caller's arrays to ZeroMQ, and takes them back: when they have left, or by hanging up."""
         try:
             head, arrays = wire.encode(frame)
-            if not outlet.give([head, *map(_bytes_of, arrays)]):
+            if not writer.give([head, *map(_bytes_of, arrays)]):
                 return False
-            outlet.wait_until_all_left(lambda: self._closed)
+            writer.wait_until_all_left(lambda: self._closed)
             self._check_open()
         except BaseException:
-            outlet.abandon()
+            writer.abandon()
             raise
         return True
 
-    def _copied(self, outlet: Every, frame: Outgoing) -> bool:
+    def _copied(self, writer: EveryWriter, frame: OutgoingFrame) -> bool:
         """Gives ZeroMQ a copy of what the caller may change, where pyzmq does not make one."""
         head, arrays = wire.encode(frame)
         pieces = [_bytes_of(array) for array in arrays]
@@ -272,11 +272,11 @@ class Sink(BaseSink):
             if piece.nbytes >= _SMALL and _is_the_callers(arrays[index], frame.arrays)
         ]
         if not copied:
-            return outlet.give([head, *pieces])
-        memory = outlet.memory(sum(pieces[index].nbytes for index in copied))
+            return writer.give([head, *pieces])
+        memory = writer.memory(sum(pieces[index].nbytes for index in copied))
         for index, place in zip(copied, _fill(memory, [pieces[index] for index in copied]), strict=True):
             pieces[index] = place
-        return outlet.give([head, *pieces], memory)
+        return writer.give([head, *pieces], memory)
 
     def _is_hopeful(self) -> bool:
         """Checks the owner of a connection that was made since the last look: its room is seen after it is told of."""
@@ -284,19 +284,19 @@ class Sink(BaseSink):
         return True
 
     def _check_hopeful(self) -> None:
-        plug = self._outlet.plug
-        plug.look()
-        if plug.is_hopeless:
-            raise EndpointError(plug.refusal())
+        zmq_socket = self._writer.zmq_socket
+        zmq_socket.look()
+        if zmq_socket.is_hopeless:
+            raise EndpointError(zmq_socket.refusal())
 
     def _no_room(self, deadline: Deadline, what: str) -> Timeout:
-        plug = self._outlet.plug
-        return deadline.fail(f"{what} {self.url!r}, which has {plug.peers or 'no'} of them{plug.why()}")
+        zmq_socket = self._writer.zmq_socket
+        return deadline.fail(f"{what} {self.url!r}, which has {zmq_socket.peers or 'no'} of them{zmq_socket.why()}")
 
     def _close(self) -> None:
-        if self._outlet.is_finished or not self._outlet.plug.is_ours():
+        if self._writer.is_finished or not self._writer.zmq_socket.is_ours():
             return  # the program ends, or it is another one
-        thread = threading.Thread(target=self._outlet.finish, name=f"framebus {self.url}")
+        thread = threading.Thread(target=self._writer.finish, name=f"framebus {self.url}")
         thread.start()
         thread.join(_JOIN_S)
 
@@ -335,12 +335,12 @@ def _is_the_callers(array: Any, given: Arrays) -> bool:
     return any(np.may_share_memory(array, other) for other in given.values())
 
 
-_open: weakref.WeakSet[Outlet] = weakref.WeakSet()
+_open: weakref.WeakSet[FrameWriter] = weakref.WeakSet()
 
 
 @atexit.register
 def _finish_all() -> None:
     """Runs while pyzmq can still send, and before framebus closes what was left open, when no thread can be started."""
     with contextlib.ExitStack() as finishing:  # finishes all, also where one fails
-        for outlet in list(_open):
-            finishing.callback(outlet.finish)
+        for writer in list(_open):
+            finishing.callback(writer.finish)

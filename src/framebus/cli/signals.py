@@ -19,7 +19,7 @@ UNREAD = 128 + signal.SIGPIPE
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def end_at_signals() -> None:
+def exit_at_signals() -> None:
     """Prepares this process, once, at its start.
 
     What it has inherited would change how programs end that it starts or waits for: no signal is blocked from now on,
@@ -27,12 +27,12 @@ def end_at_signals() -> None:
     """
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _end)
+            signal.signal(number, _exit)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
+def _exit(number: int, _frame: FrameType | None) -> NoReturn:
     for each in _ENDING:
         signal.signal(each, signal.SIG_IGN)  # a terminal sends SIGHUP twice: the second must not disturb the ending
     sys.exit(128 + number)

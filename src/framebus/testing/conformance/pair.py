@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import framebus
-from framebus.endpoint import Abilities, url as urls
+from framebus.endpoint import Capabilities, url as urls
 from framebus.testing import specimen
 from framebus.testing.peers import Receiver, Sender
 from framebus.testing.process import WATCHDOG_S, Refused
@@ -40,7 +40,7 @@ class Link:
         env: environment variables for both programs.
         cleanup: called when both programs are gone.
         sink_first: the sending end must be there before the receiving one; else the other way round.
-        changes: abilities that options in these URLs change, by name: {"delivery": "every"}.
+        changes: capabilities that options in these URLs change, by name: {"delivery": "every"}.
     """
 
     source: str
@@ -67,13 +67,13 @@ class Sending:
         return specimen.facts(specimen.arrays_of(self.number, self.arrays))
 
 
-class Ends:
+class Pair:
     """Both ends of one link, each in a program of its own."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
         self.info = info_of(link.sink)
-        self.able: Abilities = replace(self.info.abilities, **link.changes)
+        self.able: Capabilities = replace(self.info.capabilities, **link.changes)
         assert self.able.delivery != "either", 'say which in Link(changes={"delivery": "every"})'
         self._open_fds = {*link.source_fds, *link.sink_fds}
         self._programs = ExitStack()
@@ -109,7 +109,7 @@ class Ends:
         self._let_go(fds)
         return self.sink
 
-    def start(self, **sink_options: object) -> Ends:
+    def start(self, **sink_options: object) -> Pair:
         """Starts both programs; returns when they have found each other."""
         self.start_source(hold=True)
         self.start_sink(hold=True, **sink_options)
@@ -201,7 +201,7 @@ class Ends:
         self._open_fds.difference_update(fds)
 
     def close(self) -> None:
-        """Ends both programs and undoes the link."""
+        """Pair both programs and undoes the link."""
         try:
             self._programs.close()  # the sender first: it waits until what it has sent is taken
         finally:
@@ -230,69 +230,69 @@ class Base:
         raise NotImplementedError(f"{type(self).__name__} must define link(self, tmp_path)")
 
     def carries(self, dtype: str, shape: Sequence[int]) -> bool:  # noqa: ARG002 - for subclasses
-        """Says whether the mechanism takes such an image; to be defined where Abilities.dtypes is not "any"."""
+        """Says whether the mechanism takes such an image; to be defined where Capabilities.dtypes is not "any"."""
         return True
 
     @pytest.fixture
-    def ends(self, tmp_path: Path) -> Iterator[Ends]:
+    def pair(self, tmp_path: Path) -> Iterator[Pair]:
         """A link whose programs are started by the test, and gone after it."""
-        ends = self.ends_of(self.link(tmp_path))
+        pair = self.pair_of(self.link(tmp_path))
         try:
-            yield ends
+            yield pair
         finally:
-            ends.close()
+            pair.close()
 
-    def ends_of(self, link: Link) -> Ends:
+    def pair_of(self, link: Link) -> Pair:
         """Returns the ends of a link, which must be closed."""
-        ends = Ends(link)
+        pair = Pair(link)
         defined = type(self).carries is not Base.carries
-        assert defined or ends.able.dtypes == "any", f"it takes {ends.able.dtypes}: define carries(self, dtype, shape)"
-        ends.greeting = self.standard(ends)
-        return ends
+        assert defined or pair.able.dtypes == "any", f"it takes {pair.able.dtypes}: define carries(self, dtype, shape)"
+        pair.greeting = self.standard(pair)
+        return pair
 
-    def standard(self, ends: Ends) -> list[specimen.ArraySpec]:
+    def standard(self, pair: Pair) -> list[specimen.ArraySpec]:
         """Returns a small image that the mechanism carries."""
         for dtype, shape in STANDARD_IMAGES:
-            if self.fits(ends, dtype, shape):
+            if self.fits(pair, dtype, shape):
                 return [("image", dtype, shape, "C")]
         raise AssertionError(f"carries() must say yes to one of {STANDARD_IMAGES}")
 
-    def bulky(self, ends: Ends) -> tuple[str, Sequence[int]]:
+    def bulky(self, pair: Pair) -> tuple[str, Sequence[int]]:
         """Returns dtype and shape of the largest image for tests that fill a mechanism up."""
         for bulky in BULKY_IMAGES:
-            if self.fits(ends, "|u1", bulky):
+            if self.fits(pair, "|u1", bulky):
                 return "|u1", bulky
-        _, dtype, shape, _ = self.standard(ends)[0]
+        _, dtype, shape, _ = self.standard(pair)[0]
         return dtype, shape
 
-    def filling(self, ends: Ends) -> tuple[str, Sequence[int], int]:
+    def filling(self, pair: Pair) -> tuple[str, Sequence[int], int]:
         """Returns dtype, shape and number of frames that fill any mechanism up."""
-        dtype, shape = self.bulky(ends)
+        dtype, shape = self.bulky(pair)
         size = specimen.make(0, dtype, shape).nbytes
         return dtype, shape, min(FILL_FRAMES, FILL_BYTES // size)
 
-    def check_without_a_receiver(self, ends: Ends, ended: Facts | None) -> None:
+    def check_without_a_receiver(self, pair: Pair, ended: Facts | None) -> None:
         """Where nobody can come again, sending ends with ChannelClosed; else it may go on, or find no room."""
-        if ends.able.receivers == "many" or ends.able.reconnects:
+        if pair.able.receivers == "many" or pair.able.reconnects:
             assert ended is None or {"ChannelClosed", "Timeout"} & set(ended["kinds"]), ended
         else:
             assert ended is not None, "the sender goes on although nobody can receive"
             assert ended["error"] == "ChannelClosed", ended
 
-    def fits(self, ends: Ends, dtype: str, shape: Sequence[int]) -> bool:
+    def fits(self, pair: Pair, dtype: str, shape: Sequence[int]) -> bool:
         """Says whether an image of this kind and size can be sent."""
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        return self.carries(dtype, shape) and (ends.able.max_bytes is None or size <= ends.able.max_bytes)
+        return self.carries(dtype, shape) and (pair.able.max_bytes is None or size <= pair.able.max_bytes)
 
 
-def check_numbers(ends: Ends, report: Facts, sent: Sequence[int]) -> None:
+def check_numbers(pair: Pair, report: Facts, sent: Sequence[int]) -> None:
     """Checks what a receiver has collected against what was sent."""
     assert report["not_whole"] == [], "frames whose bytes are not those that were sent"
     numbers = report["numbers"]
     assert numbers == sorted(set(numbers)), "frames out of order, or twice"
     assert report["seqs"] == sorted(set(report["seqs"])), "sequence numbers out of order, or twice"
     assert set(numbers) <= set(sent), "frames that were not sent"
-    if ends.every:
+    if pair.every:
         assert numbers == list(sent), "frames are missing"
     else:
         assert numbers, "not one frame arrived"

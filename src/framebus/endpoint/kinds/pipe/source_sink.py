@@ -5,7 +5,7 @@ A mode's source writes _steps(): a generator that yields each buffer it wants fi
 returns at the orderly end of the stream. It is written straight down, as if reading never had to wait; what has been
 read when the time is up stays where it is. Before it wants the first bytes of a frame it sets `at_boundary`.
 
-A mode's sink writes _pieces(), the bytes of a frame, and _farewell(), those of the end.
+A mode's sink writes _pieces(), the bytes of a frame, and _end_message(), those of the end.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import BaseSink, BaseSource, Deadline, Outgoing
+from framebus.endpoint import BaseSink, BaseSource, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.pipe.child import Child
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.flow import Closed, Ended, Reader, Wanted, Writer
+from framebus.endpoint.kinds.pipe.nonblocking_io import Closed, EndOfStream, Reader, ReadRequest, Writer
 from framebus.endpoint.wire import LINE, Malformed
 from framebus.errors import ChannelClosed, EndpointError, Error, PublisherDied, Timeout
 from framebus.frames.frame import Frame
@@ -60,7 +60,7 @@ class _Turns:
 class PipeSource(BaseSource):
     """Frames out of a pipe."""
 
-    has_farewell = False  # whether an orderly end can be told from a death without asking the child
+    has_end_message = False  # whether an orderly end can be told from a death without asking the child
 
     def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float) -> None:
         super().__init__(url)
@@ -69,7 +69,7 @@ class PipeSource(BaseSource):
         self._linger = linger
         self._reader = Reader(descriptor, url, lambda: self._closed)
         self._running = self._steps()
-        self._wanted: Wanted | None = None
+        self._request: ReadRequest | None = None
         self._over: Error | None = None
 
     def _make_locks(self) -> None:
@@ -94,13 +94,13 @@ class PipeSource(BaseSource):
     def _run(self, deadline: Deadline) -> Frame:
         try:
             while True:
-                if self._wanted is not None:
-                    self._reader.fill(self._wanted, deadline)
+                if self._request is not None:
+                    self._reader.fill(self._request, deadline)
                 found = self._next_step()
                 if found is not None:
                     return found
-        except Ended:
-            raise self._ended() from None
+        except EndOfStream:
+            raise self._closed_error() from None
         except Closed:
             raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
 
@@ -110,7 +110,7 @@ class PipeSource(BaseSource):
         try:
             self._reader.torn = True  # until the step is taken: one that was interrupted can't be taken again
             step = next(self._running)
-            self._wanted = None if isinstance(step, Frame) else Wanted(step)
+            self._request = None if isinstance(step, Frame) else ReadRequest(step)
             self._reader.torn = False
             return step if isinstance(step, Frame) else None
         except StopIteration:
@@ -123,23 +123,23 @@ class PipeSource(BaseSource):
                 "start both programs again"
             ) from None
 
-    def _ended(self) -> Error:
+    def _closed_error(self) -> Error:
         """The error for a pipe that its writer has closed without saying so in the stream."""
         who = "the program that writes"
         if self._child is not None:
             status = self._child.wait(FATE_S)
             who = self._child.fate(status)
-            if self._is_between() and not self.has_farewell and status in (0, None):
+            if self._is_between() and not self.has_end_message and status in (0, None):
                 return ChannelClosed(f"{self.url!r} has ended: {who}")
         if not self._is_between():
             return PublisherDied(f"{self.url!r} broke off in the middle of a frame, which is lost: {who} has gone")
-        if self.has_farewell or self._child is not None:
+        if self.has_end_message or self._child is not None:
             return PublisherDied(f"{self.url!r} broke off without saying that it ends: {who} has gone")
         return ChannelClosed(f"the program that writes into {self.url!r} has closed it")
 
     def _is_between(self) -> bool:
         """Whether nothing of a frame has come yet."""
-        return self.at_boundary and (self._wanted is None or not self._wanted.filled)
+        return self.at_boundary and (self._request is None or not self._request.filled)
 
     def _close(self) -> None:
         with self._turns.take(Deadline(None)):
@@ -163,14 +163,14 @@ class PipeSink(BaseSink):
         self._turns = _Turns(self.url)
 
     @abstractmethod
-    def _pieces(self, frame: Outgoing) -> list[memoryview]:
+    def _pieces(self, frame: OutgoingFrame) -> list[memoryview]:
         """The bytes of a frame. Raises EndpointError for one that this mode can't carry."""
 
-    def _farewell(self) -> list[memoryview]:
+    def _end_message(self) -> list[memoryview]:
         """The bytes that end the stream."""
         return []
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         with self._turns.take(deadline):
             self._check_open()
             pieces = self._pieces(frame)
@@ -180,7 +180,7 @@ class PipeSink(BaseSink):
                 self._writer.flush(deadline)
                 began = self._writer.written
                 self._writer.write(pieces, deadline)
-            except Ended:
+            except EndOfStream:
                 raise self._nobody_reads() from None
             except Closed:
                 raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
@@ -209,13 +209,13 @@ class PipeSink(BaseSink):
             try:
                 # While a frame is under way only a signal handler can get here; the stream ends where it is.
                 if not self._gone and not self._writer.torn and not self._sending:
-                    self._writer.write(self._farewell(), Deadline(linger))
+                    self._writer.write(self._end_message(), Deadline(linger))
             except Timeout:
                 problem = EndpointError(
                     f"{self.url!r}: nobody read the end of the stream within {linger:g} s, so the reader will take it "
                     "for broken off; pass a larger linger= to wait longer"
                 )
-            except Ended:
+            except EndOfStream:
                 self._gone = True
             finally:
                 self._leaving = False

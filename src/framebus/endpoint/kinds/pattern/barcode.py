@@ -19,7 +19,7 @@ CELLS = 48
 _SYNC = (1, 0, 1, 0)
 
 
-def code_height(height: int, width: int) -> int:
+def barcode_height(height: int, width: int) -> int:
     """Returns how many rows the cells have; 0 where a picture is too narrow for them."""
     return max(1, min(height // 16, width // CELLS)) if width >= CELLS else 0
 
@@ -44,7 +44,7 @@ def read_number(array: NDArray[Any]) -> int:
     if array.ndim not in (2, 3) or array.shape[1] < CELLS or array.shape[0] < 1:
         raise ValueError(f"no picture with a number: it has the shape {array.shape}, and {CELLS} columns at least")
     height, width = array.shape[:2]
-    rows = code_height(height, width)
+    rows = barcode_height(height, width)
     strip = array[rows // 4 : max(rows // 4 + 1, rows - rows // 4)]
     columns = strip.real.astype(np.float64).mean(axis=tuple(axis for axis in range(array.ndim) if axis != 1))
     begin = edges(width)

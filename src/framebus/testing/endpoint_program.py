@@ -20,7 +20,7 @@ from framebus.testing.talk import Ticker, described, options, say, serve
 Answer = dict[str, Any]
 
 
-class ReceivingEnd:
+class SourceProgram:
     """What a Receiver can ask for."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class ReceivingEnd:
         return self.source
 
 
-class SendingEnd:
+class SinkProgram:
     """What a Sender can ask for."""
 
     def __init__(self) -> None:
@@ -162,8 +162,8 @@ class SendingEnd:
         return self.sink
 
 
-def _counts(end: Any) -> Answer:
-    found = end.statistics()
+def _counts(program: Any) -> Answer:
+    found = program.statistics()
     return {name: getattr(found, name) for name in ("frames", "bytes", "dropped", "refused") if hasattr(found, name)}
 
 
@@ -177,9 +177,9 @@ def main() -> None:
     """Serves one end until whoever started it hangs up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    end = ReceivingEnd() if options()["role"] == "source" else SendingEnd()
+    program = SourceProgram() if options()["role"] == "source" else SinkProgram()
     say("ready", pid=os.getpid())
-    serve(**{name: getattr(end, name) for name in dir(end) if not name.startswith("_") and name.islower()})
+    serve(**{name: getattr(program, name) for name in dir(program) if not name.startswith("_") and name.islower()})
 
 
 if __name__ == "__main__":

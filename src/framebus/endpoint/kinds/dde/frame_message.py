@@ -7,14 +7,14 @@ from typing import Any
 
 from dbus_fast import Message
 
-from framebus.endpoint import Outgoing, memfd as sealed, wire
+from framebus.endpoint import OutgoingFrame, memfd, wire
 from framebus.frames.frame import Frame
 
 
-def pack(frame: Outgoing) -> tuple[int, str]:
+def pack(frame: OutgoingFrame) -> tuple[int, str]:
     """Returns the descriptor of the memory, and the description. Raises OSError."""
     head, arrays = wire.encode(frame)
-    return sealed.make(wire.pieces(arrays)), head[wire.HEAD.size :].decode().rstrip()
+    return memfd.make(wire.pieces(arrays)), head[wire.HEAD.size :].decode().rstrip()
 
 
 def unpack(message: Message, index: Any, description: str, max_bytes: int) -> Frame:
@@ -27,5 +27,5 @@ def unpack(message: Message, index: Any, description: str, max_bytes: int) -> Fr
     data = description.encode()
     if len(data) > wire.MAX_DESCRIPTION:
         raise wire.Malformed(f"a description of {len(data)} bytes, the most is {wire.MAX_DESCRIPTION}")
-    memory = sealed.look(message.unix_fds[index], max_bytes)
+    memory = memfd.look(message.unix_fds[index], max_bytes)
     return wire.describe(data, wire.Head(wire.FRAME, len(data), len(memory))).frame(memory)

@@ -13,8 +13,8 @@ import os
 import threading
 
 from framebus._util import fds
-from framebus.endpoint import BaseSink, Deadline, Outgoing
-from framebus.endpoint.kinds.dde import interface as names, parcel
+from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
+from framebus.endpoint.kinds.dde import frame_message, interface as names
 from framebus.endpoint.kinds.dde.bus import CallFailed
 from framebus.endpoint.kinds.dde.caller import Caller
 from framebus.errors import ChannelClosed, EndpointError
@@ -22,13 +22,13 @@ from framebus.errors import ChannelClosed, EndpointError
 GRACE_S = 0.2
 
 
-class _Poker:
+class _PokeClient:
     """The sink's part in the thread of the bus; poke() is called by one program's thread at a time."""
 
     def __init__(self, service: str, address: str | None, connect_timeout: float) -> None:
         self._poked: asyncio.Future[None] | None = None  # not answered yet
         self.caller = Caller(service, names.POKES, address, connect_timeout, on_owner=self._on_owner)
-        self.caller.bus.farewell = self._say_goodbye
+        self.caller.bus.before_close = self._announce_close
 
     @property
     def is_open_what_became_of_it(self) -> bool:
@@ -73,7 +73,7 @@ class _Poker:
             return None
         return True
 
-    async def _say_goodbye(self) -> None:
+    async def _announce_close(self) -> None:
         """Says that no more will come; before that, a frame whose send() was interrupted is withdrawn."""
         if self._poked is not None:
             await asyncio.wait({self._poked}, timeout=GRACE_S)
@@ -90,21 +90,21 @@ class _Poker:
 class PokeSink(BaseSink):
     """Pokes a service."""
 
-    abilities = names.ABILITIES
+    capabilities = names.CAPABILITIES
 
     def __init__(self, service: str, address: str | None, connect_timeout: float) -> None:
         """Finds the service. Raises InvalidName, ChannelNotFound, EndpointError."""
         super().__init__(f"dde:{service}")
         self._turn_to_send = threading.Lock()
-        self._poker = _Poker(service, address, connect_timeout)
+        self._client = _PokeClient(service, address, connect_timeout)
 
-    def _send(self, frame: Outgoing, deadline: Deadline) -> None:
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         left = deadline.left()
         if not self._turn_to_send.acquire(timeout=-1 if left is None else left):
             raise deadline.fail(f"other threads kept {self.url!r} busy")
         try:
             if not self._poke(frame, deadline):
-                if self._poker.is_open_what_became_of_it:
+                if self._client.is_open_what_became_of_it:
                     self._last_seq = frame.seq  # it may come yet, so the next frame gets another number
                 raise deadline.fail(f"there was no room in {self.url!r}")
         except EndpointError:
@@ -113,15 +113,15 @@ class PokeSink(BaseSink):
         finally:
             self._turn_to_send.release()
 
-    def _poke(self, frame: Outgoing, deadline: Deadline) -> bool:
+    def _poke(self, frame: OutgoingFrame, deadline: Deadline) -> bool:
         try:
-            memory, description = parcel.pack(frame)
+            memory, description = frame_message.pack(frame)
         except OSError as error:
             raise EndpointError(f"no memory for a frame to {self.url!r}: {error}") from error
         try:
-            return self._poker.caller.bus.run(lambda: self._poker.poke(memory, description, deadline))
+            return self._client.caller.bus.run(lambda: self._client.poke(memory, description, deadline))
         finally:
             os.close(memory)
 
     def _close(self) -> None:
-        self._poker.caller.bus.close()
+        self._client.caller.bus.close()

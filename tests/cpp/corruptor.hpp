@@ -10,11 +10,11 @@
 #include <random>
 #include <string>
 
-namespace vandal {
+namespace corruptor {
 
-class Vandal {
+class Corruptor {
  public:
-  Vandal(std::string name, std::uint64_t seed)
+  Corruptor(std::string name, std::uint64_t seed)
       : name_(std::move(name)),
         random_(seed),
         control_(framebus::detail::os::open_existing(framebus::detail::control_path(name_), true),
@@ -26,12 +26,12 @@ class Vandal {
 
   // Changes one word somewhere that matters, and puts it back at the next call, so that the channel keeps working well
   // enough to get at its deeper parts. What others wrote there meanwhile is lost.
-  void strike() {
-    if (spoilt_ != nullptr) store(spoilt_, was_);
-    if (strikes_++ % 512 == 0) follow();
-    spoilt_ = victim();
-    was_ = load(spoilt_);
-    store(spoilt_, value());
+  void corrupt() {
+    if (corrupted_ != nullptr) store(corrupted_, was_);
+    if (corruptions_++ % 512 == 0) follow();
+    corrupted_ = target();
+    was_ = load(corrupted_);
+    store(corrupted_, value());
   }
 
  private:
@@ -40,25 +40,25 @@ class Vandal {
   // Maps the newest store that has a name.
   void follow() {
     const std::string prefix = std::string(framebus::detail::kFilePrefix) + name_ + framebus::detail::kGenerationMark;
-    for (const std::string& file : framebus::detail::os::names_in(framebus::detail::kDirectory, prefix)) {
+    for (const std::string& file : framebus::detail::os::list_files(framebus::detail::kDirectory, prefix)) {
       const auto found =
           framebus::detail::os::open_existing(std::string(framebus::detail::kDirectory) + "/" + file, true);
       if (!found.is_open()) continue;
-      const std::uint64_t bytes = framebus::detail::os::facts(found).bytes;
+      const std::uint64_t bytes = framebus::detail::os::stat(found).bytes;
       framebus::detail::StoreHeader header;
       if (::pread(found.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) continue;
       // It may have been spoilt, too.
       if (header.slot_count - 1 >= framebus::detail::kMaxSlots || header.slot_bytes > bytes) continue;
       header = framebus::detail::plan_store(control(), header.generation, header.slot_count, header.slot_bytes);
       if (header.total_bytes != bytes) continue;
-      if (spoilt_ != nullptr) store(spoilt_, was_);
-      spoilt_ = nullptr;
+      if (corrupted_ != nullptr) store(corrupted_, was_);
+      corrupted_ = nullptr;
       store_ = framebus::detail::os::Mapping(found, bytes, true);
       header_ = header;
     }
   }
 
-  [[nodiscard]] Word* victim() {
+  [[nodiscard]] Word* target() {
     const auto in_control = [&](std::uint64_t begin, std::uint64_t bytes) {
       return reinterpret_cast<Word*>(control_.data() + begin) + random_() % (bytes / sizeof(Word));
     };
@@ -72,7 +72,7 @@ class Vandal {
       case 1:
         return in_control(128, 128);  // the readers, what the publisher did
       case 2:
-        return in_control(4096 + random_() % 4 * sizeof(framebus::detail::ReaderLine), 64);
+        return in_control(4096 + random_() % 4 * sizeof(framebus::detail::ReaderRecord), 64);
       case 3:
         return in_control(0, sizeof(framebus::detail::ControlBlock));
       case 4:
@@ -100,7 +100,7 @@ class Vandal {
       case 4:
         return Word{1} << random_() % 64;
       default:
-        return load(victim());
+        return load(target());
     }
   }
 
@@ -113,9 +113,9 @@ class Vandal {
   framebus::detail::os::Mapping control_;
   framebus::detail::os::Mapping store_;
   framebus::detail::StoreHeader header_{};
-  Word* spoilt_ = nullptr;
+  Word* corrupted_ = nullptr;
   Word was_ = 0;
-  std::uint64_t strikes_ = 0;
+  std::uint64_t corruptions_ = 0;
 };
 
-}  // namespace vandal
+}  // namespace corruptor
