@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns framebus::Error into the Python classes of framebus.errors.
 #include <array>
+#include <array>
 #include <cstring>
 #include <exception>
 #include <framebus/error.hpp>
+#include <string>
 
 #include "convert.hpp"
 
@@ -19,12 +21,17 @@ constexpr std::array kNames = {
 constexpr std::size_t position_of(framebus::Errc code) { return static_cast<std::size_t>(code) - 1; }
 static_assert(kNames.size() == position_of(framebus::Errc::invalid_argument));
 
-void set_error(const char* name, const char* message) {
+void set_error(const char* name, const framebus::Error& error) {
   const nb::object type = nb::module_::import_("framebus.errors").attr(name);
   // It may quote another program's command line, which was cut to fit and may be no UTF-8 at all.
-  const nb::object text =
-      nb::steal(PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "replace"));
-  PyErr_SetObject(type.ptr(), text.ptr());
+  const char* message = error.what();
+  nb::object value = nb::steal(PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "replace"));
+  if (error.error_number() != 0) {  // a subclass of OSError, which is made of these three
+    const std::string path = error.path();
+    const nb::object filename = path.empty() ? nb::none() : nb::steal(PyUnicode_DecodeFSDefault(path.c_str()));
+    value = nb::make_tuple(error.error_number(), value, filename);
+  }
+  PyErr_SetObject(type.ptr(), value.ptr());
 }
 
 void translate(const std::exception_ptr& p, void* /*unused*/) {
@@ -36,13 +43,13 @@ void translate(const std::exception_ptr& p, void* /*unused*/) {
         PyErr_SetString(PyExc_ValueError, e.what());
         return;
       case framebus::Errc::permission_denied:
-        set_error("PermissionDenied", e.what());
+        set_error("PermissionDenied", e);
         return;
       case framebus::Errc::system:
-        set_error("SystemFailure", e.what());
+        set_error("SystemFailure", e);
         return;
       default:
-        set_error(kNames.at(position_of(e.code())), e.what());
+        set_error(kNames.at(position_of(e.code())), e);
     }
   }
 }

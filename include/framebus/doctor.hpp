@@ -41,7 +41,7 @@ struct ControlPage {
 
 inline ControlPage page_of(const os::File& control) {
   ControlPage page;
-  if (::pread(control.fd(), page.bytes, sizeof page.bytes, 0) < 0) fail_errno("cannot read a control block");
+  if (::pread(control.fd(), page.bytes, sizeof page.bytes, 0) < 0) os::fail_on(control, "cannot read a control block");
   return page;
 }
 
@@ -157,7 +157,8 @@ inline std::optional<Finding> examine_file(const std::string& name) {
 // Everything that is wrong, by path.
 inline std::vector<Finding> examine() {
   const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
-  if (!directory.is_open()) detail::fail_errno(std::string("cannot look into ") + detail::kDirectory);
+  if (!directory.is_open())
+    detail::fail_errno(std::string("cannot look into ") + detail::kDirectory, detail::kDirectory);
   std::vector<std::string> names = detail::os::list_files(detail::kDirectory, detail::kFilePrefix);
   std::sort(names.begin(), names.end());
   std::vector<Finding> findings;

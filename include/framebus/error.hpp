@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -40,16 +41,29 @@ enum class Errc {
 
 class Error : public std::runtime_error {
  public:
-  Error(Errc code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  Error(Errc code, const std::string& message, int error_number = 0, const std::string& path = {})
+      : std::runtime_error(message),
+        code_(code),
+        error_number_(error_number),
+        path_(path.empty() ? nullptr : std::make_shared<const std::string>(path)) {}
   [[nodiscard]] Errc code() const noexcept { return code_; }
+  // The errno behind Errc::system and Errc::permission_denied; 0 with all other codes.
+  [[nodiscard]] int error_number() const noexcept { return error_number_; }
+  // The file that such an error is about; empty where there is none.
+  [[nodiscard]] std::string path() const { return path_ == nullptr ? std::string() : *path_; }
 
  private:
   Errc code_;
+  int error_number_;
+  std::shared_ptr<const std::string> path_;  // shared: copies of an exception must not throw
 };
 
 namespace detail {
 
-[[noreturn]] inline void fail(Errc code, const std::string& message) { throw Error(code, message); }
+[[noreturn]] inline void fail(Errc code, const std::string& message, int error_number = 0,
+                              const std::string& path = {}) {
+  throw Error(code, message, error_number, path);
+}
 
 // What to do about an error of the operating system, where that is known.
 inline const char* remedy_for(int error) noexcept {
@@ -64,9 +78,9 @@ inline const char* remedy_for(int error) noexcept {
 }
 
 // An operating-system call failed: says which, on what, why, and what to do.
-[[noreturn]] inline void fail_errno(const std::string& what, int error = errno) {
+[[noreturn]] inline void fail_errno(const std::string& what, const std::string& path = {}, int error = errno) {
   const Errc code = (error == EACCES || error == EPERM || error == EROFS) ? Errc::permission_denied : Errc::system;
-  throw Error(code, what + ": " + std::strerror(error) + remedy_for(error));
+  fail(code, what + ": " + std::strerror(error) + remedy_for(error), error, path);
 }
 
 // Nanoseconds as people write seconds.

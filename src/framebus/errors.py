@@ -4,6 +4,10 @@
 All derive from Error. Where Python has a class for the same idea they derive from that too, so that generic code works:
 ChannelNotFound is a LookupError, Timeout a TimeoutError, InvalidName a ValueError. Arguments out of range are plain
 ValueErrors, arguments of a wrong type plain TypeErrors.
+
+SystemFailure, PermissionDenied and ProgramNotFound are made as OSError is, of errno, message and filename, and have
+`errno`, `strerror` (the whole message) and `filename` as it has. filename is the path that the error is about, None
+where there is none.
 """
 
 __all__ = [
@@ -88,17 +92,24 @@ class InvalidName(Error, ValueError):
     """Not a channel name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit."""
 
 
-class ProgramNotFound(Error, FileNotFoundError):
-    """There is no such program to start, or it is no program."""
-
-
 class LoanEnded(Error, ValueError):
     """A loan was used after the block in which it was taken."""
 
 
-class PermissionDenied(Error, PermissionError):
-    """The channel belongs to somebody who does not share it."""
+class _SystemError(Error, OSError):
+    """An OSError whose message is complete: str() adds neither number nor path to it."""
+
+    def __str__(self) -> str:
+        return super().__str__() if self.strerror is None else self.strerror
 
 
-class SystemFailure(Error, OSError):
-    """The operating system refused: no descriptors left, no memory, no /dev/shm."""
+class PermissionDenied(_SystemError, PermissionError):
+    """The channel belongs to a user who does not share it. errno is EACCES, EPERM or EROFS."""
+
+
+class ProgramNotFound(_SystemError, FileNotFoundError):
+    """There is no such program to start, or it can't be executed. errno is ENOENT or EACCES."""
+
+
+class SystemFailure(_SystemError):
+    """The operating system refused: no descriptors left, no memory, no /dev/shm. errno says why."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -143,10 +144,11 @@ def test_the_queue_of_another_user_is_refused(url: str) -> None:
             "try:\n"
             f"    open_sink({url.removeprefix('msg:')!r})\n"
             "except framebus.PermissionDenied as error:\n"
-            "    print(error)\n"
+            "    print(error, error.errno, error.filename)\n"
         )
         run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert "is a queue of another user" in run.stdout
+        assert run.stdout.endswith(f" {errno.EACCES} /dev/mqueue/framebus.{url.removeprefix('msg:')}\n")
 
 
 @needs_root
@@ -159,8 +161,9 @@ def test_a_queue_that_another_user_made_and_opened_to_all_is_refused(channel_nam
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     try:
-        with pytest.raises(framebus.PermissionDenied, match="a queue of user 1234"):
+        with pytest.raises(framebus.PermissionDenied, match="a queue of user 1234") as refusal:
             framebus.source(f"msg:{channel_name}")
+        assert refusal.value.errno == errno.EPERM
         assert os.geteuid() == 0
     finally:
         posix_ipc.unlink_message_queue(f"/framebus.{channel_name}")

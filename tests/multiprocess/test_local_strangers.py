@@ -6,6 +6,7 @@ The strangers are real: programs that root starts and that become another user.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -225,8 +226,11 @@ def test_a_strangers_file_is_refused_with_its_owner_and_left_alone(image_name: s
     path.unlink()
     with stranger([MEMORY, SEMAPHORE][which], image_name):
         before = path.read_bytes()
-        with pytest.raises(framebus.PermissionDenied, match=f"{path} belongs to user {STRANGER}.*public=True"):
+        with pytest.raises(
+            framebus.PermissionDenied, match=f"{path} belongs to user {STRANGER}.*public=True"
+        ) as refusal:
             end(image_name)
+        assert (refusal.value.errno, refusal.value.filename) == (errno.EPERM, str(path))
         assert path.read_bytes() == before
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
@@ -317,8 +318,9 @@ def test_a_folder_that_others_could_have_made_is_not_used(
     else:
         top.mkdir()
         top.chmod(0o755)
-    with pytest.raises(framebus.PermissionDenied, match=r"must be a folder of user .* with mode 0700"):
+    with pytest.raises(framebus.PermissionDenied, match=r"must be a folder of user .* with mode 0700") as refusal:
         open_source("camera0")
+    assert (refusal.value.errno, refusal.value.filename) == (errno.EPERM, str(top))
     with pytest.raises(framebus.PermissionDenied):
         open_sink("camera0")
     assert not list(top.iterdir())

@@ -6,6 +6,7 @@ Nothing is started here; tests/multiprocess/test_launch_*.py do that.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import sys
@@ -139,6 +140,7 @@ def test_missing_program_is_an_error_at_once_that_names_where_it_was_looked_for(
         framebus.Publisher(channel_name, launch=["algorithm", "--fast"])
     assert isinstance(refusal.value, FileNotFoundError)
     assert isinstance(refusal.value, framebus.Error)
+    assert (refusal.value.errno, refusal.value.filename) == (errno.ENOENT, "algorithm")
     for part in ("'algorithm'", "/nowhere", str(tmp_path)):
         assert part in str(refusal.value)
     with pytest.raises(framebus.ChannelNotFound):
@@ -162,6 +164,7 @@ def test_what_is_no_program_is_refused_with_the_remedy(
     with pytest.raises(framebus.ProgramNotFound, match=text) as refusal:
         framebus.Publisher(channel_name, launch=[str(path) if by_path else path.name])
     assert str(path) in str(refusal.value)
+    assert (refusal.value.errno, refusal.value.filename) == (errno.EACCES, str(path))
 
 
 def test_program_in_the_current_folder_is_refused_with_the_right_line(
@@ -174,8 +177,9 @@ def test_program_in_the_current_folder_is_refused_with_the_right_line(
 
 
 def test_folder_that_is_not_there_is_an_error_at_once(channel_name: str, tmp_path: Path) -> None:
-    with pytest.raises(framebus.ProgramNotFound, match=r"no such folder"):
+    with pytest.raises(framebus.ProgramNotFound, match=r"no such folder") as refusal:
         framebus.Publisher(channel_name, launch=framebus.Launch([TRUE], cwd=tmp_path / "nowhere"))
+    assert (refusal.value.errno, refusal.value.filename) == (errno.ENOENT, str(tmp_path / "nowhere"))
 
 
 def test_second_of_several_programs_is_looked_for_at_once_too(channel_name: str) -> None:

@@ -75,7 +75,7 @@ class FallbackNotifier {
       start();
     } catch (const std::system_error& error) {
       forget_all();
-      fail_errno("cannot start the thread behind fileno()", error.code().value());
+      fail_errno("cannot start the thread behind fileno()", {}, error.code().value());
     } catch (...) {
       forget_all();
       throw;

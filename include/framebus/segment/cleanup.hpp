@@ -87,7 +87,7 @@ inline void remove_file(const std::string& path, std::vector<std::string>& remov
   if (::unlink(path.c_str()) == 0) {
     removed.push_back(path);
   } else if (errno != ENOENT) {
-    fail_errno("cannot remove " + path);
+    fail_errno("cannot remove " + path, path);
   }
 }
 
@@ -128,7 +128,7 @@ inline bool remove_stores_without_control(const std::string& channel, std::vecto
   // As its owner's publisher would have made it, so that nobody who comes now is refused for who made it.
   const std::uint32_t owner = stores.front().stat.owner;
   if (::fchown(control->file().fd(), owner, stores.front().group) != 0 && owner != ::geteuid()) {
-    fail_errno("cannot give " + control->path() + " to the owner of " + stores.front().path);
+    fail_errno("cannot give " + control->path() + " to the owner of " + stores.front().path, control->path());
   }
   os::try_lock(control->file(), 0, kLockBytes);  // before it has a name, nobody can hold any
   if (!os::link_name(control->file(), control->path())) return false;

@@ -70,8 +70,8 @@ inline void check_control(const os::File& file, const std::string& path) {
     fail(Errc::corrupt_channel, path + ": expected a control block of " + std::to_string(sizeof(ControlBlock)) +
                                     " bytes, found " + std::to_string(f.bytes) + remedy);
   }
-  std::byte line[64];
-  if (::pread(file.fd(), line, sizeof line, 0) != static_cast<ssize_t>(sizeof line)) fail_errno("cannot read " + path);
+  std::byte line[64] = {};  // what is missing in a file that has just been truncated reads as zeros
+  if (::pread(file.fd(), line, sizeof line, 0) < 0) fail_errno("cannot read " + path, path);
   std::uint64_t magic = 0;
   std::uint32_t numbers[4] = {};
   std::memcpy(&magic, line, sizeof magic);

@@ -61,7 +61,7 @@ class Store {
   // Publisher only: makes sure that the first `bytes` of a slot have pages, and maps them. False where memory is full.
   bool reserve(std::uint32_t slot, std::uint64_t bytes) {
     const int error = try_reserve(slot, bytes);
-    if (error != 0 && error != ENOSPC) fail_errno("fallocate", error);
+    if (error != 0 && error != ENOSPC) os::fail_on(file_, "fallocate", error);
     return error == 0;
   }
   // The same; an errno.
@@ -142,11 +142,12 @@ inline std::string no_room(const std::string& what, std::uint64_t wanted) {
 inline void check_still_owner(const Control& control) {
   const std::uint32_t owner = os::stat(control.file()).owner;
   if (owner == ::geteuid()) return;
-  fail(Errc::permission_denied, "channel '" + control.name() + "' was opened by user " + std::to_string(owner) +
-                                    " and needs a new store, but this program has become user " +
-                                    std::to_string(::geteuid()) +
-                                    "; change the user before opening the Publisher, or give it max_bytes= and send "
-                                    "one frame before the change");
+  fail(Errc::permission_denied,
+       "channel '" + control.name() + "' was opened by user " + std::to_string(owner) +
+           " and needs a new store, but this program has become user " + std::to_string(::geteuid()) +
+           "; change the user before opening the Publisher, or give it max_bytes= and send "
+           "one frame before the change",
+       EPERM, control.path());
 }
 
 // A new store, complete but for its frames and not linked to its name yet.

@@ -84,7 +84,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
   if (std::rename(way.c_str(), fresh.path().c_str()) != 0) {
     const int error = errno;
     os::unlink_quietly(way);
-    fail_errno("cannot replace " + fresh.path(), error);
+    fail_errno("cannot replace " + fresh.path(), fresh.path(), error);
   }
   FRAMEBUS_STEP("move:named");
   return true;

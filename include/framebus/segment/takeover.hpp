@@ -71,9 +71,10 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
     if (control == nullptr) return control;
     const std::uint32_t owner = os::stat(control->file()).owner;
     if (owner != ::geteuid()) {
-      fail(Errc::permission_denied, control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
-                                        std::to_string(::geteuid()) +
-                                        "; a channel can only be published by its owner, choose another name");
+      fail(Errc::permission_denied,
+           control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
+               std::to_string(::geteuid()) + "; a channel can only be published by its owner, choose another name",
+           EPERM, control->path());
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
       if (still_has_name(*control)) return control;
@@ -91,7 +92,7 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
 inline bool grants_more(const os::File& file, std::uint32_t mode) {
   constexpr std::uint32_t kGroupBits = 070;
   struct stat s{};
-  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  if (::fstat(file.fd(), &s) != 0) os::fail_on(file, "fstat");
   if ((s.st_mode & 07777 & ~mode) != 0) return true;
   return s.st_gid != ::getegid() && (s.st_mode & kGroupBits) != 0;
 }
@@ -99,15 +100,15 @@ inline bool grants_more(const os::File& file, std::uint32_t mode) {
 // Gives a file of ours this mode and our group. Neither group has at any moment what its mode does not give.
 inline void set_mode(const os::File& file, std::uint32_t mode, const std::string& path) {
   struct stat s{};
-  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  if (::fstat(file.fd(), &s) != 0) os::fail_on(file, "fstat");
   const auto change = [&](std::uint32_t to) {
-    if (::fchmod(file.fd(), to) != 0) fail_errno("cannot change the mode of " + path);
+    if (::fchmod(file.fd(), to) != 0) fail_errno("cannot change the mode of " + path, path);
   };
   const gid_t group = ::getegid();
   if (s.st_gid != group) {
     change(0600);
     if (::fchown(file.fd(), static_cast<uid_t>(-1), group) != 0) {
-      fail_errno("cannot give " + path + " to group " + std::to_string(group));
+      fail_errno("cannot give " + path + " to group " + std::to_string(group), path);
     }
     change(mode);
   } else if ((s.st_mode & 07777) != mode) {

@@ -24,15 +24,20 @@ def is_none_left(code: int | None) -> bool:
     return code in _NONE_LEFT
 
 
-def none_left(what: str, code: int | None) -> SystemFailure:
-    """Returns what to raise where `what` (such as "'ipc:///x' can't be opened") failed with such a `code`."""
+def none_left(what: str, code: int | None, filename: object = None) -> SystemFailure:
+    """Returns what to raise where `what` (such as "'ipc:///x' can't be opened") failed with such a `code`.
+
+    `filename` is the file that was to be opened, if it was one.
+    """
     if code == errno.ENFILE:
-        return SystemFailure(errno.ENFILE, f"{what}: the system has no file descriptors left (sysctl fs.file-max)")
+        message = f"{what}: the system has no file descriptors left (sysctl fs.file-max)"
+        return SystemFailure(errno.ENFILE, message, filename)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return SystemFailure(
         errno.EMFILE,
         f"{what}: this program has no file descriptors left, it may have {limit}; close what it does not need, or "
         "raise the limit (ulimit -n)",
+        filename,
     )
 
 
@@ -48,11 +53,11 @@ def descriptors_told(what: str) -> Iterator[None]:
         cause = error.__cause__
         if not isinstance(cause, OSError) or not is_none_left(cause.errno):
             raise
-        raise none_left(what, cause.errno) from error
+        raise none_left(what, cause.errno, cause.filename) from error
     except OSError as error:
         if isinstance(error, Error) or not is_none_left(error.errno):
             raise
-        raise none_left(what, error.errno) from error
+        raise none_left(what, error.errno, error.filename) from error
 
 
 def check_descriptors(count: int, what: str) -> None:

@@ -49,10 +49,11 @@ from framebus.baseimage.semaphore import (
     failure,
     identity_of,
     libc,
+    never_settles,
     opening,
 )
 from framebus.baseimage.trust import SEMAPHORE_BYTES, check_file, check_memory
-from framebus.errors import ChannelInUse, ChannelNotFound, FrameTooLarge, SystemFailure
+from framebus.errors import ChannelInUse, ChannelNotFound, FrameTooLarge
 
 _OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _PAUSE_S = 0.005
@@ -139,7 +140,7 @@ class SystemPlace(Place):
             else:
                 semaphore.close()
             time.sleep(_PAUSE_S)
-        raise SystemFailure(f"{FOLDER}{name} is removed and made again without end by other programs")
+        raise never_settles(FOLDER + name)
 
     def size(self) -> int:
         """Length of the file."""

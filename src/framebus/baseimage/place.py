@@ -7,6 +7,7 @@ waits longer than it is told, and no call crashes because of what another progra
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from abc import ABC, abstractmethod
@@ -106,6 +107,7 @@ class Place(ABC):
 def system() -> type[Place]:
     """Returns this system's Place. Raises SystemFailure where there is none."""
     if sys.platform not in _MODULES:
-        raise SystemFailure(f"base images work on {', '.join(_MODULES)} so far, not on {sys.platform}; use a socket")
+        message = f"base images work on {', '.join(_MODULES)} so far, not on {sys.platform}; use a socket"
+        raise SystemFailure(errno.ENOTSUP, message)
     here: type[Place] = importlib.import_module(_MODULES[sys.platform]).SystemPlace
     return here

@@ -48,16 +48,22 @@ def failure(what: str, path: str, error: OSError) -> Exception:
     """Returns what to raise for `error`, which came of trying to `what` with the file of this path."""
     what = f"{what} {path}"
     if is_none_left(error.errno):
-        return none_left(f"cannot {what}", error.errno)
+        return none_left(f"cannot {what}", error.errno, path)
     if isinstance(error, PermissionError):
         facts = facts_of(path)
         owner = "its owner" if facts is None else owners.name_of(facts.st_uid)
-        return PermissionDenied(f"cannot {what}: {error.strerror}; {owner} must let you read and write it (mode=)")
+        message = f"cannot {what}: {error.strerror}; {owner} must let you read and write it (mode=)"
+        return PermissionDenied(error.errno, message, path)
     if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
         return CorruptChannel(
             f"cannot {what}: it is no shared memory ({error.strerror}); remove it or use another name"
         )
-    return SystemFailure(f"cannot {what}: {error.strerror}")
+    return SystemFailure(error.errno, f"cannot {what}: {error.strerror}", path)
+
+
+def never_settles(path: str) -> SystemFailure:
+    """Returns what to raise where the file of this path was another one at each look."""
+    return SystemFailure(errno.EAGAIN, f"{path} is removed and made again without end by other programs", path)
 
 
 def identity_of(facts: os.stat_result) -> Identity:
@@ -104,7 +110,7 @@ class Semaphore:
                 return
             if self._handle:
                 self.close()
-        raise SystemFailure(f"{self.path} is removed and made again without end by other programs")
+        raise never_settles(self.path)
 
     def _checked(self, public: bool) -> Identity | None:
         """Returns which file has the name, once it has been checked; None if there is none."""

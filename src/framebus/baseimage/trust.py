@@ -17,6 +17,7 @@ or that is compared with what is used, before anything is read from it, written 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import struct
@@ -42,8 +43,10 @@ def check_file(facts: os.stat_result, path: str, public: bool) -> None:
     """Raises PermissionDenied for a stranger's file, CorruptChannel for one that is not regular."""
     if not public and not owners.is_trusted(facts.st_uid):
         raise PermissionDenied(
+            errno.EPERM,
             f"{path} belongs to {owners.name_of(facts.st_uid)}, you are {owners.name_of(os.geteuid())}; use another "
-            "name, have it removed, or pass public=True if images may be exchanged with other users"
+            "name, have it removed, or pass public=True if images may be exchanged with other users",
+            path,
         )
     check_regular(facts, path)
 

@@ -7,6 +7,7 @@ looked for. What is found here is what will be started: later changes of the cur
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -121,57 +122,55 @@ def find_program(launch: Launch) -> str:
     name = launch.argv[0]
     if not sys.executable or getattr(sys, "frozen", False):
         raise ProgramNotFound(
+            errno.ENOENT,
             f"can't start {name!r}: framebus looks after program B by means of a Python interpreter, and "
-            f"sys.executable, {sys.executable!r}, is none; start B by other means"
+            f"sys.executable, {sys.executable!r}, is none; start B by other means",
+            sys.executable,
         )
     folder = os.path.abspath(launch.cwd or os.curdir)
     if not os.path.isdir(folder):
-        raise ProgramNotFound(f"can't start {name!r} in cwd={folder!r}: there is no such folder")
+        message = f"can't start {name!r} in cwd={folder!r}: there is no such folder"
+        raise ProgramNotFound(errno.ENOENT, message, folder)
     if "/" in name:
         path = os.path.join(folder, name)
         problem = _problem(path)
         if problem is not None:
-            raise ProgramNotFound(f"can't start {name!r}: {path} {problem}; {_remedy(problem, path)}")
+            code, text = problem
+            raise ProgramNotFound(code, f"can't start {name!r}: {text}", path)
         return path
     search = (launch.env or {}).get("PATH", os.environ.get("PATH", os.defpath))
-    found = None
+    code, filename, found = errno.ENOENT, name, None
     for entry in search.split(os.pathsep):
         path = os.path.abspath(os.path.join(folder, entry, name))
         problem = _problem(path)
         if problem is None:
             return path
-        if found is None and problem != _MISSING:
-            found = f"{path} {problem}; {_remedy(problem, path)}"
+        if found is None and problem[0] != errno.ENOENT:
+            (code, found), filename = problem, path
     if found is None and name in _PYTHON:
         return sys.executable
     if found is None and os.path.isfile(os.path.join(folder, name)):
         found = f"it is in the current folder, where nothing is looked for: write './{name}'"
     raise ProgramNotFound(
+        code,
         f"can't start {name!r}: no program of that name in PATH ({search}); "
-        + (found or "install it, or give its path, with a '/' in it")
+        + (found or "install it, or give its path, with a '/' in it"),
+        filename,
     )
 
 
-_MISSING = "does not exist"
-_NOT_EXECUTABLE = "is not executable"
-_FOLDER = "is a folder"
-
-
-def _problem(path: str) -> str | None:
+def _problem(path: str) -> tuple[int, str] | None:
+    """Returns why the file can't be executed, as an errno and as text with the remedy; None where it can be."""
+    remedy = "give the path of a program"
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return _MISSING
+        return errno.ENOENT, f"{path} does not exist; {remedy}"
     except OSError as error:
-        return f"can't be looked at ({error.strerror})"
+        return error.errno or errno.ENOENT, f"{path} can't be looked at ({error.strerror}); {remedy}"
     if stat.S_ISDIR(mode):
-        return _FOLDER
-    return None if stat.S_ISREG(mode) and os.access(path, os.X_OK) else _NOT_EXECUTABLE
-
-
-def _remedy(problem: str, path: str) -> str:
-    if problem == _NOT_EXECUTABLE and path.endswith(".py"):
-        return f'write launch=["python", "{path}"], or run: chmod +x {path}'
-    if problem == _NOT_EXECUTABLE:
-        return f"run: chmod +x {path}"
-    return "give the path of a program"
+        return errno.EACCES, f"{path} is a folder; {remedy}"
+    if stat.S_ISREG(mode) and os.access(path, os.X_OK):
+        return None
+    interpreted = f'write launch=["python", "{path}"], or ' if path.endswith(".py") else ""
+    return errno.EACCES, f"{path} is not executable; {interpreted}run: chmod +x {path}"

@@ -71,9 +71,23 @@ inline FileStat file_stat_of(const struct stat& s) noexcept {
           S_ISREG(s.st_mode)};
 }
 
+// The path that an open file was opened by or has been renamed to; empty for a file without a name.
+inline std::string path_of(const File& file) {
+  char path[4096];
+  const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
+  const ssize_t length = ::readlink(self.c_str(), path, sizeof path);
+  const std::string_view found(path, length < 0 ? 0 : static_cast<std::size_t>(length));
+  return std::string(found.ends_with(" (deleted)") ? std::string_view() : found);
+}
+
+// A system call on an open file failed.
+[[noreturn]] inline void fail_on(const File& file, const std::string& what, int error = errno) {
+  fail_errno(what, path_of(file), error);
+}
+
 inline FileStat stat(const File& file) {
   struct stat s{};
-  if (::fstat(file.fd(), &s) != 0) fail_errno("fstat");
+  if (::fstat(file.fd(), &s) != 0) fail_on(file, "fstat");
   return file_stat_of(s);
 }
 
@@ -115,13 +129,14 @@ inline File open_existing(const std::string& path, bool writable) {
     if (::lstat(path.c_str(), &s) == 0) {
       char mode[8];
       std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(s.st_mode & 07777));
-      fail(Errc::permission_denied, path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) +
-                                        ", group " + std::to_string(s.st_gid) + ", with mode " + mode +
-                                        ", you are user " + std::to_string(::geteuid()) +
-                                        "; its publisher can share it: mode=0o660 with its group, mode=0o666 with all");
+      fail(Errc::permission_denied,
+           path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) + ", group " +
+               std::to_string(s.st_gid) + ", with mode " + mode + ", you are user " + std::to_string(::geteuid()) +
+               "; its publisher can share it: mode=0o660 with its group, mode=0o666 with all",
+           EACCES, path);
     }
   }
-  if (fd < 0) fail_errno(path);
+  if (fd < 0) fail_errno(path, path);
   File file(fd);
   if (!stat(file).regular) {
     fail(Errc::corrupt_channel, path +
@@ -136,7 +151,7 @@ inline File open_existing(const std::string& path, bool writable) {
 inline File reopen(const File& file, bool writable) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
   File other(open_path(self.c_str(), writable ? O_RDWR : O_RDONLY));
-  if (!other.is_open()) fail_errno("cannot open " + self + " (/proc must be mounted)");
+  if (!other.is_open()) fail_errno("cannot open " + self + " (/proc must be mounted)", self);
   return other;
 }
 
@@ -147,10 +162,10 @@ inline File create_unnamed(const std::string& directory, std::uint64_t bytes, st
     const int error = errno;
     const bool about_place = error != EMFILE && error != ENFILE && error != ENOMEM;
     fail_errno("cannot make a file in " + directory + (about_place ? " (a writable tmpfs must be mounted there)" : ""),
-               error);
+               directory, error);
   }
-  if (::fchmod(file.fd(), mode) != 0) fail_errno("fchmod in " + directory);
-  if (::ftruncate(file.fd(), static_cast<off_t>(bytes)) != 0) fail_errno("ftruncate in " + directory);
+  if (::fchmod(file.fd(), mode) != 0) fail_errno("fchmod in " + directory, directory);
+  if (::ftruncate(file.fd(), static_cast<off_t>(bytes)) != 0) fail_errno("ftruncate in " + directory, directory);
   return file;
 }
 
@@ -165,7 +180,7 @@ inline bool link_name(const File& file, const std::string& path) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
   if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
   if (errno == EEXIST) return false;
-  fail_errno("cannot name " + path + " (needs /proc)");
+  fail_errno("cannot name " + path + " (needs /proc)", path);
 }
 
 // The names of the files in `directory` that begin with `prefix`; none where there is no such directory.
@@ -173,12 +188,12 @@ inline std::vector<std::string> list_files(const std::string& directory, std::st
   std::vector<std::string> names;
   const int fd = open_path(directory.c_str(), O_RDONLY | O_DIRECTORY);
   if (fd < 0 && errno == ENOENT) return names;
-  if (fd < 0) fail_errno("cannot look into " + directory);
+  if (fd < 0) fail_errno("cannot look into " + directory, directory);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
   if (stream == nullptr) {
     const int error = errno;
     ::close(fd);
-    fail_errno("cannot look into " + directory, error);
+    fail_errno("cannot look into " + directory, directory, error);
   }
   while (const dirent* entry = ::readdir(stream.get())) {
     if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
@@ -210,7 +225,7 @@ inline int try_reserve(const File& file, std::uint64_t offset, std::uint64_t byt
 // The same; false where there is no room, an exception for any other error.
 inline bool reserve(const File& file, std::uint64_t offset, std::uint64_t bytes) {
   const int error = try_reserve(file, offset, bytes);
-  if (error != 0 && error != ENOSPC) fail_errno("fallocate", error);
+  if (error != 0 && error != ENOSPC) fail_on(file, "fallocate", error);
   return error == 0;
 }
 
@@ -219,7 +234,7 @@ class Mapping {
   Mapping() = default;
   Mapping(const File& file, std::uint64_t bytes, bool writable) : bytes_(bytes) {
     void* p = ::mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.fd(), 0);
-    if (p == MAP_FAILED) fail_errno("cannot map " + std::to_string(bytes) + " bytes of shared memory");
+    if (p == MAP_FAILED) fail_on(file, "cannot map " + std::to_string(bytes) + " bytes of shared memory");
     data_ = static_cast<std::byte*>(p);
     guard_ = Guard(data_, bytes, writable);
   }

@@ -28,7 +28,7 @@ inline bool try_lock(const File& file, std::uint64_t start, std::uint64_t count 
   struct flock lock = lock_of(F_WRLCK, start, count);
   if (::fcntl(file.fd(), F_OFD_SETLK, &lock) == 0) return true;
   if (errno == EAGAIN || errno == EACCES) return false;
-  fail_errno("cannot lock shared memory");
+  fail_on(file, "cannot lock shared memory");
 }
 
 inline void unlock(const File& file, std::uint64_t start, std::uint64_t count = 1) noexcept {
@@ -39,7 +39,7 @@ inline void unlock(const File& file, std::uint64_t start, std::uint64_t count = 
 // Does another description hold a lock on any of the bytes?
 inline bool is_locked(const File& file, std::uint64_t start, std::uint64_t count = 1) {
   struct flock lock = lock_of(F_WRLCK, start, count);
-  if (::fcntl(file.fd(), F_OFD_GETLK, &lock) != 0) fail_errno("cannot ask for a lock on shared memory");
+  if (::fcntl(file.fd(), F_OFD_GETLK, &lock) != 0) fail_on(file, "cannot ask for a lock on shared memory");
   return lock.l_type != F_UNLCK;
 }
 

@@ -117,8 +117,10 @@ def check_top() -> None:
     found = os.lstat(top)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise PermissionDenied(
+            errno.EPERM,
             f"{top} must be a folder of user {os.geteuid()} with mode 0700; found {stat.filemode(found.st_mode)} of "
-            f"user {found.st_uid}; remove it or have it removed"
+            f"user {found.st_uid}; remove it or have it removed",
+            top,
         )
 
 

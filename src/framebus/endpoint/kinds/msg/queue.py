@@ -89,9 +89,7 @@ class Queue:
     def _enter(self, made: bool) -> int | None:
         """Takes a place and returns it; None if this queue is being removed, or was a left-over one."""
         if os.fstat(self._queue.mqd).st_uid != os.geteuid():
-            raise PermissionDenied(
-                f"msg:{self.name} is a queue of user {os.fstat(self._queue.mqd).st_uid}; use another name"
-            )
+            raise self._strange(errno.EPERM, f"user {os.fstat(self._queue.mqd).st_uid}")
         alone = self._lock(0, _TO_THE_END)
         if alone and not made:
             if self._has_the_name():
@@ -170,7 +168,7 @@ class Queue:
             except self._ipc.ExistentialError:
                 pass  # then make it
             except self._ipc.PermissionsError:
-                raise PermissionDenied(f"msg:{self.name} is a queue of another user; use another name") from None
+                raise self._strange(errno.EACCES, "another user") from None
             except SystemFailure:
                 raise
             except OSError as error:
@@ -196,6 +194,11 @@ class Queue:
         except OSError:  # without an errno
             check_descriptors(1, f"msg:{self.name} can't be opened")
             raise
+
+    def _strange(self, code: int, owner: str) -> PermissionDenied:
+        return PermissionDenied(
+            code, f"msg:{self.name} is a queue of {owner}; use another name", f"/dev/mqueue{self._path}"
+        )
 
     def _failure(self, what: str, error: Exception) -> EndpointError:
         bytes_left, _ = resource.getrlimit(resource.RLIMIT_MSGQUEUE)
