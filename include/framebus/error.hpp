@@ -28,6 +28,7 @@ enum class Errc {
   publisher_died,
   timeout,
   channel_full,
+  channel_full_timeout,
   too_many_held,
   frame_too_large,
   layout_mismatch,

@@ -33,7 +33,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::channel_in_use:
         return std::errc::device_or_resource_busy;
       case Errc::timeout:
-      case Errc::channel_full:
+      case Errc::channel_full_timeout:
         return std::errc::timed_out;
       case Errc::frame_too_large:
         return std::errc::no_space_on_device;
@@ -64,6 +64,8 @@ class ErrorCategory final : public std::error_category {
         return "nothing came within the timeout";
       case Errc::channel_full:
         return "a subscriber that wants every frame is behind";
+      case Errc::channel_full_timeout:
+        return "a subscriber that wants every frame was behind for all of the timeout";
       case Errc::too_many_held:
         return "this subscriber holds as many frames as it may";
       case Errc::frame_too_large:

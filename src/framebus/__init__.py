@@ -45,6 +45,7 @@ from framebus.endpoint.relay import RelayReport, relay
 from framebus.errors import (
     ChannelClosed,
     ChannelFull,
+    ChannelFullTimeout,
     ChannelInUse,
     ChannelNotFound,
     CorruptChannel,
@@ -101,6 +102,7 @@ __all__ = [
     "Capabilities",
     "ChannelClosed",
     "ChannelFull",
+    "ChannelFullTimeout",
     "ChannelInUse",
     "ChannelInfo",
     "ChannelNotFound",

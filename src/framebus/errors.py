@@ -13,6 +13,7 @@ where there is none.
 __all__ = [
     "ChannelClosed",
     "ChannelFull",
+    "ChannelFullTimeout",
     "ChannelInUse",
     "ChannelNotFound",
     "CorruptChannel",
@@ -60,8 +61,12 @@ class Timeout(Error, TimeoutError):
     """Nothing came, or nothing could be sent, within the timeout."""
 
 
-class ChannelFull(Timeout):
-    """A subscriber that wants every frame is behind: on_full="raise", or "block" that ran into its timeout."""
+class ChannelFull(Error):
+    """A subscriber that wants every frame is behind, and on_full="raise"."""
+
+
+class ChannelFullTimeout(ChannelFull, Timeout):
+    """A subscriber that wants every frame was behind for all of the timeout, and on_full="block"."""
 
 
 class TooManyHeld(Error):

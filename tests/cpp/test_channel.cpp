@@ -181,7 +181,7 @@ void on_full_says_what_happens_to_a_lagging_reader() {
     Subscriber every(name, {.every = true});
     const std::vector<ArraySpec> specs = {{"image", {'u', '|', 1}, {1}}};
     for (int i = 1; i <= 4; ++i) send(publisher, 10, i);
-    CHECK_FAILS(publisher.loan(specs, 1ms), Errc::channel_full);
+    CHECK_FAILS(publisher.loan(specs, 1ms), Errc::channel_full_timeout);
     std::thread sender([&] {
       for (int i = 5; i <= 500; ++i) send(publisher, 10, i);
     });

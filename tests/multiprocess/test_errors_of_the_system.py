@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the core raises where the system refuses: `errno` and `filename` say what OSError says, in the program itself."""
+"""What the core raises where the system refuses: `errno` and `filename` say there what those of OSError say."""
 
 from __future__ import annotations
 

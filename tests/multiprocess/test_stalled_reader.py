@@ -30,10 +30,10 @@ def stalled_pair(programs: Programs, name: str, on_full: str) -> tuple[Program, 
 def test_block_waits_with_other_threads_running_and_obeys_its_timeout(programs: Programs, channel_name: str) -> None:
     publisher, reader = stalled_pair(programs, channel_name, "block")
     filled = publisher.ask("send_until_full", shape=SHAPE, limit=2000)
-    assert filled["error"] == "ChannelFull"
+    assert filled["error"] == "ChannelFullTimeout"
 
     waited = publisher.ask("send_and_count_ticks", shape=SHAPE, timeout=TIMEOUT_S)
-    assert (waited["error"], waited["seq"]) == ("ChannelFull", None)
+    assert (waited["error"], waited["seq"]) == ("ChannelFullTimeout", None)
     assert waited["ticks"] >= ENOUGH_TICKS
 
     reader.signal(signal.SIGCONT)

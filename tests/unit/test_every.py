@@ -8,6 +8,7 @@ the seed is the test's id, so that a walk that fails can be walked again.
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -48,6 +49,23 @@ def test_channel_that_grows_while_a_reader_lags_loses_none_of_its_frames(
             with subscriber.recv(5.0) as frame:
                 assert (frame.seq, set(frame.array.tolist())) == (number, {number % 251})
         assert subscriber.statistics().dropped == 0
+
+
+@pytest.mark.parametrize("timeout", [0, 0.001])
+@pytest.mark.parametrize(("on_full", "is_timeout"), [("raise", False), ("block", True)])
+def test_a_full_channel_raises_a_timeout_only_where_a_timeout_ran_out(
+    channel_name: str, on_full: Literal["raise", "block"], is_timeout: bool, timeout: float
+) -> None:
+    with (
+        framebus.Publisher(channel_name, slots=2, on_full=on_full) as publisher,
+        framebus.Subscriber(channel_name, every=True),
+        pytest.raises(
+            framebus.ChannelFull, match=f"had no room within the timeout of {timeout}" if is_timeout else "is full"
+        ) as full,
+    ):
+        for number in range(100):
+            publisher.send(picture(number), timeout=timeout)
+    assert isinstance(full.value, framebus.Timeout) is is_timeout
 
 
 class Walk:

@@ -70,7 +70,8 @@ def test_errors_have_one_base_and_the_bases_python_programs_expect() -> None:
     import framebus
 
     bases = {
-        "ChannelNotFound": LookupError, "Timeout": TimeoutError, "ChannelFull": framebus.Timeout,
+        "ChannelNotFound": LookupError, "Timeout": TimeoutError, "ChannelFull": framebus.Error,
+        "ChannelFullTimeout": framebus.Timeout,
         "InvalidName": ValueError, "LoanEnded": ValueError, "ChannelInUse": framebus.Error,
         "ChannelClosed": framebus.Error, "PublisherDied": framebus.Error, "TooManyHeld": framebus.Error,
         "FrameTooLarge": framebus.Error, "LayoutMismatch": framebus.Error, "CorruptChannel": framebus.Error,
@@ -79,3 +80,11 @@ def test_errors_have_one_base_and_the_bases_python_programs_expect() -> None:
     for name, base in bases.items():
         assert issubclass(getattr(framebus, name), (base,)), name
         assert issubclass(getattr(framebus, name), framebus.Error), name
+
+
+def test_a_full_channel_is_a_timeout_only_where_a_timeout_ran_out() -> None:
+    import framebus
+
+    assert not issubclass(framebus.ChannelFull, TimeoutError)
+    assert issubclass(framebus.ChannelFullTimeout, framebus.ChannelFull)
+    assert issubclass(framebus.ChannelFullTimeout, framebus.Timeout)

@@ -10,16 +10,16 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// `what` is the case, e.g. "is full"; `timeout_ns` follows it where there is one.
-[[noreturn]] inline void fail_full(const Control& control, const std::string& what, std::int64_t timeout_ns) {
+// Fails with Errc::channel_full at once, or with Errc::channel_full_timeout after a wait of `timeout_ns`.
+[[noreturn]] inline void fail_full(const Control& control, Errc code, std::int64_t timeout_ns = 0) {
   ControlBlock& block = control.block();
   const ReaderRecord* slowest = nullptr;
   for_each_reader(block, [&](std::uint32_t, ReaderRecord& record) {
     if ((record.flags.load() & kReaderEvery) == 0) return;
     if (slowest == nullptr || record.cursor.load() < slowest->cursor.load()) slowest = &record;
   });
-  std::string message = "channel '" + control.name() + "' " + what;
-  if (timeout_ns > 0) message += " " + seconds_text(timeout_ns);
+  std::string message = "channel '" + control.name() + "' ";
+  message += code == Errc::channel_full ? "is full" : "had no room within the timeout of " + seconds_text(timeout_ns);
   if (slowest != nullptr) {
     const std::uint64_t head = frame_seq(block.head.load());
     const Identity& identity = slowest->identity;
@@ -29,7 +29,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
                (keeps ? ") and has fetched nothing yet, is " : "), which wants every frame, is ") +
                std::to_string(head - std::min(head, slowest->cursor.load())) + " frames behind";
   }
-  fail(Errc::channel_full, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
+  fail(code, message + "; make it faster, give the channel more slots=, or use on_full='drop'");
 }
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

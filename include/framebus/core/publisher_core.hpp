@@ -96,13 +96,13 @@ class PublisherCore final : ExitHandler {
           continue;
         }
         if (claimed) return std::move(*claimed);
-        if (on_full_ == OnFull::raise) fail_full(*files_.control(), "is full", 0);
+        if (on_full_ == OnFull::raise) fail_full(*files_.control(), Errc::channel_full);
         if (!wanted.is_set()) {
           wanted.set();  // and look once more, since a reader may have moved before it could see this
           continue;
         }
         left = deadline - now;
-        if (left <= 0) fail_full(*files_.control(), "had no room within the timeout of", timeout_ns);
+        if (left <= 0) fail_full(*files_.control(), Errc::channel_full_timeout, timeout_ns);
         control = files_.control();
       }
       os::futex_wait(control->block().space, ticket, std::min(left, kSpaceSlice));

@@ -124,7 +124,8 @@ class Publisher(End[_core.Publisher]):
             TypeError: not an array of numbers, or metadata that is not JSON; says what to send instead.
             ValueError: more than 8 dimensions or arrays, a pixel format that is unknown or contradicts a Pillow image,
                 a negative timeout.
-            ChannelFull: on_full="raise", or "block" that ran into its timeout.
+            ChannelFull: on_full="raise".
+            ChannelFullTimeout: on_full="block", and the timeout ran out; also a ChannelFull and a Timeout.
             FrameTooLarge: shared memory is full; says what was wanted and what is free.
             ChannelClosed: this Publisher has been closed.
         """

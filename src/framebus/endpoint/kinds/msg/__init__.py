@@ -6,7 +6,7 @@ nobody has changed the system's limits. Both ends may come first and may come ag
 open, and what nobody has received when the last one leaves is gone (queue.py).
 
 A sink that finds no room, with on_full=
-    block   waits for it, at most timeout= seconds, then raises ChannelFull
+    block   waits for it, at most timeout= seconds, then raises ChannelFullTimeout
     drop    drops the frame, counted in `dropped` at both ends, and nobody ever gets half of one: a frame that fits
             into the queue is begun only if there is room for all of it, a larger one only if the queue is empty and
             a receiver is there. If that receiver then takes nothing for STALL_S, the rest is given up; the receiver

@@ -15,7 +15,7 @@ from itertools import chain
 from framebus.endpoint import BaseSink, BaseSource, Capabilities, Deadline, OutgoingFrame, wire
 from framebus.endpoint.kinds.msg import parts
 from framebus.endpoint.kinds.msg.queue import Queue
-from framebus.errors import ChannelClosed, ChannelFull, PublisherDied
+from framebus.errors import ChannelClosed, ChannelFull, ChannelFullTimeout, PublisherDied
 from framebus.frames.frame import Frame
 
 LOOK_S = 0.1
@@ -166,9 +166,9 @@ class MsgSink(BaseSink):
 
     def _full(self, deadline: Deadline) -> ChannelFull:
         reader = "its receiver is behind" if self._queue.is_read() else "no program receives from it"
-        waited = f" within {deadline.timeout:g} s" if self._on_full == "block" and deadline.timeout is not None else ""
-        return ChannelFull(
-            f"no room for a frame in {self.url!r}{waited}: it has {self._queue.waiting()} messages of at most "
+        waited = self._on_full == "block" and deadline.timeout is not None
+        return (ChannelFullTimeout if waited else ChannelFull)(
+            f"no room for a frame in {self.url!r}{f' within {deadline.timeout:g} s' if waited else ''}: it has {self._queue.waiting()} messages of at most "
             f"{self._queue.depth}, and {reader}"
         )
 
