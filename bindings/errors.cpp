@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns framebus::Error into the Python classes of framebus.errors.
 #include <array>
-#include <array>
 #include <cstring>
 #include <exception>
 #include <framebus/error.hpp>
@@ -15,8 +14,10 @@ namespace {
 
 // In the order of framebus::Errc, up to invalid_argument, which is Python's own ValueError.
 constexpr std::array kNames = {
-    "Error",       "ChannelNotFound", "ChannelInUse",   "ChannelClosed",  "PublisherDied", "Timeout",   "ChannelFull",
-    "TooManyHeld", "FrameTooLarge",   "LayoutMismatch", "CorruptChannel", "InvalidName",   "LoanEnded",
+    "ChannelNotFound", "ChannelInUse",       "ChannelClosed",  "PublisherDied",      "Timeout",
+    "ChannelFull",     "ChannelFullTimeout", "TooManyHeld",    "TooManySubscribers", "TooManySlots",
+    "FrameTooLarge",   "LayoutMismatch",     "CorruptChannel", "InvalidName",        "LoanEnded",
+    "FrameReleased",   "ForkedChild",        "Error",  // moved_from, which Python never is
 };
 constexpr std::size_t position_of(framebus::Errc code) { return static_cast<std::size_t>(code) - 1; }
 static_assert(kNames.size() == position_of(framebus::Errc::invalid_argument));

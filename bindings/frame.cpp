@@ -98,7 +98,7 @@ class FrameBase {
     if (hold_.is_valid()) return nb::inst_ptr<Hold>(hold_)->frame;
     if (!frame_) {
       framebus::detail::fail(
-          framebus::Errc::error,
+          framebus::Errc::frame_released,
           "this frame has been released; use it before release(), or keep an array of it, or copy() it");
     }
     return *frame_;

@@ -21,8 +21,7 @@ namespace framebus::inline FRAMEBUS_VERSION {
 
 // bindings/errors.cpp has the Python classes in this order. 0 is no error, as std::error_code wants it.
 enum class Errc {
-  error = 1,
-  channel_not_found,
+  channel_not_found = 1,
   channel_in_use,
   channel_closed,
   publisher_died,
@@ -30,11 +29,16 @@ enum class Errc {
   channel_full,
   channel_full_timeout,
   too_many_held,
+  too_many_subscribers,
+  too_many_slots,
   frame_too_large,
   layout_mismatch,
   corrupt_channel,
   invalid_name,
   loan_ended,
+  frame_released,
+  forked_child,
+  moved_from,
   invalid_argument,
   permission_denied,
   system,

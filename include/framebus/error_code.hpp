@@ -50,8 +50,6 @@ class ErrorCategory final : public std::error_category {
  private:
   static const char* sentence(Errc code) noexcept {
     switch (code) {
-      case Errc::error:
-        return "a Publisher, Subscriber or Frame was used that is not there any more, or not this process's";
       case Errc::channel_not_found:
         return "no program publishes a channel of this name";
       case Errc::channel_in_use:
@@ -68,6 +66,10 @@ class ErrorCategory final : public std::error_category {
         return "a subscriber that wants every frame was behind for all of the timeout";
       case Errc::too_many_held:
         return "this subscriber holds as many frames as it may";
+      case Errc::too_many_subscribers:
+        return "the channel has as many subscribers as a channel can have";
+      case Errc::too_many_slots:
+        return "the channel would need more slots than a channel can have";
       case Errc::frame_too_large:
         return "there is no room in shared memory for the frame";
       case Errc::layout_mismatch:
@@ -78,6 +80,12 @@ class ErrorCategory final : public std::error_category {
         return "not a channel name";
       case Errc::loan_ended:
         return "this loan has been sent or dropped already";
+      case Errc::frame_released:
+        return "this frame has been released";
+      case Errc::forked_child:
+        return "this Publisher or Subscriber belongs to the process that this one was forked from";
+      case Errc::moved_from:
+        return "this Publisher or Subscriber has been moved from";
       case Errc::invalid_argument:
         return "an argument is out of range, or contradicts another or the frame";
       case Errc::permission_denied:

@@ -118,7 +118,8 @@ class Frame {
   }
   void check() const {
     if (session_ == nullptr)
-      detail::fail(Errc::error, "this frame has been released; use it before release(), or copy what is in it");
+      detail::fail(Errc::frame_released,
+                   "this frame has been released; use it before release(), or copy what is in it");
     if (store_->is_broken())
       detail::fail_truncated(detail::store_path(session_->control().name(), store_->generation()));
   }

@@ -136,7 +136,8 @@ class Publisher {
 
  private:
   [[nodiscard]] detail::PublisherCore& core() const {
-    if (core_ == nullptr) detail::fail(Errc::error, "this Publisher has been moved from; use the one it was moved to");
+    if (core_ == nullptr)
+      detail::fail(Errc::moved_from, "this Publisher has been moved from; use the one it was moved to");
     return *core_;
   }
   template <Element T>

@@ -89,7 +89,8 @@ class Subscriber {
  private:
   friend class WaitAny;
   [[nodiscard]] detail::SubscriberCore& core() const {
-    if (core_ == nullptr) detail::fail(Errc::error, "this Subscriber has been moved from; use the one it was moved to");
+    if (core_ == nullptr)
+      detail::fail(Errc::moved_from, "this Subscriber has been moved from; use the one it was moved to");
     return *core_;
   }
 

@@ -19,17 +19,25 @@ __all__ = [
     "CorruptChannel",
     "EndpointError",
     "Error",
+    "ForkedChild",
+    "FrameReleased",
     "FrameTooLarge",
     "InvalidName",
     "InvalidUrl",
     "LayoutMismatch",
     "LoanEnded",
+    "NoFrameGrabbed",
+    "NoSuchArray",
+    "NotInstalled",
     "PermissionDenied",
     "ProgramNotFound",
     "PublisherDied",
     "SystemFailure",
     "Timeout",
     "TooManyHeld",
+    "TooManySlots",
+    "TooManySubscribers",
+    "UnsupportedProperty",
 ]
 
 
@@ -73,6 +81,14 @@ class TooManyHeld(Error):
     """A subscriber holds as many frames as its hold= allows and asked for one more."""
 
 
+class TooManySubscribers(Error):
+    """The channel has 64 subscribers, the most a channel can have."""
+
+
+class TooManySlots(Error):
+    """The hold= of the subscribers would take more slots than a channel can have."""
+
+
 class FrameTooLarge(Error):
     """There is no room in shared memory for the frame. The channel keeps working as it was."""
 
@@ -99,6 +115,30 @@ class InvalidName(Error, ValueError):
 
 class LoanEnded(Error, ValueError):
     """A loan was used after the block in which it was taken."""
+
+
+class FrameReleased(Error, ValueError):
+    """A frame was used after its release()."""
+
+
+class ForkedChild(Error):
+    """What one process has opened was used in a forked child of it."""
+
+
+class UnsupportedProperty(Error):
+    """A property that a VideoCapture does not have, or that can't be set to this value."""
+
+
+class NoFrameGrabbed(Error):
+    """retrieve() without a grab() before it that returned True."""
+
+
+class NoSuchArray(Error, IndexError):
+    """retrieve() of an array that the frame does not have."""
+
+
+class NotInstalled(Error):
+    """Something that the call needs is not installed; the message says how to install it."""
 
 
 class _SystemError(Error, OSError):

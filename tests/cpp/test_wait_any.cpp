@@ -216,7 +216,7 @@ void wrong_use_is_told() {
   const pid_t child = ::fork();
   if (child == 0) {
     static_cast<void>(wait_any(Ready{&a.subscriber}, 0s, error));
-    ::_exit(error == Errc::error ? 0 : 1);
+    ::_exit(error == Errc::forked_child ? 0 : 1);
   }
   int status = -1;
   ::waitpid(child, &status, 0);

@@ -153,7 +153,7 @@ sink = framebus.sink(f"video:{folder}/b.mkv?fps=25")
 source.recv(), sink.send(image)
 def is_refused(use):
     try: use()
-    except framebus.Error as error: assert "was opened by the parent process" in str(error), error
+    except framebus.ForkedChild as error: assert "was opened by the parent process" in str(error), error
     else: raise AssertionError("the child could use it")
 if rest[1] == "in use":
     in_thread(source.recv); in_thread(lambda: sink.send(image))

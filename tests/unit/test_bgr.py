@@ -94,7 +94,7 @@ with framebus.Publisher({channel_name!r}) as pub:
     pub.send(numpy.zeros((4, 4), numpy.uint8), pixel_format="BayerRG8")
     try:
         capture.read()
-    except framebus.Error as error:
+    except framebus.NotInstalled as error:
         print(error)
     capture.set(framebus.CAP_PROP_CONVERT_RGB, 0)
     print(capture.retrieve()[1].shape)

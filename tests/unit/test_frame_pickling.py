@@ -135,7 +135,7 @@ def test_released_frame_is_refused_with_what_to_do(
     frame: framebus.Frame, way: Callable[[framebus.Frame], framebus.Frame]
 ) -> None:
     frame.release()
-    with pytest.raises(framebus.Error, match=r"has been released; use it before release\(\)"):
+    with pytest.raises(framebus.FrameReleased, match=r"has been released; use it before release\(\)"):
         way(frame)
 
 

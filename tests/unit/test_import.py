@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 SHOW_MODULES = """
 import json, sys
@@ -88,3 +92,32 @@ def test_a_full_channel_is_a_timeout_only_where_a_timeout_ran_out() -> None:
     assert not issubclass(framebus.ChannelFull, TimeoutError)
     assert issubclass(framebus.ChannelFullTimeout, framebus.ChannelFull)
     assert issubclass(framebus.ChannelFullTimeout, framebus.Timeout)
+
+
+def test_every_error_is_in_the_table_of_errors_with_the_classes_that_it_is_also_of() -> None:
+    import framebus
+
+    guide = Path(__file__).parents[2].joinpath("docs", "guide.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| ([^|]*)\| [^|]+\|$", guide.partition("| error | also a |")[2], re.MULTILINE)
+    rows = {name: re.findall(r"`(\w+)`", also) for name, also in table}
+    errors = framebus.errors.__all__
+    assert sorted(rows) == sorted(set(errors) - {"Error"})
+    assert set(errors) <= set(framebus.__all__)
+    for name, also in rows.items():
+        error = getattr(framebus, name)
+        expected = [getattr(framebus, base, None) or getattr(builtins, base) for base in also]
+        assert issubclass(error, framebus.Error)
+        assert issubclass(error, tuple(expected)) or not expected, name
+        others = {base.__name__ for base in error.__bases__ if not base.__name__.startswith("_")} - {"Error"}
+        assert others <= set(also), f"{name} is also a {others}"
+
+
+def test_no_error_is_the_bare_base_class() -> None:
+    root = Path(__file__).parents[2]
+    bare = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in sorted((root / "src/framebus").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Error"
+    ]
+    assert bare == []

@@ -31,7 +31,7 @@ def in_forked_child(work: Callable[[], object]) -> Any:
         try:
             result: object = {"value": work()}
         except BaseException as error:
-            result = {"is_ours": isinstance(error, framebus.Error), "text": f"{type(error).__name__}: {error}"}
+            result = {"is_ours": isinstance(error, framebus.ForkedChild), "text": f"{type(error).__name__}: {error}"}
         os.write(writing, json.dumps(result, default=str).encode())
         os._exit(0)
     os.close(writing)

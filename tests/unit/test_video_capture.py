@@ -131,8 +131,14 @@ def test_flag_chooses_among_the_arrays_of_a_frame(channel_name: str) -> None:
         assert (image == depth).all()
         assert capture.retrieve(flag=2) == capture.retrieve(flag=-1) == (False, None)
         capture.setExceptionMode(True)
-        with pytest.raises(framebus.Error, match="flag must be 0 to 1"):
+        with pytest.raises(framebus.NoSuchArray, match="flag must be 0 to 1"):
             capture.retrieve(None, 2)
+        with pytest.raises(framebus.UnsupportedProperty, match="can't be set to 5"):
+            capture.set(framebus.CAP_PROP_FPS, 5)
+        with pytest.raises(framebus.UnsupportedProperty, match="leave it out of params"):
+            capture.open(channel_name, 0, [framebus.CAP_PROP_FPS, 5])
+        with pytest.raises(framebus.NoFrameGrabbed, match=r"call grab\(\)"):
+            capture.retrieve()
 
 
 def test_newest_frame_is_read_unless_every_one_was_asked_for(channel_name: str) -> None:
@@ -334,7 +340,7 @@ def test_backend_has_a_name_once_there_is_one(channel_name: str) -> None:
     with framebus.Publisher(channel_name):
         capture = framebus.VideoCapture()
         assert repr(capture) == "<VideoCapture not open>"
-        with pytest.raises(framebus.Error, match="not open"):
+        with pytest.raises(framebus.ChannelClosed, match="not open"):
             capture.getBackendName()
         assert capture.open(channel_name)
         assert (capture.getBackendName(), repr(capture)) == ("FRAMEBUS", f"<VideoCapture '{channel_name}'>")

@@ -213,7 +213,7 @@ def test_released_frame_gives_its_slot_back_and_says_so_when_it_is_used(channel_
         frame.release()
         assert subscriber.statistics().held == 0
         for use in (lambda: frame.array, lambda: frame.arrays, lambda: np.asarray(frame), frame.copy):
-            with pytest.raises(framebus.Error, match="release"):
+            with pytest.raises(framebus.FrameReleased, match="release"):
                 use()
         assert frame.seq == 1
         assert "1" in repr(frame)
@@ -237,7 +237,7 @@ def test_end_of_a_with_block_releases_the_frame(channel_name: str) -> None:
             assert frame.array[0, 0] == PICTURE[0, 0]
             assert subscriber.statistics().held == 1
         assert subscriber.statistics().held == 0
-        with pytest.raises(framebus.Error):
+        with pytest.raises(framebus.FrameReleased):
             _ = frame.array
 
 

@@ -175,7 +175,7 @@ class PublisherCore final : ExitHandler {
   // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
   void check_not_forked() const {
     if (mark_.is_inherited()) {
-      fail(Errc::error,
+      fail(Errc::forked_child,
            "this Publisher of '" + name() + "' belongs to process " + std::to_string(pid_) +
                ", you are in a forked child of it; publish in one of the two only, or open another channel here");
     }

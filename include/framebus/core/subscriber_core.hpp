@@ -162,8 +162,9 @@ class SubscriberCore final : ExitHandler {
   // The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
   [[nodiscard]] std::unique_lock<std::mutex> enter() const {
     if (mark_.is_inherited()) {
-      detail::fail(Errc::error, "this Subscriber of '" + name() + "' belongs to process " + std::to_string(pid_) +
-                                    ", you are in a forked child of it; make a new Subscriber here");
+      detail::fail(Errc::forked_child, "this Subscriber of '" + name() + "' belongs to process " +
+                                           std::to_string(pid_) +
+                                           ", you are in a forked child of it; make a new Subscriber here");
     }
     std::unique_lock lock(mutex_);
     if (closed_) {

@@ -84,8 +84,9 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   const std::uint32_t slots = std::max(plan.slots, old == nullptr ? 0 : old->slot_count());
   const std::uint64_t slot_bytes = std::max(plan.slot_bytes, old == nullptr ? 0 : old->slot_bytes());
   if (slots > kMaxSlots) {
-    fail(Errc::error, "channel '" + control.name() + "' would need " + std::to_string(slots) + " slots, the most is " +
-                          std::to_string(kMaxSlots));
+    fail(Errc::too_many_slots, "channel '" + control.name() + "' would need " + std::to_string(slots) +
+                                   " slots, the most is " + std::to_string(kMaxSlots) +
+                                   "; close a subscriber, or give the subscribers a smaller hold=");
   }
   Generation next;
   next.store = make_store(control, number, slots, slot_bytes, plan.mode);

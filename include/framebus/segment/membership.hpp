@@ -163,8 +163,8 @@ inline std::optional<ReaderClaim> join_as_reader(const std::string& name) {
       return ReaderClaim{std::move(control), index};
     }
     if (index < kMaxReaders || is_being_removed(*control) || !still_has_name(*control)) continue;
-    fail(Errc::error, "channel '" + name + "' already has " + std::to_string(kMaxReaders) +
-                          " subscribers, the most a channel can have; close one of them");
+    fail(Errc::too_many_subscribers, "channel '" + name + "' already has " + std::to_string(kMaxReaders) +
+                                         " subscribers, the most a channel can have; close one of them");
   }
 }
 

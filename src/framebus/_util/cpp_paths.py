@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from framebus.errors import Error
+from framebus.errors import NotInstalled
 
 
 def get_include() -> str:
@@ -37,7 +37,7 @@ def _folder(below: str, file: str) -> str:
         folder = Path(place) / below
         if (folder / file).is_file():
             return str(folder)
-    raise Error(
+    raise NotInstalled(
         f"expected {below}/{file} beside the Python files of framebus, found none in {', '.join(places)}; "
         "install framebus (pip install .) instead of importing it out of its source"
     )

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from framebus._util.deadline import Deadline
 from framebus.baseimage.layout import check_name
 from framebus.baseimage.place import Place
-from framebus.errors import ChannelClosed, Error
+from framebus.errors import ChannelClosed, ForkedChild
 
 SLICE_S = 0.05
 _SPINS = 20  # looks without a pause before a poll begins to sleep
@@ -46,7 +46,9 @@ class _Hold:
 
     def enter(self, who: str) -> None:
         if os.getpid() != self.pid:
-            raise Error(f"{who} belongs to process {self.pid}, and this is a forked child of it; open another one here")
+            raise ForkedChild(
+                f"{who} belongs to process {self.pid}, and this is a forked child of it; open another one here"
+            )
         with self.lock:
             if self.closed:
                 raise ChannelClosed(f"{who} has been closed; open another one")
@@ -107,7 +109,7 @@ class End:
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
-        """Keeps the place open in this block. Raises ChannelClosed, or Error in a forked child."""
+        """Keeps the place open in this block. Raises ChannelClosed, or ForkedChild in a forked child."""
         hold = self._hold
         hold.enter(repr(self))
         try:

@@ -26,7 +26,7 @@ def wait(subscribers: Iterable[Subscriber], timeout: float | None = None) -> lis
     Raises:
         ValueError: no subscriber given, or a negative timeout.
         TypeError: something else than Subscribers given.
-        Error: one of them belongs to the parent of this forked process.
+        ForkedChild: one of them belongs to the parent of this forked process.
         CorruptChannel, LayoutMismatch: the files of one were removed, and what has its name now can't be used.
     """
     several = list(subscribers)

@@ -32,9 +32,9 @@ class Frame(_core.FrameBase):
         wall_time_ns: the same moment by the wall clock, nanoseconds since 1970 UTC.
         pixel_format: PFNC name such as "BGR8", or None.
         array: the first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view. Raises
-            Error after release().
-        arrays: all arrays by name, in the order they were sent; a single array has the name "image". Raises Error after
-            release().
+            FrameReleased after release().
+        arrays: all arrays by name, in the order they were sent; a single array has the name "image". Raises
+            FrameReleased after release().
         released: whether release() was called.
     """
 
@@ -66,7 +66,7 @@ class Frame(_core.FrameBase):
     def meta(self) -> dict[str, Any]:
         """The metadata that was sent, {} for none, and what the source says of its own: see `origin`.
 
-        Raises Error after release(), unless it was read before, and CorruptChannel if it is no metadata.
+        Raises FrameReleased after release(), unless it was read before, and CorruptChannel if it is no metadata.
         """
         try:
             return self._meta
@@ -100,7 +100,7 @@ class Frame(_core.FrameBase):
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The copy of this frame, for pickle; raises Error after release()."""
+        """The copy of this frame, for pickle; raises FrameReleased after release()."""
         arrays = {name: np.asarray(array, order="C") for name, array in self.arrays.items()}
         return _restored, (arrays, {name: array.dtype.str for name, array in arrays.items()}, self._facts())
 

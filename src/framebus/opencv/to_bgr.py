@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.errors import Error
+from framebus.errors import NotInstalled
 from framebus.frames.pixel_format import FORMATS, guess
 
 # Where blue, green and red are in a pixel.
@@ -68,7 +68,7 @@ class Picture(NamedTuple):
 
 
 def convert(array: NDArray[Any], form: str, image: NDArray[Any]) -> None:
-    """Fills `image` from an array of the pixel format `form`. Raises Error where that takes a missing OpenCV."""
+    """Fills `image` from an array of the pixel format `form`. Raises NotInstalled where that takes a missing OpenCV."""
     if form == "BGR8":
         np.copyto(image, array)
     elif form in _BGR_AT:
@@ -83,7 +83,7 @@ def _by_opencv(array: NDArray[Any], form: str) -> NDArray[Any]:
     try:
         import cv2
     except ModuleNotFoundError as error:
-        raise Error(
+        raise NotInstalled(
             f'making BGR of {form} takes OpenCV ({error}); install it: pip install "framebus[opencv]", or get the '
             "frames as they were sent: set(CAP_PROP_CONVERT_RGB, 0)"
         ) from error

@@ -37,7 +37,15 @@ from numpy.typing import NDArray
 
 from framebus.channel.info import channels
 from framebus.channel.subscriber import Subscriber, Wait
-from framebus.errors import ChannelClosed, ChannelNotFound, Error, InvalidName
+from framebus.errors import (
+    ChannelClosed,
+    ChannelNotFound,
+    Error,
+    InvalidName,
+    NoFrameGrabbed,
+    NoSuchArray,
+    UnsupportedProperty,
+)
 from framebus.frames.frame import Frame
 from framebus.opencv import to_bgr
 from framebus.opencv.lookahead import ENDS, FAILURES, Lookahead
@@ -159,7 +167,9 @@ class VideoCapture:
         self._convert = bool(wanted.get(CAP_PROP_CONVERT_RGB, True))
         if wanted.keys() - _OPEN_PARAMETERS:
             unknown = ", ".join(map(str, sorted(wanted.keys() - _OPEN_PARAMETERS)))
-            return self._failed(Error(f"a channel has no property {unknown} to be opened with; leave it out of params"))
+            return self._failed(
+                UnsupportedProperty(f"a channel has no property {unknown} to be opened with; leave it out of params")
+            )
         try:
             subscriber = Subscriber(filename, **{**self._options, "connect_timeout": self._connect_timeout})
         except InvalidName as error:
@@ -211,15 +221,15 @@ class VideoCapture:
 
         Raises:
             TypeError, ValueError: not a writable array.
-            Error: making BGR of this pixel format takes OpenCV, which is not installed.
+            NotInstalled: making BGR of this pixel format takes OpenCV, which is not installed.
         """
         _check_image(image)
         frame = self._frame
         if frame is None:
-            return self._failed(Error("no frame was grabbed; call grab() and see whether it is True")), None
+            return self._failed(NoFrameGrabbed("no frame was grabbed; call grab() and see whether it is True")), None
         arrays = list(frame.arrays.values())
         if not 0 <= flag < len(arrays):
-            return self._failed(Error(f"flag must be 0 to {len(arrays) - 1} for this frame, got {flag}")), None
+            return self._failed(NoSuchArray(f"flag must be 0 to {len(arrays) - 1} for this frame, got {flag}")), None
         array = arrays[flag]
         picture = to_bgr.Picture(array.shape, array.dtype, frame.pixel_format)
         form = picture.form if self._convert and flag == 0 else None
@@ -271,12 +281,16 @@ class VideoCapture:
                 return True
             if prop == CAP_PROP_BUFFERSIZE and value == self.get(prop):
                 return True
-        return self._failed(Error(f"property {prop} can't be set to {value} on this end of a channel"), logging.INFO)
+        return self._failed(
+            UnsupportedProperty(f"property {prop} can't be set to {value} on this end of a channel"), logging.INFO
+        )
 
     def getBackendName(self) -> str:
-        """Returns "FRAMEBUS". Raises Error when no channel is open, as cv2 does whatever the exception mode."""
+        """Returns "FRAMEBUS". Raises ChannelClosed when no channel is open, as cv2 does whatever the exception mode."""
         if self._lookahead is None:
-            raise Error("this VideoCapture is not open, so it has no backend; call open() with the name of a channel")
+            raise ChannelClosed(
+                "this VideoCapture is not open, so it has no backend; call open() with the name of a channel"
+            )
         return "FRAMEBUS"
 
     def setExceptionMode(self, enable: bool) -> None:

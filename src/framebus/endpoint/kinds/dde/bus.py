@@ -30,7 +30,7 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
 from framebus._util import fds
-from framebus.errors import EndpointError, Error
+from framebus.errors import EndpointError, ForkedChild
 
 PATIENCE_S = 10.0  # for the bus itself: one that takes longer hangs
 DAEMON = "org.freedesktop.DBus"
@@ -116,9 +116,9 @@ class Bus:
             self._loop.call_soon_threadsafe(work)
 
     def check(self) -> None:
-        """Raises EndpointError if the bus is gone, Error in a forked child."""
+        """Raises EndpointError if the bus is gone, ForkedChild in a forked child."""
         if os.getpid() != self._pid:
-            raise Error(f"this was opened by process {self._pid} and can't be used by a child; open one here")
+            raise ForkedChild(f"this was opened by process {self._pid} and can't be used by a child; open one here")
         if self._lost is not None or self._closing:
             raise self._gone()
 

@@ -166,9 +166,12 @@ class MsgSink(BaseSink):
 
     def _full(self, deadline: Deadline) -> ChannelFull:
         reader = "its receiver is behind" if self._queue.is_read() else "no program receives from it"
-        waited = self._on_full == "block" and deadline.timeout is not None
-        return (ChannelFullTimeout if waited else ChannelFull)(
-            f"no room for a frame in {self.url!r}{f' within {deadline.timeout:g} s' if waited else ''}: it has {self._queue.waiting()} messages of at most "
+        kind: type[ChannelFull] = ChannelFull
+        within = ""
+        if self._on_full == "block" and deadline.timeout is not None:
+            kind, within = ChannelFullTimeout, f" within {deadline.timeout:g} s"
+        return kind(
+            f"no room for a frame in {self.url!r}{within}: it has {self._queue.waiting()} messages of at most "
             f"{self._queue.depth}, and {reader}"
         )
 

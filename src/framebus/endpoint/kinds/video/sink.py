@@ -33,7 +33,7 @@ from framebus._util.partial_file import Claim, check_target, partial_name, tell_
 from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.video.encoder import KINDS, Encoder, Encoding, codec_for, refuse_what_is_lost
 from framebus.endpoint.kinds.video.forms import CAPABILITIES, form_of
-from framebus.errors import EndpointError, Error, InvalidUrl
+from framebus.errors import EndpointError, ForkedChild, InvalidUrl
 
 _MOST_MOVED_S = Fraction(1, 20)
 
@@ -73,7 +73,9 @@ class VideoSink(BaseSink):
         import av
 
         if os.getpid() != self._pid:
-            raise Error(f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child")
+            raise ForkedChild(
+                f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child"
+            )
         form = form_of(frame, self.url)
         array = frame.upright(by_user=self.lossy)
         shape = array.shape[:2]

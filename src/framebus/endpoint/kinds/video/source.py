@@ -38,7 +38,7 @@ from framebus.endpoint.kinds.video.forms import TO_AV
 from framebus.endpoint.kinds.video.reader import Picture, Reader
 from framebus.endpoint.kinds.video.turning import Rotate
 from framebus.endpoint.paced_source import PacedSource
-from framebus.errors import ChannelClosed, Error, InvalidUrl
+from framebus.errors import ChannelClosed, ForkedChild, InvalidUrl
 from framebus.frames.frame import Frame
 
 
@@ -56,7 +56,9 @@ class VideoSource(PacedSource):
 
     def _make(self) -> Frame:
         if os.getpid() != self._pid:
-            raise Error(f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child")
+            raise ForkedChild(
+                f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child"
+            )
         picture = self._next if self._next is not None else next(self._pictures, None)
         self._next = None
         if refused := self._reader.refused - self._statistics.refused:

@@ -36,7 +36,7 @@ from framebus.endpoint import Deadline, wire
 from framebus.endpoint.kinds.zeromq import local
 from framebus.endpoint.kinds.zeromq.address import Address
 from framebus.endpoint.kinds.zeromq.connections import Connections
-from framebus.errors import EndpointError, Error
+from framebus.errors import EndpointError, ForkedChild
 
 _LOOK_S = 0.005
 LOOPBACK_BUFFER = 256 << 10
@@ -294,9 +294,11 @@ class ZmqSocket:
         return os.getpid() == self._pid
 
     def check_process(self) -> None:
-        """Raises Error in a forked child."""
+        """Raises ForkedChild in a forked child."""
         if not self.is_ours():
-            raise Error(f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child")
+            raise ForkedChild(
+                f"{self.url!r} was opened by the parent process {self._pid}; open another one in the child"
+            )
 
     def why(self) -> str:
         """What is known about a connection that does not come about, for error messages."""
