@@ -2,6 +2,8 @@
 // The extension module framebus._core. It converts types, releases the GIL and ties arrays to their memory; it decides
 // nothing. Users import framebus, never this.
 #define FRAMEBUS_IMPORTS_NUMPY
+#include <framebus/sigbus.hpp>
+
 #include "convert.hpp"
 #include "long_call.hpp"
 #include "numpy_api.hpp"
@@ -42,6 +44,8 @@ NB_MODULE(_core, m) {
         "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");
   m.def("is_filler", &framebus::detail::os::is_filler, nanobind::arg("fd"),
         "Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.");
+  m.def("handle_sigbus", &framebus::handle_sigbus, nanobind::arg("on"),
+        "Switches the handler for SIGBUS on or off; see framebus.handle_sigbus.");
   framebus_python::bind_errors(m);
   framebus_python::bind_frame(m);
   framebus_python::bind_publisher(m);

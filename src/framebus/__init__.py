@@ -21,6 +21,7 @@ from framebus.channel.info import (
 )
 from framebus.channel.loan import Loan
 from framebus.channel.publisher import Publisher
+from framebus.channel.sigbus import handle_sigbus
 from framebus.channel.statistics import Statistics
 from framebus.channel.subscriber import Subscriber
 from framebus.channel.wait import wait
@@ -159,6 +160,7 @@ __all__ = [
     "cmake_dir",
     "endpoints",
     "get_include",
+    "handle_sigbus",
     "pkgconfig_dir",
     "relay",
     "sink",

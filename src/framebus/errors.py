@@ -86,7 +86,7 @@ class TooManySubscribers(Error):
 
 
 class TooManySlots(Error):
-    """The hold= of the subscribers would take more slots than a channel can have."""
+    """The channel would need more slots than a channel can have."""
 
 
 class FrameTooLarge(Error):

@@ -98,20 +98,64 @@ void touch_a_foreign_mapping() {
   if (::ftruncate(file.fd(), 0) == 0) touched = *foreign;
 }
 
+// Installs ours after that one.
+void install_after(void (*handler)(int)) {
+  handle_sigbus(false);
+  std::signal(SIGBUS, handler);
+  handle_sigbus(true);
+}
+
+void touch(const os::Mapping& mapping) { touched = *reinterpret_cast<const volatile char*>(mapping.data()); }
+
+// Touches a page of a guarded mapping that has been cut off.
+void touch_our_own_mapping() {
+  const os::File file = os::create_unnamed(kDirectory, kPage, 0600);
+  const os::Mapping ours(file, kPage, true);
+  if (::ftruncate(file.fd(), 0) == 0) touch(ours);
+  if (!ours.is_broken()) ::raise(SIGKILL);
+}
+
+void the_handler_can_be_switched_off_and_on_again() {
+  CHECK(fatal_signal_of([] { touch_our_own_mapping(); }) == 0);
+  CHECK(fatal_signal_of([] {
+          install_after(SIG_DFL);
+          handle_sigbus(false);
+          touch_our_own_mapping();
+        }) == SIGBUS);
+  CHECK(fatal_signal_of([] {
+          const os::File file = os::create_unnamed(kDirectory, kPage, 0600);
+          handle_sigbus(false);
+          const os::Mapping made_while_off(file, kPage, true);
+          handle_sigbus(true);
+          if (::ftruncate(file.fd(), 0) == 0) touch(made_while_off);
+        }) == 0);
+  CHECK(fatal_signal_of([] {  // one that came later, and passes on what it does not know, stays
+          static struct sigaction ours = {};
+          install_after(SIG_DFL);
+          ::sigaction(SIGBUS, nullptr, &ours);
+          struct sigaction later = {};
+          later.sa_flags = SA_SIGINFO;
+          later.sa_sigaction = [](int number, siginfo_t* info, void* context) {
+            ours.sa_sigaction(number, info, context);
+          };
+          ::sigaction(SIGBUS, &later, nullptr);
+          touch_our_own_mapping();
+          handle_sigbus(false);
+          touch_our_own_mapping();
+        }) == SIGBUS);
+}
+
 void a_bus_error_elsewhere_goes_to_the_previous_handler() {
   CHECK(fatal_signal_of([] {
-          std::signal(SIGBUS, SIG_DFL);
-          os::install_sigbus_handler();
+          install_after(SIG_DFL);
           touch_a_foreign_mapping();
         }) == SIGBUS);
   CHECK(fatal_signal_of([] {
-          std::signal(SIGBUS, [](int) { ::raise(SIGKILL); });
-          os::install_sigbus_handler();
+          install_after([](int) { ::raise(SIGKILL); });
           touch_a_foreign_mapping();
         }) == SIGKILL);
   CHECK(fatal_signal_of([] {
-          std::signal(SIGBUS, SIG_DFL);
-          os::install_sigbus_handler();
+          install_after(SIG_DFL);
           ::raise(SIGBUS);
         }) == SIGBUS);
 }
@@ -298,6 +342,7 @@ void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t
 }  // namespace
 
 int main() {
+  the_handler_can_be_switched_off_and_on_again();
   a_bus_error_elsewhere_goes_to_the_previous_handler();
   a_file_truncated_while_mapped_is_an_error_at_both_ends();
   what_is_left_of_a_truncated_store_stays_as_it_was();

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -122,3 +123,57 @@ def test_an_array_kept_beyond_the_truncation_reads_zeros_where_its_pages_are_gon
             subscriber.try_recv()
         with pytest.raises(framebus.CorruptChannel, match="made shorter while it was in use"):
             publisher.send(array)
+
+
+TOUCHES_WHAT_IS_GONE = """
+import os, sys, framebus, numpy
+{before}
+with framebus.Publisher(sys.argv[1]) as publisher, framebus.Subscriber(sys.argv[1]) as subscriber:
+    publisher.send(numpy.full(100_000, 7, "uint8"))
+    array = subscriber.recv(10).array
+    {between}
+    os.truncate("/dev/shm/framebus." + sys.argv[1] + ".1", 4096)
+    print(int(array[-1]), flush=True)
+    try:
+        subscriber.try_recv()
+    except framebus.CorruptChannel:
+        print("CorruptChannel")
+"""
+OFF, ON = "framebus.handle_sigbus(False)", "framebus.handle_sigbus(True)"
+WAYS = {
+    "on without a word": (None, "", "", True),
+    "off by the environment": ("off", "", "", False),
+    "another word in the environment": ("on", "", "", True),
+    "off before the first mapping": (None, OFF, "", False),
+    "off while mapped": (None, "", OFF, False),
+    "off by the environment, on by call": ("off", "", ON, True),
+    "off and on again": (None, OFF, ON, True),
+}
+
+
+@pytest.mark.parametrize(("environment", "before", "between", "survives"), WAYS.values(), ids=WAYS)
+def test_the_handler_is_on_until_it_is_switched_off_and_without_it_the_signal_ends_the_program(
+    channel_name: str, environment: str | None, before: str, between: str, survives: bool
+) -> None:
+    variables = {name: value for name, value in os.environ.items() if name != "FRAMEBUS_SIGBUS"}
+    if environment is not None:
+        variables["FRAMEBUS_SIGBUS"] = environment
+    code = TOUCHES_WHAT_IS_GONE.format(before=before, between=between or "pass")
+    run = subprocess.run(
+        [sys.executable, "-c", code, channel_name],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=variables,
+    )
+    if survives:
+        assert (run.returncode, run.stdout) == (0, "0\nCorruptChannel\n"), run.stderr
+    else:
+        assert (run.returncode, run.stdout) == (-signal.SIGBUS, ""), run.stderr
+        framebus.Publisher(channel_name).close()  # takes over what the dead program has left, and removes it
+
+
+def test_what_is_no_bool_does_not_switch_the_handler() -> None:
+    with pytest.raises(TypeError):
+        framebus.handle_sigbus("off")  # type: ignore[arg-type]

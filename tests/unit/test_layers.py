@@ -58,7 +58,7 @@ CPP_LAYERS = (
     {"core"},
     {"loan"},
     {"publisher", "subscriber"},
-    {"inspect", "wait_any"},
+    {"inspect", "wait_any", "sigbus"},
     {"framebus"},
     {"bindings"},
 )

@@ -8,7 +8,8 @@
 //
 // Promises: nothing that is still there is replaced; the handler allocates nothing, takes no lock and calls mmap only.
 // Limits (docs/robustness.md): the newest kRanges mappings at a time; a handler for SIGBUS that others install later
-// must pass on what it does not know. FRAMEBUS_NO_SIGBUS_HANDLER leaves all of it out.
+// must pass on what it does not know. FRAMEBUS_SIGBUS=off in the environment, or framebus::handle_sigbus(false),
+// switches the handler off; the faults then go where they would go without it.
 #pragma once
 
 #include <sys/mman.h>
@@ -19,6 +20,8 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "framebus/base/namespace.hpp"
@@ -38,6 +41,8 @@ inline constexpr std::size_t kRanges = 1024;
 
 // Constant-initialised, never destroyed: the handler may need it at any time.
 inline constinit GuardedRange guarded_ranges[kRanges];
+inline constinit std::atomic<bool> sigbus_is_off{false};
+inline constinit bool sigbus_is_installed = false;  // also where the handler of another library has come before ours
 inline constinit struct sigaction sigbus_before = {};
 inline constinit std::uintptr_t system_page = 4096;
 
@@ -70,13 +75,16 @@ inline void pass_on_sigbus(int number, siginfo_t* info, void* context) noexcept 
 
 inline void on_sigbus(int number, siginfo_t* info, void* context) noexcept {
   const int error = errno;
-  if (info->si_code != BUS_ADRERR || !replace_page(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
+  // Acquire: pairs with the stores in handle_sigbus().
+  const bool passed = sigbus_is_off.load(std::memory_order_acquire) || info->si_code != BUS_ADRERR;
+  if (passed || !replace_page(reinterpret_cast<std::uintptr_t>(info->si_addr))) {
     pass_on_sigbus(number, info, context);
   }
   errno = error;
 }
 
-inline bool install_sigbus_handler() noexcept {
+inline void install_sigbus_handler() noexcept {
+  if (sigbus_is_installed) return;
   system_page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   struct sigaction ours = {};
   ours.sa_sigaction = &on_sigbus;
@@ -84,10 +92,33 @@ inline bool install_sigbus_handler() noexcept {
   ::sigemptyset(&ours.sa_mask);
   // Asked for first: from the moment that ours is there, it may need the one before.
   struct sigaction before = {};
-  if (::sigaction(SIGBUS, nullptr, &before) != 0) return false;
-  if ((before.sa_flags & SA_SIGINFO) != 0 && before.sa_sigaction == &on_sigbus) return true;
+  if (::sigaction(SIGBUS, nullptr, &before) != 0) return;
   sigbus_before = before;
-  return ::sigaction(SIGBUS, &ours, nullptr) == 0;
+  sigbus_is_installed = ::sigaction(SIGBUS, &ours, nullptr) == 0;
+}
+
+// Puts back the handler that was there before. One that another library has installed later stays, and so does ours,
+// which that one may call: it then passes all faults on.
+inline void remove_sigbus_handler() noexcept {
+  struct sigaction now = {};
+  if (!sigbus_is_installed || ::sigaction(SIGBUS, nullptr, &now) != 0) return;
+  if ((now.sa_flags & SA_SIGINFO) == 0 || now.sa_sigaction != &on_sigbus) return;
+  sigbus_is_installed = ::sigaction(SIGBUS, &sigbus_before, nullptr) != 0;
+}
+
+inline void handle_sigbus(bool on) noexcept {
+  sigbus_is_off.store(!on, std::memory_order_release);
+  on ? install_sigbus_handler() : remove_sigbus_handler();
+}
+
+// Once for each process, before the first mapping or call of handle_sigbus(): what the environment says.
+inline void begin_sigbus() noexcept {
+  static const bool begun = [] {
+    const char* setting = std::getenv("FRAMEBUS_SIGBUS");
+    handle_sigbus(setting == nullptr || std::string_view(setting) != "off");
+    return true;
+  }();
+  static_cast<void>(begun);
 }
 
 // Keeps one mapped range in the table for as long as it lives.
@@ -95,9 +126,7 @@ class Guard {
  public:
   Guard() = default;
   Guard(const void* begin, std::uint64_t bytes, bool writable) noexcept {
-#ifndef FRAMEBUS_NO_SIGBUS_HANDLER
-    static const bool installed = install_sigbus_handler();
-    if (!installed) return;
+    begin_sigbus();
     const auto first = reinterpret_cast<std::uintptr_t>(begin);
     for (GuardedRange& range : guarded_ranges) {
       std::uintptr_t free = 0;
@@ -109,7 +138,6 @@ class Guard {
       range_ = &range;
       return;
     }
-#endif
   }
   Guard(Guard&& other) noexcept : range_(std::exchange(other.range_, nullptr)) {}
   Guard& operator=(Guard&& other) noexcept {
