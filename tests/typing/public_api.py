@@ -152,12 +152,22 @@ def relay_frames(subscriber: framebus.Subscriber, publisher: framebus.Publisher)
     with framebus.source("tcp://127.0.0.1:7000", mode="every") as source:
         assert_type(source, framebus.Source)
         assert_type(source.recv(timeout=1.0), framebus.Frame)
+        assert_type(source.try_recv(), framebus.Frame | None)
+        assert_type(source.statistics(), framebus.EndpointStatistics | framebus.Statistics)
+        assert_type(source.statistics().frames, int)
+        assert_type(source.statistics().bytes, int)
+        assert_type(source.statistics().dropped, int)
+        print(source.statistics().missed)  # type: ignore[union-attr]
         for frame in source:
             assert_type(frame, framebus.Frame)
     with framebus.sink("camera1") as sink:
         assert_type(sink, framebus.Sink)
         assert_type(sink.send(b"bytes", meta={"gain": 1}, pixel_format="Mono8", timeout=0.5), int)
-        assert_type(sink.send(b"bytes", timestamp_ns=1, wall_time_ns=2), int)
+        assert_type(sink.send(b"bytes", timestamp_ns=1, wall_time_ns=2, seq=3), int)
+        assert_type(sink.statistics(), framebus.EndpointStatistics | framebus.Statistics)
+    as_source: framebus.Source = subscriber
+    as_sink: framebus.Sink = publisher
+    print(as_source, as_sink)
     report = framebus.relay("camera0", sink, fps=10, limit=5, timeout=1.0)
     assert_type(report, framebus.RelayReport)
     assert_type(report.frames, int)

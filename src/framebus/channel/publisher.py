@@ -105,6 +105,7 @@ class Publisher(End[_core.Publisher]):
         timeout: float | None = None,
         timestamp_ns: int | None = None,
         wall_time_ns: int | None = None,
+        seq: int | None = None,  # noqa: ARG002 - as every sink has it
     ) -> int:
         """Copies one frame into shared memory, makes it visible to every subscriber, and returns its sequence number.
 
@@ -119,6 +120,8 @@ class Publisher(End[_core.Publisher]):
             timeout: seconds to wait where on_full="block"; None for ever.
             timestamp_ns: when the frame was captured, CLOCK_MONOTONIC; None for now.
             wall_time_ns: the same by the wall clock; None for now.
+            seq: of no effect; other sinks take the number that the frame has at its source, a channel counts for
+                itself.
 
         Raises:
             TypeError: not an array of numbers, or metadata that is not JSON; says what to send instead.

@@ -10,10 +10,9 @@ from framebus._util.public import present
 from framebus.endpoint.base import (
     BaseSink,
     BaseSource,
-    EndpointStatistics,
     close_when_left,
 )
-from framebus.endpoint.spec import Capabilities, Endpoint, Sink, Source
+from framebus.endpoint.spec import Capabilities, Endpoint, EndpointStatistics, Sink, Source
 from framebus.frames.outgoing import (
     MAX_ARRAYS,
     MAX_DIMENSIONS,

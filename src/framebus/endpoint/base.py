@@ -30,37 +30,20 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
 from framebus._util import fds, lifetime
 from framebus._util.deadline import Deadline
 from framebus._util.exhausted import descriptors_told
-from framebus.endpoint.spec import Capabilities
+from framebus.endpoint.spec import Capabilities, EndpointStatistics
 from framebus.errors import ChannelClosed, EndpointError, Timeout
 from framebus.frames import metadata
 from framebus.frames.frame import Frame
 from framebus.frames.outgoing import OutgoingFrame, outgoing_frame
 
 Self = TypeVar("Self", bound="_End")
-
-
-@dataclass(frozen=True)
-class EndpointStatistics:
-    """What one end of an endpoint has done.
-
-    Attributes:
-        frames: received or sent.
-        bytes: of their arrays.
-        dropped: frames that were lost on the way, as far as this end can know.
-        refused: things that came and were no frames.
-    """
-
-    frames: int = 0
-    bytes: int = 0
-    dropped: int = 0
-    refused: int = 0
 
 
 class _End:

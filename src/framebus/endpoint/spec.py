@@ -12,7 +12,25 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol
 
+from framebus.channel.statistics import Statistics
 from framebus.frames.frame import Frame
+
+
+@dataclass(frozen=True)
+class EndpointStatistics:
+    """What one end of an endpoint has done.
+
+    Attributes:
+        frames: received or sent.
+        bytes: of their arrays.
+        dropped: frames that were lost on the way, as far as this end can know.
+        refused: things that came and were no frames.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    refused: int = 0
 
 
 class Source(Protocol):
@@ -20,6 +38,12 @@ class Source(Protocol):
 
     def recv(self, timeout: float | None = None) -> Frame:
         """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
+
+    def try_recv(self) -> Frame | None:
+        """Returns the next frame if it has come; else None."""
+
+    def statistics(self) -> EndpointStatistics | Statistics:
+        """Returns what has been received; also after close(). Both kinds have `frames`, `bytes` and `dropped`."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the other end closes."""
@@ -48,8 +72,15 @@ class Sink(Protocol):
         timeout: float | None = None,
         timestamp_ns: int | None = None,
         wall_time_ns: int | None = None,
+        seq: int | None = None,
     ) -> int:
-        """Hands over one frame, as Publisher.send() does; returns its sequence number."""
+        """Hands over one frame, as BaseSink.send() does; returns its sequence number.
+
+        `seq` is of no effect where the mechanism counts for itself (Capabilities.seq).
+        """
+
+    def statistics(self) -> EndpointStatistics | Statistics:
+        """Returns what has been sent; also after close(). Both kinds have `frames`, `bytes` and `dropped`."""
 
     def close(self) -> None:
         """Says that no more will come, and lets go of it. May be repeated."""
