@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import framebus
+from framebus.frames import pixel_format
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/cpp.md"
 COMPILER = shutil.which(os.environ.get("CXX", "c++"))
@@ -27,6 +28,14 @@ PROGRAMS = re.findall(r"^```cpp\n(.*?)^```\n\n```text\n(.*?)^```$", TEXT, re.DOT
 
 def test_every_block_is_a_program_with_its_output() -> None:
     assert len(PROGRAMS) == len(re.findall(r"^```cpp", TEXT, re.MULTILINE)) > 3
+
+
+def test_the_pixel_formats_on_the_page_are_names_that_python_takes() -> None:
+    """C++ does not check them."""
+    names = re.findall(r"""pixel_format(?: = |\()"(\w+)\"""", TEXT)
+    assert len(names) > 1
+    for name in names:
+        pixel_format.check(name)
 
 
 @pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler; run: scripts/system-packages")
