@@ -10,9 +10,9 @@
 // or been replaced. Another thread may take the frame first. Other threads may receive from them and close them
 // meanwhile.
 //
-// Protocol: that of wait.hpp for each channel. Take every ticket, then look; say "wake me" in all channels, then look
-// at every ticket again (the kernel does so too), then sleep on all words at once. Always parks, whatever the policies
-// are.
+// Protocol: that of wait/waiter.hpp for each channel. Take every ticket, then look; say "wake me" in all channels, then
+// look at every ticket again (the kernel does so too), then sleep on all words at once. Always parks, whatever the
+// policies are.
 #pragma once
 
 #include <initializer_list>

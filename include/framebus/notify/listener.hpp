@@ -8,8 +8,9 @@
 // the same subscriber, in threads or loops of their own, neither make it readable nor take that back.
 //
 // Where the kernel can, a publication makes it readable without any thread of ours (os::FutexRing); elsewhere the
-// thread behind fileno() does it. Which it is shows nowhere but in the time it takes. Protocol: that of wait.hpp; arm()
-// says "wake me", then the ticket is taken, then the caller looks, and the kernel compares the word with the ticket.
+// thread behind fileno() does it. Which it is shows nowhere but in the time it takes. Protocol: that of
+// wait/waiter.hpp; arm() says "wake me", then the ticket is taken, then the caller looks, and the kernel compares the
+// word with the ticket.
 //
 // Locks: the subscriber's before this one's before the watcher's.
 #pragma once

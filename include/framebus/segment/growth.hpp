@@ -106,7 +106,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   if (head != 0 && lost) {
     block.head.store(frame_word(frame_seq(head), kNoSlot));  // the newest frame is lost, its number is not used again
   }
-  block.generation.store(number);  // pairs with the load in Subscriber: who sees it can open the file
+  block.generation.store(number);  // pairs with the load in Fetcher::has_moved: who sees it can open the file
   FRAMEBUS_STEP("grow:switched");
   if (plan.head != 0 && !lost) block.head.store(head);  // not before: who sees it looks for it in that store
   if (last != 0 && still_has_name(control)) os::unlink_quietly(store_path(control.name(), last));

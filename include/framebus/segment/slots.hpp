@@ -39,7 +39,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 // Calls f(index, line) for each reader record in use.
 template <class F>
 void for_each_reader(ControlBlock& control, F&& f) {
-  // Sequentially consistent: pairs with the reader's fetch_or in attach. A reader whose bit is missed here sets it, and
+  // Sequentially consistent: pairs with the fetch_or in ReaderSession. A reader whose bit is missed here sets it, and
   // all its holds, later in S than this load, thus later than the mark that precedes this load, and sees that mark.
   std::uint64_t bits = control.readers.load();
   while (bits != 0) {
@@ -118,7 +118,8 @@ class SlotWriter {
   void publish(std::uint32_t slot, std::uint64_t seq) {
     place(slot, seq);
     FRAMEBUS_STEP("publish:directory");
-    // Sequentially consistent: pairs with a reader's load of head, and precedes the change of `wake`, see wait.hpp.
+    // Sequentially consistent: pairs with a reader's load of head, and precedes the change of `wake`, see
+    // wait/waiter.hpp.
     head_ = frame_word(seq, slot);
     control_.head.store(head_);
     FRAMEBUS_STEP("publish:head");

@@ -70,7 +70,7 @@ class Encoder:
     def __init__(
         self, url: str, file: PartialFile, kind: Kind, codec: str, how: Encoding, form: str, shape: tuple[int, ...]
     ) -> None:
-        """Writes the header. `form` may have been lossy; see stored_as(). Raises EndpointError."""
+        """Writes the header. `form` may have been lossy; see _stored_as(). Raises EndpointError."""
         import av
         from av.video.reformatter import VideoReformatter
 
