@@ -154,6 +154,13 @@ void a_full_budget_is_refused_and_never_stops_the_publisher() {
   CHECK(publisher.statistics().held == 0);
 }
 
+void more_slots_than_a_channel_can_have_are_refused() {
+  const std::string name = fresh_name();
+  Publisher publisher(name);
+  const auto control = open_control(name);
+  CHECK_FAILS(make_generation(*control, nullptr, {.slots = kMaxSlots + 1, .slot_bytes = kPage}), Errc::too_many_slots);
+}
+
 void on_full_says_what_happens_to_a_lagging_reader() {
   {
     const std::string name = fresh_name();
@@ -344,6 +351,7 @@ int main() {
   growing_keeps_order_and_held_frames();
   a_reader_that_lags_across_a_growth_loses_nothing();
   a_full_budget_is_refused_and_never_stops_the_publisher();
+  more_slots_than_a_channel_can_have_are_refused();
   on_full_says_what_happens_to_a_lagging_reader();
   history_goes_back_as_far_as_frames_are_kept();
   a_second_publisher_is_refused_and_a_next_one_goes_on();

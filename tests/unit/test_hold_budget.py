@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,17 @@ def test_subscribers_do_not_share_a_budget(channel_name: str) -> None:
         assert publisher.statistics().held == 0
         for subscriber in subscribers:
             subscriber.close()
+
+
+def test_the_65th_subscriber_is_refused_until_one_of_the_64_leaves(channel_name: str) -> None:
+    with framebus.Publisher(channel_name), contextlib.ExitStack() as opened:
+        first = framebus.Subscriber(channel_name)
+        for _ in range(63):
+            opened.enter_context(framebus.Subscriber(channel_name))
+        with pytest.raises(framebus.TooManySubscribers, match="already has 64 subscribers.*close one of them"):
+            framebus.Subscriber(channel_name)
+        first.close()
+        opened.enter_context(framebus.Subscriber(channel_name))
 
 
 def test_channel_that_runs_out_of_slots_grows_to_what_all_budgets_together_need(channel_name: str) -> None:

@@ -119,10 +119,12 @@ def repository() -> tuple[list[Comment], set[str], set[str]]:
     return comments, names, header_names
 
 
+@cache
 def is_file(named: str) -> bool:
     return any(fnmatchcase("/" + name.rstrip("/"), f"*/{named.rstrip('/')}") for name in files())
 
 
+@cache
 def is_module(named: str) -> bool:
     """Whether it is a module, or something in one."""
     parts = named.split(".")

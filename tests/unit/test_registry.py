@@ -186,6 +186,7 @@ def test_a_channel_is_a_source_and_a_sink(channel_name: str) -> None:
             sink.send(b"12345678")
             assert source.recv(0).array.tobytes() == b"12345678"
         assert sink.statistics().slots == 4
+        assert sink.send(b"12345678", seq=90) == 2, "a channel counts its frames itself"
 
 
 def test_every_endpoint_of_framebus_is_listed_with_meanings_of_its_options() -> None:
