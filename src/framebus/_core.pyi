@@ -31,6 +31,9 @@ def is_filler(fd: int) -> bool:
     Whether a descriptor is what fill_standard_fds() opened, here or in the program that started this one.
     """
 
+def handle_sigbus(on: bool) -> None:
+    """Switches the handler for SIGBUS on or off; see framebus.handle_sigbus."""
+
 class Hold:
     """Holds a slot for the arrays made from it."""
 

@@ -95,7 +95,7 @@ def test_the_65th_subscriber_is_refused_until_one_of_the_64_leaves(channel_name:
         first = framebus.Subscriber(channel_name)
         for _ in range(63):
             opened.enter_context(framebus.Subscriber(channel_name))
-        with pytest.raises(framebus.TooManySubscribers, match="already has 64 subscribers.*close one of them"):
+        with pytest.raises(framebus.TooManySubscribers, match=r"already has 64 subscribers.*close one of them"):
             framebus.Subscriber(channel_name)
         first.close()
         opened.enter_context(framebus.Subscriber(channel_name))
