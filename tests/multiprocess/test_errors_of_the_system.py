@@ -80,7 +80,7 @@ def test_a_refusal_of_the_core_has_errno_and_the_file(setup: str, case: str, err
     assert not message.startswith("[Errno"), "the message is complete without the number and the path that OSError adds"
 
 
-def test_memory_that_cannot_be_mapped_is_an_error_with_the_store_s_path(channel_name: str) -> None:
+def test_memory_that_cannot_be_mapped_is_an_error_with_the_path_of_the_store(channel_name: str) -> None:
     code = f"""{TELL}
 with framebus.Publisher({channel_name!r}) as publisher:
     publisher.send(np.zeros(50_000_000, np.uint8))
@@ -92,4 +92,4 @@ with framebus.Publisher({channel_name!r}) as publisher:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     found, message = told(done)
     assert found[:2] == ["SystemFailure", errno.ENOMEM], message
-    assert found[2].startswith(f"/dev/shm/framebus.{channel_name}."), message
+    assert found[2] == f"/dev/shm/framebus.{channel_name}@1", message

@@ -132,7 +132,7 @@ with framebus.Publisher(sys.argv[1]) as publisher, framebus.Subscriber(sys.argv[
     publisher.send(numpy.full(100_000, 7, "uint8"))
     array = subscriber.recv(10).array
     {between}
-    os.truncate("/dev/shm/framebus." + sys.argv[1] + ".1", 4096)
+    os.truncate("/dev/shm/framebus." + sys.argv[1] + "@1", 4096)
     print(int(array[-1]), flush=True)
     try:
         subscriber.try_recv()

@@ -61,10 +61,9 @@ def test_a_full_channel_raises_a_timeout_only_where_a_timeout_ran_out(
         framebus.Publisher(channel_name, slots=2, on_full=on_full) as publisher,
         framebus.Subscriber(channel_name, every=True),
     ):
-        publisher.send(picture(1))
-        publisher.send(picture(2))
+        last = send_all(publisher, limit=100)
         with pytest.raises(framebus.ChannelFull, match=text) as full:
-            publisher.send(picture(3), timeout=timeout)
+            publisher.send(picture(last + 1), timeout=timeout)
     assert isinstance(full.value, framebus.Timeout) is is_timeout
 
 
