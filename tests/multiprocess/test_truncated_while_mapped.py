@@ -174,6 +174,6 @@ def test_the_handler_is_on_until_it_is_switched_off_and_without_it_the_signal_en
         framebus.Publisher(channel_name).close()  # takes over what the dead program has left, and removes it
 
 
-def test_what_is_no_bool_does_not_switch_the_handler() -> None:
+def test_a_value_that_is_not_a_bool_does_not_switch_the_handler() -> None:
     with pytest.raises(TypeError):
         framebus.handle_sigbus("off")  # type: ignore[arg-type]

@@ -42,7 +42,7 @@ inline constexpr std::size_t kRanges = 1024;
 // Constant-initialised, never destroyed: the handler may need it at any time.
 inline constinit GuardedRange guarded_ranges[kRanges];
 inline constinit std::atomic<bool> sigbus_is_off{false};
-inline constinit bool sigbus_is_installed = false;  // also where the handler of another library has come before ours
+inline constinit bool sigbus_is_installed = false;  // also behind a later handler of another library
 inline constinit struct sigaction sigbus_before = {};
 inline constinit std::uintptr_t system_page = 4096;
 
