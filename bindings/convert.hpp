@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arguments and waits between Python and the core.
+// Conversion of arguments and statistics between Python and the core.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -15,10 +15,10 @@ namespace framebus_python {
 
 namespace nb = nanobind;
 
-// Functions that are called for every frame take their arguments as they are, and look only at those that are not None:
-// half of what such a call used to cost was the conversion of arguments that nobody had given.
+// Functions that are called for every frame take their arguments unconverted and convert only those that are not None:
+// converting arguments that were not passed used to take half of the time of such a call.
 
-// Seconds to nanoseconds, -1 for ever.
+// Seconds to nanoseconds; -1 means without a limit.
 inline std::int64_t seconds_to_ns(double seconds, const char* name) {
   if (std::isnan(seconds) || seconds < 0) {
     throw nb::value_error(
@@ -28,7 +28,7 @@ inline std::int64_t seconds_to_ns(double seconds, const char* name) {
   return seconds > 9e9 ? -1 : static_cast<std::int64_t>(seconds * 1e9);
 }
 
-// A timeout, in seconds or None, to nanoseconds, -1 for ever.
+// A timeout, in seconds or None, to nanoseconds; -1 means without a limit.
 inline std::int64_t timeout_ns(nb::handle timeout) {
   if (timeout.is_none()) return -1;
   const double seconds = PyFloat_AsDouble(timeout.ptr());
@@ -41,7 +41,7 @@ inline std::int64_t timeout_ns(nb::handle timeout) {
   return seconds_to_ns(seconds, "timeout");
 }
 
-// A moment in nanoseconds, None for now, which is 0.
+// A time in nanoseconds; None means now, which is 0.
 inline std::int64_t moment_ns(nb::handle moment, const char* name) {
   if (moment.is_none()) return 0;
   const nb::object number = nb::steal(PyNumber_Index(moment.ptr()));
@@ -58,7 +58,7 @@ inline std::int64_t moment_ns(nb::handle moment, const char* name) {
   return ns;
 }
 
-// None stands for nothing.
+// None means empty.
 inline std::string_view bytes_view(nb::handle bytes) {
   if (bytes.is_none()) return {};
   const auto object = nb::cast<nb::bytes>(bytes);  // its owner keeps it
@@ -72,7 +72,7 @@ inline std::string_view text_view(nb::handle text) {
   return {chars, static_cast<std::size_t>(size)};
 }
 
-// For framebus.Statistics, which has the same fields.
+// The fields of framebus.Statistics.
 inline nb::dict to_dict(const framebus::Statistics& s) {
   nb::dict d;
   d["frames"] = s.frames;
@@ -94,10 +94,10 @@ inline nb::dict to_dict(const framebus::Statistics& s) {
   return d;
 }
 
-// What a framebus._core.Subscriber is inside; a TypeError for anything else.
+// The core's Subscriber of a framebus._core.Subscriber; TypeError for any other object.
 framebus::Subscriber& subscriber_of(nb::handle object);
 
-// Registers, each in its own file.
+// Each defines a part of the module, in its own file.
 void bind_errors(nb::module_& m);
 void bind_frame(nb::module_& m);
 void bind_publisher(nb::module_& m);

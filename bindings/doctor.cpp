@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong among the files of all channels, for Python: findings as plain dicts.
+// The findings about the files of all channels, for Python: as plain dicts.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -50,9 +50,9 @@ nb::list examine() {
 
 void bind_doctor(nb::module_& m) {
   m.def("examine", &examine, nb::sig("def examine() -> list[dict[str, typing.Any]]"),
-        "What is wrong among the files of all channels, at this moment.");
+        "The findings about the files of all channels.");
   m.def("clean_channel", &framebus::detail::clean_channel, nb::arg("channel"), nb::call_guard<nb::gil_scoped_release>(),
-        "Removes every file of the channel that only the dead have used; returns the paths.");
+        "Removes every file of the channel that no live program can use; returns the paths.");
 }
 
 }  // namespace framebus_python

@@ -24,7 +24,7 @@ static_assert(kNames.size() == position_of(framebus::Errc::invalid_argument));
 
 void set_error(const char* name, const framebus::Error& error) {
   const nb::object type = nb::module_::import_("framebus.errors").attr(name);
-  // It may quote another program's command line, which was cut to fit and may be no UTF-8 at all.
+  // It may quote another program's command line, which was cut to fit and may not be UTF-8.
   const char* message = error.what();
   nb::object value = nb::steal(PyUnicode_DecodeUTF8(message, static_cast<Py_ssize_t>(std::strlen(message)), "replace"));
   if (error.error_number() != 0) {  // a subclass of OSError, which is made of these three

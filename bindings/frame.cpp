@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native half of framebus.Frame; src/framebus/frames/frame.py is the other one, a subclass of it.
+// The native half of framebus.Frame; its subclass in src/framebus/frames/frame.py is the other half.
 //
-// Promise: a fetched frame is one small object; arrays, their dict and metadata are made when they are first asked for.
-// Facts stay readable after release(), which lets go of the arrays and of the slot, unless the user has kept an array.
+// Promise: a received frame is one small object; arrays, their dict and metadata are made at the first access. The
+// other attributes stay readable after release(), which drops the arrays and the slot, unless the user has kept an
+// array.
 //
-// Who holds the slot. At first the frame itself. With its first array it moves into a Hold, on which all arrays are
-// based and which the frame refers to; so arrays outlive the frame, and there is no circle: a Hold refers to nothing.
+// Holding the slot: at first the frame does. With its first array the slot moves into a Hold, which is the base of all
+// arrays and which the frame refers to. So arrays outlive the frame, and there is no reference cycle: a Hold refers to
+// nothing.
 #include "frame.hpp"
 
 #include <nanobind/stl/string.h>
@@ -82,7 +84,7 @@ class FrameBase {
 
   [[nodiscard]] bool is_released() const noexcept { return !frame_ && !hold_.is_valid() && !first_.is_valid(); }
   void release() {
-    // Nobody who is called while these go finds them here.
+    // Moved out first: code that runs while these are destroyed does not find them here.
     const auto frame = std::exchange(frame_, std::nullopt);
     const nb::object hold = std::move(hold_), first = std::move(first_), arrays = std::move(arrays_);
   }
@@ -110,7 +112,7 @@ class FrameBase {
       frame_.reset();
       return made(i);
     }
-    // Not written through: the array is read-only, and so is the mapping.
+    // Never written to: the array is read-only, and so is the mapping.
     return array_over(frame.info().arrays[i], const_cast<std::byte*>(frame.data(i)), hold_, false);
   }
 
@@ -122,9 +124,9 @@ class FrameBase {
   nb::object pixel_format_;
 };
 
-// Never given back: they are needed to the end of the interpreter, and static objects end after it.
+// Never released: they are needed until the interpreter ends, and static objects are destroyed after it.
 nb::handle frame_class;     // framebus.Frame
-nb::handle python_warm_up;  // what Python does with an array of a frame
+nb::handle python_warm_up;  // called with an array of a frame
 
 int traverse_frame(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
@@ -173,17 +175,16 @@ void bind_frame(nb::module_& m) {
       .def_prop_ro("seq", &FrameBase::seq, "Sequence number in its channel, from 1, without repeats.")
       .def_prop_ro(
           "timestamp_ns", &FrameBase::timestamp_ns,
-          "When it was captured, CLOCK_MONOTONIC, in nanoseconds; when it was published unless the sender said "
-          "otherwise.")
+          "Time of capture, CLOCK_MONOTONIC, in nanoseconds; the time of publication unless the sender set it.")
       .def_prop_ro("wall_time_ns", &FrameBase::wall_time_ns,
-                   "The same moment by the wall clock, nanoseconds since 1970 UTC.")
+                   "The same time by the wall clock, nanoseconds since 1970 UTC.")
       .def_prop_ro("pixel_format", &FrameBase::pixel_format,
                    nb::for_getter(nb::sig("def pixel_format(self) -> str | None")),
                    "PFNC name such as \"BGR8\", or None.")
-      .def_prop_ro("array", &FrameBase::array,
-                   nb::for_getter(nb::sig("def array(self) -> numpy.typing.NDArray[typing.Any]")),
-                   "The first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view.\n\n"
-                   "Raises Error after release().")
+      .def_prop_ro(
+          "array", &FrameBase::array, nb::for_getter(nb::sig("def array(self) -> numpy.typing.NDArray[typing.Any]")),
+          "The first array, in the shape and dtype that were sent, C order. Read-only if the frame is a view.\n\n"
+          "Raises Error after release().")
       .def_prop_ro("arrays", &FrameBase::arrays,
                    nb::for_getter(nb::sig("def arrays(self) -> dict[str, numpy.typing.NDArray[typing.Any]]")),
                    "All arrays by name, in the order they were sent; a single array has the name \"image\".\n\n"
@@ -191,7 +192,7 @@ void bind_frame(nb::module_& m) {
       .def("meta_json", &FrameBase::meta_json, "The metadata as JSON bytes, empty for none.")
       .def_prop_ro("released", &FrameBase::is_released, "Whether release() was called.")
       .def("release", &FrameBase::release,
-           "Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.");
+           "Releases the slot now. Arrays that the caller has kept stay valid, and keep the slot until they are gone.");
   m.def(
       "set_frame_class",
       [](nb::object type, nb::object warm_up) {
@@ -202,8 +203,8 @@ void bind_frame(nb::module_& m) {
       nb::sig("def set_frame_class(type: type[FrameBase], warm_up: "
               "collections.abc.Callable[[numpy.typing.NDArray[typing.Any]], "
               "None]) -> None"),
-      "The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of "
-      "nothing shortly before one is due.");
+      "Sets the class of received frames, a subclass of FrameBase, and a function that is called with an empty array "
+      "shortly before a frame is due.");
 }
 
 }  // namespace framebus_python

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames for Python.
+// framebus.Frame for the other files of the bindings.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -10,10 +10,10 @@ namespace framebus_python {
 
 namespace nb = nanobind;
 
-// A framebus.Frame that holds what was fetched.
+// A framebus.Frame that holds the received frame.
 nb::object python_frame(framebus::Frame&& frame);
 
-// Does what is done with a frame, with one that nobody sent. In a LongCall.
+// Runs the code that receives and uses a frame with an empty one. To be called in a LongCall.
 void warm_up();
 
 }  // namespace framebus_python

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looking at channels from Python, as plain dicts.
+// Inspecting channels from Python: the reports as plain dicts.
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -66,7 +66,7 @@ nb::object inspect(const std::string& name) {
 void bind_inspect(nb::module_& m) {
   m.def("channel_names", &framebus::detail::channel_names, "The names of all channels that have a control block.");
   m.def("inspect", &inspect, nb::arg("name"), nb::sig("def inspect(name: str) -> dict[str, typing.Any] | None"),
-        "What is going on in a channel, None where there is none.");
+        "The state of a channel, or None if there is none.");
 }
 
 }  // namespace framebus_python

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that let other Python threads run: they wait, copy or grow.
 //
-// Promise: when the interpreter ends while a daemon thread is inside such a call, that thread stops there for good,
-// quietly. Without this, CPython would end the thread when it asks for the GIL, in the middle of C++, and the process
-// would abort. At exit, src/framebus/channel/handle.py calls begin_exit(), closes all ends, which wakes everybody who
-// waits, and calls end_long_calls(), which waits until each such thread has either stopped or got the GIL. A forked
-// child has none of its parent's threads, so it begins with a count of its own.
+// Promise: when the interpreter ends while a daemon thread is inside such a call, that thread stops there permanently,
+// without output. Without this, CPython would end the thread when it takes the GIL, in the middle of C++, and the
+// process would abort. At exit, src/framebus/channel/handle.py calls begin_exit(), closes all handles, which wakes
+// every waiting thread, and calls end_long_calls(), which waits until each such thread has either stopped or got the
+// GIL. A forked child has none of its parent's threads, so it begins with its own count.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -39,7 +39,7 @@ inline void stop_if_exiting() noexcept {
   for (;;) ::pause();
 }
 
-// Releases the GIL as long as it lives.
+// Releases the GIL while it exists.
 class LongCall {
  public:
   LongCall() = default;
@@ -53,16 +53,16 @@ class LongCall {
     Count(const Count&) = delete;
     Count& operator=(const Count&) = delete;
     ~Count() { inside.fetch_sub(1); }
-    // Of the process in which it began: a signal handler that runs inside the call may fork.
+    // The count of the process in which the call began: a signal handler that runs inside the call may fork.
     std::atomic<int>& inside = LongCalls::instance().inside;
   };
-  Count count_;                      // ends last: while it counts, the interpreter waits
+  Count count_;                      // destroyed last: while it counts, the interpreter waits
   nb::gil_scoped_release released_;  // takes the GIL back
 };
 
-// Runs Python's signal handlers between two slices of a wait; throws what they raise (KeyboardInterrupt).
+// Runs Python's signal handlers between two slices of a wait; throws the exception they raise (KeyboardInterrupt).
 inline void check_signals() {
-  // Out of the core, which lets go of what it has on the way, and no further than ~LongCall.
+  // Leaves the core, which releases its locks on the way, and gets no further than ~LongCall.
   if (must_stop()) framebus::detail::fail(framebus::Errc::channel_closed, "the program is ending");
   const nb::gil_scoped_acquire acquire;
   if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -70,7 +70,7 @@ inline void check_signals() {
 
 inline void begin_exit() { LongCalls::instance().exiting.store(std::this_thread::get_id()); }
 
-// Waits, at most two seconds, until no thread is inside a LongCall any more. False where one still is.
+// Waits, at most two seconds, until no thread is inside a LongCall any more. False if one still is.
 inline bool end_long_calls() {
   const std::int64_t deadline = framebus::detail::os::monotonic_ns() + 2'000'000'000;
   const nb::gil_scoped_release release;

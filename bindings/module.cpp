@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The extension module framebus._core. It converts types, releases the GIL and ties arrays to their memory; it decides
-// nothing. Users import framebus, never this.
+// The extension module framebus._core. It converts types, releases the GIL and ties arrays to their memory; it makes no
+// decisions. Users import framebus, never this module.
 #define FRAMEBUS_IMPORTS_NUMPY
 #include <framebus/sigbus.hpp>
 
@@ -15,8 +15,8 @@ int import_numpy() {
   return 0;
 }
 
-// In a free-threaded interpreter, importing this module switches the GIL on, see CMakeLists.txt. Where it was switched
-// off for good (PYTHON_GIL=0, -X gil=0) it stays off, and nothing here would hold.
+// In a free-threaded interpreter, importing this module switches the GIL on, see CMakeLists.txt. If the user has
+// disabled it (PYTHON_GIL=0, -X gil=0) it stays off, and the promises of this module would not hold.
 void refuse_without_gil() {
   const auto asks = nanobind::getattr(nanobind::module_::import_("sys"), "_is_gil_enabled", nanobind::none());
   if (asks.is_none() || nanobind::cast<bool>(asks())) return;
@@ -31,14 +31,15 @@ NB_MODULE(_core, m) {
   refuse_without_gil();
   if (import_numpy() != 0) throw nanobind::python_error();
   m.doc() = "The native core of framebus. Private: import framebus instead.";
-  nanobind::set_leak_warnings(false);  // a daemon thread that lives to the end keeps what it refers to
+  nanobind::set_leak_warnings(false);  // a daemon thread that runs until the end keeps the objects it refers to
   m.attr("LAYOUT_VERSION") = framebus::detail::kLayoutVersion;
-  m.def("begin_exit", &framebus_python::begin_exit, "At exit: other threads that wait in here stop for good.");
+  m.def("begin_exit", &framebus_python::begin_exit,
+        "At exit: other threads that wait in this module stop permanently.");
   m.def("end_long_calls", &framebus_python::end_long_calls,
-        "At exit, after all ends are closed: waits until they have. False where they took too long.");
+        "At exit, after all handles are closed: waits until those threads have stopped. False if they took too long.");
   m.def(
       "leave_sessions", [] { framebus::detail::Participation::instance().leave_sessions(); },
-      "At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those "
+      "At the end of a process that ends by os._exit(): gives up the reader records that frames still hold. Those "
       "frames stay readable, and their slots may be reused.");
   m.def("fill_standard_fds", &framebus::detail::os::fill_standard_fds,
         "Opens /dev/null at each of the descriptors 0, 1 and 2 that is closed.");

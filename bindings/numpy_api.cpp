@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between numpy arrays and framebus descriptions: what a dtype means to us, and what to say when it means nothing.
+// Conversion between numpy arrays and framebus descriptions, and the errors for dtypes that a frame can't carry.
 #include "numpy_api.hpp"
 
 #include <nanobind/stl/string.h>

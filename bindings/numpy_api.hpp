@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// numpy's C interface, and the few conversions between its arrays and framebus's descriptions.
+// numpy's C interface, and the conversions between its arrays and framebus's descriptions.
 //
-// Promise: arrays over shared memory keep the object that owns the memory alive, in C order, aligned; nothing is copied
-// here but by copy_into().
+// Promise: arrays over shared memory keep the object that owns the memory alive and are C-ordered and aligned; only
+// copy_into() copies.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -19,22 +19,22 @@ namespace framebus_python {
 
 namespace nb = nanobind;
 
-// What the elements of an array are; TypeError for what a frame cannot carry, saying what to send instead.
+// The element type of an array. A dtype that a frame can't carry raises TypeError, which says what to send instead.
 framebus::detail::ElementType element_type_of(PyArray_Descr* descr, const std::string& name);
 
-// The name of an array as UTF-8; ValueError for one that has none, since it has lone surrogates.
+// The name of an array as UTF-8; ValueError if it has lone surrogates.
 std::string array_name(nb::handle name);
 
-// Fills in type and shape of one array.
+// Sets name, type and shape of one array.
 void describe_array(PyArrayObject* array, const std::string& name, framebus::detail::ArrayInfo& info);
 
-// Fills in name, type and shape; ValueError for a bad name or shape.
+// Sets name, type and shape; ValueError for a bad name or shape.
 void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, framebus::detail::ArrayInfo& info);
 
 // An array over `data`, kept alive by `owner`.
 nb::object array_over(const framebus::detail::ArrayInfo& info, void* data, nb::handle owner, bool writable);
 
-// Copies an array of any strides to C order at `data`; releases the GIL where it takes long.
+// Copies an array of any strides to C order at `data`; releases the GIL for long copies.
 void copy_into(void* data, const framebus::detail::ArrayInfo& info, PyArrayObject* array);
 
 inline constexpr std::uint64_t kLongCopy = 64 << 10;  // bytes; longer copies release the GIL

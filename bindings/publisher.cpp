@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publisher and Loan for Python.
 //
-// A loan's slot is owned by Memory. For each of its arrays there are two: a base over the memory, which nobody gets,
-// and a view of it, which the user gets. numpy bases every array derived from the view on that base, so the base's
-// reference count tells at the end of the block whether somebody still has another writable view. Buffers and DLPack
-// capsules refer to the view itself, as variables do; src/framebus/channel/loan.py tells those apart. Where something
-// that can write is left, a copy is published and the slot stays with it (see docs/design.md).
+// Memory owns a loan's slot. There are two objects for each of its arrays: a base over the memory, which no user gets,
+// and a view of it, which the user gets. numpy bases every array derived from the view on that base, so at the end of
+// the block the base's reference count shows whether another writable view still exists. Buffers and DLPack capsules
+// refer to the view itself, as variables do; src/framebus/channel/loan.py distinguishes those. If an object that can
+// write is left, a copy is published and the slot stays with that object (see docs/design.md).
 #include <nanobind/stl/string.h>
 
 #include <array>
@@ -26,7 +26,7 @@ using framebus::Loan;
 using framebus::Publisher;
 using framebus::detail::Descriptor;
 
-// Without letting other threads run where that takes no time.
+// Keeps the GIL if the commit takes no time.
 std::uint64_t commit(Loan& loan, std::string_view meta) {
   if (const auto seq = loan.try_commit(meta)) return *seq;
   const LongCall call;
@@ -66,7 +66,7 @@ class PyLoan {
     return nb::tuple(names);
   }
 
-  // The arrays that others refer to, each with how many references those are.
+  // The arrays that other objects refer to, each with the number of references.
   nb::list kept() const {
     nb::list list;
     for (const nb::object& array : arrays_) {
@@ -76,7 +76,7 @@ class PyLoan {
     return list;
   }
 
-  // `escaped`: something that can still write was made of the arrays.
+  // `escaped`: an object that can still write was made from the arrays.
   std::uint64_t commit(nb::handle meta, nb::handle pixel_format, bool escaped) {
     const bool copy = end() || escaped;
     if (!pixel_format.is_none()) loan_->set_pixel_format(text_view(pixel_format));
@@ -91,7 +91,7 @@ class PyLoan {
   }
 
  private:
-  // Takes the arrays away from the user; true where derived arrays live on that can still write.
+  // Makes the user's arrays read-only; true if derived arrays exist that can still write.
   bool end() {
     if (!open_) framebus::detail::fail(framebus::Errc::loan_ended, "this loan has ended already");
     open_ = false;
@@ -193,9 +193,9 @@ class PyPublisher {
   Publisher publisher_;
 };
 
-PyTypeObject* publisher_type = nullptr;  // to the end of the interpreter
+PyTypeObject* publisher_type = nullptr;  // until the end of the interpreter
 
-// send(image), send(image, timeout=): an ndarray, and nothing else is given.
+// send(image), send(image, timeout=): an ndarray and no other argument.
 PyObject* quick_send(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   PyObject* timeout = Py_None;
   if (count != 1 || !PyArray_CheckExact(args[0]) || !Py_IS_TYPE(native, publisher_type)) return nullptr;
@@ -219,12 +219,12 @@ void bind_publisher(nb::module_& m) {
            "The writable array of that index.")
       .def("names", &PyLoan::names, nb::sig("def names(self) -> tuple[str, ...]"), "The names of the arrays, in order.")
       .def("kept", &PyLoan::kept, nb::sig("def kept(self) -> list[tuple[numpy.typing.NDArray[typing.Any], int]]"),
-           "Arrays that others refer to, and by how many references.")
+           "The arrays that other objects refer to, each with the number of references.")
       .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format").none(), nb::arg("escaped"),
            nb::sig("def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int"),
            "Sends the frame; returns its sequence number.")
-      .def("drop", &PyLoan::drop, nb::arg("escaped"), "Gives the slot back; nobody ever sees what was in it.");
-  nb::class_<PyPublisher>(m, "Publisher", "The sending end of a channel.")
+      .def("drop", &PyLoan::drop, nb::arg("escaped"), "Returns the slot; the frame is never visible.");
+  nb::class_<PyPublisher>(m, "Publisher", "The sending side of a channel.")
       .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),
            nb::arg("name"), nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
       .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format").none(),
@@ -238,7 +238,7 @@ void bind_publisher(nb::module_& m) {
       .def("close", &PyPublisher::close, "Ends the channel for its subscribers.")
       .def("is_closed", &PyPublisher::is_closed, "Whether close() was called.")
       .def("statistics", &PyPublisher::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
-           "Counts and figures, see framebus.Statistics.");
+           "Counts and measurements, see framebus.Statistics.");
   publisher_type = reinterpret_cast<PyTypeObject*>(nb::type<PyPublisher>().inc_ref().ptr());
   bind_shortcut(m, "quick_send", quick_send);
 }

@@ -17,8 +17,8 @@ struct Shortcut {
   PyObject head;
   vectorcallfunc call;
   PyObject* method;
-  PyTypeObject* owner;  // whose method it is; only its own instances, since others may have overridden things
-  Py_ssize_t slot;      // where in an instance `_native` is
+  PyTypeObject* owner;  // the class of the method; not subclasses, which may have overridden methods
+  Py_ssize_t slot;      // the offset of `_native` in an instance
   Quick quick;
 };
 
@@ -29,7 +29,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t count_and_flag
   const Py_ssize_t count = PyVectorcall_NARGS(count_and_flag);
   if (count > 0 && Py_TYPE(args[0]) == shortcut->owner) {
     auto* const place = reinterpret_cast<std::byte*>(args[0]) + shortcut->slot;
-    // A reference, since another thread may put something else there meanwhile.
+    // A reference, since another thread may replace the object meanwhile.
     const nb::object native = nb::borrow(*reinterpret_cast<PyObject**>(place));
     PyObject* result = native.is_valid() ? shortcut->quick(native.ptr(), args + 1, count - 1, names) : nullptr;
     if (result != nullptr || PyErr_Occurred() != nullptr) return result;
@@ -47,7 +47,7 @@ PyObject* set_name(PyObject* self, PyObject* const* args, Py_ssize_t count) {
     PyErr_SetString(PyExc_TypeError, "a shortcut is for a method of a class");
     return nullptr;
   }
-  if (as_shortcut(self)->owner != nullptr) Py_RETURN_NONE;  // another class has it, too, by whatever name
+  if (as_shortcut(self)->owner != nullptr) Py_RETURN_NONE;  // another class has it already, under any name
   const nb::object slot = nb::steal(PyObject_GetAttrString(args[0], "_native"));
   if (!slot.is_valid()) return nullptr;
   if (!Py_IS_TYPE(slot.ptr(), &PyMemberDescr_Type)) {
@@ -74,7 +74,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   return 0;
 }
 int clear(PyObject* self) {
-  Py_CLEAR(as_shortcut(self)->owner);  // that breaks every circle, and the method can be called to the end
+  Py_CLEAR(as_shortcut(self)->owner);  // breaks every reference cycle; the method can still be called
   return 0;
 }
 void dealloc(PyObject* self) {
@@ -116,7 +116,7 @@ PyType_Spec spec = {"framebus._core.Shortcut", sizeof(Shortcut), 0,
                     slots};
 
 nb::object shortcut_for(nb::handle method, Quick quick) {
-  static PyObject* const type = PyType_FromSpec(&spec);  // for as long as there is an interpreter
+  static PyObject* const type = PyType_FromSpec(&spec);  // until the end of the interpreter
   if (type == nullptr) throw nb::python_error();
   if (PyCallable_Check(method.ptr()) == 0) throw nb::type_error("a shortcut is for a method");
   nb::object made = nb::steal(PyType_GenericAlloc(reinterpret_cast<PyTypeObject*>(type), 0));
@@ -129,7 +129,7 @@ nb::object shortcut_for(nb::handle method, Quick quick) {
 }
 
 thread_local std::exception_ptr current;
-PyObject* raise = nullptr;  // to the end of the interpreter; a bound function is where nanobind tells Python of them
+PyObject* raise = nullptr;  // until the end of the interpreter; nanobind translates exceptions in bound functions only
 
 }  // namespace
 

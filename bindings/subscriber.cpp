@@ -59,7 +59,7 @@ class PySubscriber {
     return or_none(std::move(frame));
   }
 
-  // For a loop of asyncio or trio. None where there is nothing yet; raises StopAsyncIteration where next() gives None.
+  // For a loop of asyncio or trio. None if there is no frame yet; raises StopAsyncIteration if next() returns None.
   nb::object try_next() {
     auto result = subscriber_->try_next();
     if (result.ended) {
@@ -94,7 +94,7 @@ class PySubscriber {
   std::unique_ptr<Subscriber> subscriber_;
 };
 
-PyTypeObject* subscriber_type = nullptr;  // to the end of the interpreter
+PyTypeObject* subscriber_type = nullptr;  // until the end of the interpreter
 
 // recv(), recv(1.0), recv(timeout=1.0)
 PyObject* quick_recv(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -136,7 +136,7 @@ PyObject* quick_next(PyObject* native, PyObject* const* /*args*/, Py_ssize_t cou
 Subscriber& subscriber_of(nb::handle object) { return nb::cast<PySubscriber&>(object).core(); }
 
 void bind_subscriber(nb::module_& m) {
-  nb::class_<PySubscriber>(m, "Subscriber", "The receiving end of a channel.")
+  nb::class_<PySubscriber>(m, "Subscriber", "The receiving side of a channel.")
       .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, double, bool,
                     bool, bool>(),
            nb::arg("name"), nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"),
@@ -150,12 +150,13 @@ void bind_subscriber(nb::module_& m) {
            "The next frame, None at the end of the channel; waits.")
       .def("try_next", &PySubscriber::try_next, nb::sig("def try_next(self) -> FrameBase | None"),
            "The next frame or None; StopAsyncIteration at the end of the channel.")
-      .def("is_ended", &PySubscriber::is_ended, "Closed by its publisher, and nothing left to fetch.")
-      .def("fileno", &PySubscriber::fileno, "A descriptor readable when there may be news.")
-      .def("close", &PySubscriber::close, "Leaves the channel; frames that are kept stay valid.")
+      .def("is_ended", &PySubscriber::is_ended,
+           "Whether the publisher has closed the channel and no frame is left to fetch.")
+      .def("fileno", &PySubscriber::fileno, "A descriptor that is readable when there may be a new frame.")
+      .def("close", &PySubscriber::close, "Leaves the channel; held frames stay valid.")
       .def("is_closed", &PySubscriber::is_closed, "Whether close() was called.")
       .def("statistics", &PySubscriber::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
-           "Counts and figures, see framebus.Statistics.");
+           "Counts and measurements, see framebus.Statistics.");
   subscriber_type = reinterpret_cast<PyTypeObject*>(nb::type<PySubscriber>().inc_ref().ptr());
   bind_shortcut(m, "quick_recv", quick_recv);
   bind_shortcut(m, "quick_try_recv", quick_try_recv);

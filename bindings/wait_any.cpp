@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus.wait for Python, and what framebus.channel.aio needs to wait in an event loop.
+// framebus.wait for Python, and the Listener with which framebus.channel.aio waits in an event loop.
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace framebus_python {
 
 namespace {
 
-// `subscribers` keeps them alive; the indices of those that are ready.
+// Returns the indices of the subscribers that are ready. `subscribers` keeps them alive.
 std::vector<std::size_t> wait(const nb::list& subscribers, nb::handle timeout) {
   const std::int64_t limit = timeout_ns(timeout);
   std::vector<framebus::Subscriber*> all;
@@ -34,7 +34,7 @@ std::vector<std::size_t> wait(const nb::list& subscribers, nb::handle timeout) {
   return indices;
 }
 
-// The waits of one event loop for one subscriber, which it does not keep alive.
+// The descriptor of one event loop that waits for one subscriber. It does not keep the subscriber alive.
 class PyListener {
  public:
   explicit PyListener(nb::handle subscriber) : listener_(subscriber_of(subscriber).listen()) {}
@@ -53,13 +53,15 @@ void bind_wait_any(nb::module_& m) {
   nb::class_<PyListener>(m, "Listener", "A descriptor for one event loop that waits for a subscriber.")
       .def(nb::init<nb::handle>(), nb::arg("subscriber"), nb::sig("def __init__(self, subscriber: Subscriber) -> None"))
       .def("fileno", &PyListener::fileno,
-           "Readable when there may be news, and for good once the subscriber is closed.")
+           "Readable when there may be a new frame, and permanently once the subscriber is closed.")
       .def("arm", &PyListener::arm, nb::arg("until"),
-           "Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.")
-      .def("disarm", &PyListener::disarm, "Nobody waits: silences it until arm(). False where it goes on ringing.");
+           "To be called before a fetch and then a wait: clears it until the next event, or time.monotonic() is "
+           "`until`.")
+      .def("disarm", &PyListener::disarm,
+           "No task waits: keeps it cleared until arm(). False if it may be signalled nevertheless.");
   m.def("wait", &wait, nb::arg("subscribers"), nb::arg("timeout").none(),
         nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
-        "The indices of those that have something new; waits for one.");
+        "Waits for a new frame in any of them; returns the indices of those that have one.");
   m.def(
       "fail_timeout",
       [](nb::handle subscriber, double timeout) {
@@ -67,7 +69,7 @@ void bind_wait_any(nb::module_& m) {
       },
       nb::arg("subscriber"), nb::arg("timeout"),
       nb::sig("def fail_timeout(subscriber: Subscriber, timeout: float) -> typing.NoReturn"),
-      "Raises what recv(timeout) does when its time is over.");
+      "Raises what recv(timeout) raises after its timeout.");
 }
 
 }  // namespace framebus_python

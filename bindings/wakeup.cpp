@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one task of asyncio awaits, once, when it waits for a frame; see src/framebus/channel/aio.py.
+// A minimal future for one asyncio task that waits for a frame; see src/framebus/channel/aio.py.
 //
-// Promise: it has the part of a future that tasks use: what asyncio.isfuture() asks for, a callback, result, cancel.
-// Unlike a future it runs its task within wake(), not in a later round of the loop. It is native since a task that has
-// slept finds its caches cold, and each Python frame on the way back to it then costs some microseconds.
+// Promise: it has the part of a future that tasks use: what asyncio.isfuture() requires, a callback, result, cancel.
+// Unlike a future it resumes its task within wake(), not in a later round of the loop. It is native because a task that
+// has slept finds its caches cold, and each Python frame on the way back to it then costs some microseconds.
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class Wakeup {
   Wakeup(nb::object loop, std::int64_t its_turn, double its_end)
       : turn(its_turn), end(its_end), loop_(std::move(loop)) {}
 
-  // Runs the task now; called by the loop, not by another task.
+  // Resumes the task now; called by the loop, not by another task.
   static void wake(nb::handle_t<Wakeup> self) {
     Wakeup& wakeup = *nb::inst_ptr<Wakeup>(self);
     if (std::exchange(wakeup.done_, true)) return;
@@ -36,7 +36,7 @@ class Wakeup {
     callback_ = std::move(callback);
     context_ = std::move(context);
   }
-  // The task runs in the next round of the loop, as with every future.
+  // The task is resumed in the next round of the loop, as with every future.
   static bool cancel(nb::handle_t<Wakeup> self, nb::object message) {
     Wakeup& wakeup = *nb::inst_ptr<Wakeup>(self);
     if (std::exchange(wakeup.done_, true)) return false;
@@ -54,7 +54,7 @@ class Wakeup {
     throw nb::python_error();
   }
 
-  // What `await` does: gives itself to the task, and ends when it is called again.
+  // The iteration of `await`: yields itself to the task once, and ends when it is called again.
   static PyObject* next(PyObject* self) noexcept {
     Wakeup& wakeup = *nb::inst_ptr<Wakeup>(self);
     if (!wakeup.done_) {
@@ -78,9 +78,9 @@ class Wakeup {
                      message = std::move(message_);
   }
 
-  std::int64_t turn;      // among those who wait in one loop
-  double end;             // of its time, by time.monotonic()
-  bool blocking = false;  // it has been awaited, and the task has not seen it yet
+  std::int64_t turn;      // its position among the waiting tasks of one loop
+  double end;             // deadline, by time.monotonic()
+  bool blocking = false;  // it was awaited, and the task has not processed that yet
 
  private:
   nb::object loop_, callback_, context_, message_;
@@ -95,7 +95,7 @@ int clear_wakeup(PyObject* self) {
   if (nb::inst_ready(self)) nb::inst_ptr<Wakeup>(self)->clear();
   return 0;
 }
-// What a loop calls when there may be a frame. Nearly always one task waits; the rest is for `otherwise`.
+// Called by a loop when there may be a frame. Nearly always one task waits; `otherwise` handles all other cases.
 void wake_one(const nb::list& waiting, const nb::callable& otherwise) {
   if (waiting.size() != 1 || !nb::isinstance<Wakeup>(waiting[0])) {
     otherwise();
@@ -103,7 +103,7 @@ void wake_one(const nb::list& waiting, const nb::callable& otherwise) {
   }
   const nb::object wakeup = waiting[0];
   if (PyList_SetSlice(waiting.ptr(), 0, 1, nullptr) != 0)
-    throw nb::python_error();  // before the task runs, which may wait again
+    throw nb::python_error();  // before the task is resumed, since it may wait again
   Wakeup::wake(nb::handle_t<Wakeup>(wakeup));
 }
 
@@ -117,27 +117,27 @@ PyType_Slot slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse_wakeup)
 
 void bind_wakeup(nb::module_& m) {
   nb::class_<Wakeup>(m, "Wakeup", nb::type_slots(slots),
-                     "What one task awaits, once: a future of which only tasks know.\n\n"
+                     "A minimal future for one waiting task; it resumes the task inside the loop's callback.\n\n"
                      "After wake(), result() is None; after cancel(), it raises asyncio.CancelledError.")
       .def(nb::init<nb::object, std::int64_t, double>(), nb::arg("loop"), nb::arg("turn"), nb::arg("end"),
            nb::sig("def __init__(self, loop: asyncio.AbstractEventLoop, turn: int, end: float) -> None"))
-      .def_ro("turn", &Wakeup::turn, "Among those who wait in one loop.")
-      .def_ro("end", &Wakeup::end, "When its time is over, by time.monotonic(); inf for never.")
+      .def_ro("turn", &Wakeup::turn, "Its position among the waiting tasks of one loop.")
+      .def_ro("end", &Wakeup::end, "Its deadline, by time.monotonic(); inf for none.")
       .def_rw("_asyncio_future_blocking", &Wakeup::blocking)
-      .def("wake", &Wakeup::wake, "Runs the task now; called by the loop, not by another task.")
+      .def("wake", &Wakeup::wake, "Resumes the task now; called by the loop, not by another task.")
       .def("get_loop", &Wakeup::loop, nb::sig("def get_loop(self) -> asyncio.AbstractEventLoop"),
            "The loop of the task.")
       .def("add_done_callback", &Wakeup::add_done_callback, nb::arg("callback"), nb::kw_only(), nb::arg("context"),
            nb::sig("def add_done_callback(self, callback: collections.abc.Callable[[Wakeup], object], *, context: "
                    "contextvars.Context) -> None"),
-           "The task waits.")
+           "Sets the callback that resumes the task.")
       .def("cancel", &Wakeup::cancel, nb::arg("msg") = nb::none(),
            nb::sig("def cancel(self, msg: object = None) -> bool"),
-           "The task is to be cancelled; it runs in the next round of the loop, as with every future.")
-      .def("result", &Wakeup::result, "None, or asyncio.CancelledError.");
+           "Cancels the task, which is resumed in the next round of the loop, as with every future.")
+      .def("result", &Wakeup::result, "Returns None, or raises asyncio.CancelledError.");
   m.def("wake_one", &wake_one, nb::arg("waiting"), nb::arg("otherwise"),
         nb::sig("def wake_one(waiting: list[Wakeup], otherwise: collections.abc.Callable[[], object]) -> None"),
-        "Takes the one Wakeup out of the list and wakes it; where there are none or several, calls `otherwise`.");
+        "Removes the only Wakeup from the list and wakes it; if there are none or several, calls `otherwise`.");
 }
 
 }  // namespace framebus_python

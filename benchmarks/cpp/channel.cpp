@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ API with 64 bytes: how old each frame is when the receiving program has read it.
+// The C++ API with 64 bytes: the age of each frame when the receiving program has read it.
 //
 //   channel WAIT COUNT HZ NAME        WAIT park, spin, adaptive or predictive
 #include <sys/wait.h>

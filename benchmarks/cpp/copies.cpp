@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ways to copy a frame into shared memory and what they leave to its reader, a thread on another core that sums it up.
+// Ways to copy a frame into shared memory, and their effect on its reader, a thread on another core that sums it up.
 //
-// copies BYTES SLOTS SOURCES ROUNDS: copies frames of so many bytes into slots in turn, from as many sources in turn.
+// copies BYTES SLOTS SOURCES ROUNDS: copies frames of BYTES into SLOTS slots in turn, from SOURCES sources in turn.
 // Prints a line for each way: its name, the median microseconds of the copy, and of the reader. The ways take turns,
-// ROUNDS times; each begins with a frame for every slot that does not count.
+// ROUNDS times; each begins with one frame for every slot that is not counted.
 #include <fcntl.h>
 #include <immintrin.h>
 #include <sys/mman.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The least that handing 64 bytes to another program can cost: a counter in shared memory, and a futex to sleep on.
+// The minimal cost of handing 64 bytes to another program: a counter in shared memory, and a futex to sleep on.
 //
-//   futex MODE COUNT HZ        MODE park: sleeps on the futex; spin: looks all the time; timed: sleeps until just
+//   futex MODE COUNT HZ        MODE park: sleeps on the futex; spin: polls all the time; timed: sleeps until just
 //   before
-//                              the next frame is due, which it is told, then looks all the time
+//                              the next frame is due, at a known time, then polls
 //
-// Prints how old each frame was when the receiving program had read it.
+// Prints the age of each frame when the receiving program has read it.
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -27,7 +27,7 @@ constexpr std::int64_t kEarlyNs = 150'000;  // timers of this kind are seldom la
 
 struct Shared {
   alignas(64) std::atomic<std::uint32_t> count;     // frames sent; the store that the reader's load pairs with
-  alignas(64) std::atomic<std::uint32_t> sleepers;  // a system call is made only when somebody sleeps
+  alignas(64) std::atomic<std::uint32_t> sleepers;  // a system call is made only when a reader sleeps
   alignas(64) std::int64_t frame[8];
 };
 

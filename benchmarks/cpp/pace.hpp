@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the C++ benchmarks share: the clock, absolute deadlines, and the ages that the receiving program prints as JSON.
+// Shared by the C++ benchmarks: the clock, absolute deadlines, and the ages that the receiving program prints as JSON.
 #pragma once
 
 #include <time.h>

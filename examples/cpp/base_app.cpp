@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Program A: captures images and hands each to whoever wants it. Nobody has to, and nobody slows it down.
+// The publisher's program: captures images and publishes each. It needs no subscriber, and none slows it down.
 //
 //   base_app NAME COUNT WIDTH HEIGHT        COUNT 0: until it is stopped
 //

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Program A of the original article on Linux, without framebus: writes numbered images, and never looks who reads.
+// Program A of the original article on Linux, without framebus: writes numbered images, independently of any reader.
 //
 //   base_image_a NAME COUNT WIDTH HEIGHT        COUNT 0: until it is stopped
 //
@@ -45,6 +45,6 @@ int main(int argc, char** argv) {
     usleep(10'000);
   }
   std::printf("sent %d frames\n", sent);
-  shm_unlink(memory.c_str());  // whoever has them open keeps them until it closes them
+  shm_unlink(memory.c_str());  // programs that have them open keep them until they close them
   sem_unlink(mutex.c_str());
 }

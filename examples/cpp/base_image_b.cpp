@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-// WaitForSingleObject on an auto-reset event: whoever waited has reset it.
+// WaitForSingleObject on an auto-reset event: the wait has reset it.
 static bool wait(sem_t* event) {
   timespec end{};
   clock_gettime(CLOCK_REALTIME, &end);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Program B: fetches the newest image, again and again, and looks at every pixel of it where it lies.
+// The subscriber's program: fetches the newest image repeatedly, and reads every pixel of it in shared memory.
 //
 //   fetch_app NAME COUNT        COUNT 0: until base_app has closed the channel
 //
-// Where it is slower than base_app it skips images, and says how many. It may be killed and started again at any time.
+// If it is slower than base_app it skips images, and prints how many. It may be killed and started again at any time.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The arrays of a frame as a program names them: to be made (ArraySpec), to be sent (ArrayRef), to be found (ArrayId).
+// The arrays of a frame as a program names them: to create (ArraySpec), to send (ArrayRef), to find (ArrayId).
 //
-// Promise: what a publisher wants to send is checked here, once, before it gets a slot; describing and sending
-// allocates nothing.
+// Promise: the arrays of a publisher are checked here, once, before it gets a slot; describing and sending allocates
+// nothing.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ using detail::Descriptor;
 
 inline constexpr std::string_view kDefaultArray = "image";
 
-// An array to be made, for a loan.
+// An array to create, for a loan.
 struct ArraySpec {
   std::string name{kDefaultArray};
   ElementType type{'u', '|', 1};
@@ -37,12 +37,12 @@ struct ArraySpec {
   }
 };
 
-// vector, array, span, C array ... of elements.
+// A vector, array, span, C array ... of elements.
 template <class R>
 concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
                        Element<std::remove_cvref_t<std::ranges::range_reference_t<R>>>;
 
-// An array to be sent. Refers to name and elements, owns neither: make it in the call that sends.
+// An array to send. Refers to name and elements and owns neither: construct it in the call that sends.
 class ArrayRef {
  public:
   template <ElementRange R>
@@ -61,7 +61,7 @@ class ArrayRef {
   [[nodiscard]] const ElementType& type() const noexcept { return type_; }
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
 
-  // Do the elements fill the shape, as it has been planned, and the rows not overlap?
+  // Throws unless the elements fill the planned shape exactly and the rows do not overlap.
   void check_against(const ArrayInfo& planned) const {
     const auto what = [&] { return "array '" + std::string(name_) + "' of shape " + text_of(shape_) + " has "; };
     if (elements_ != planned.bytes / type_.bytes) {
@@ -76,7 +76,7 @@ class ArrayRef {
     }
   }
 
-  // To a place with room for all of them, without gaps.
+  // Copies all elements to `to`, without gaps.
   void copy_to(std::byte* to, std::uint64_t bytes) const noexcept {
     if (bytes == 0) return;
     const std::uint64_t packed = bytes / rows_;
@@ -89,7 +89,7 @@ class ArrayRef {
            std::uint64_t elements) noexcept
       : name_(name), type_(type), shape_(shape), data_(static_cast<const std::byte*>(data)), elements_(elements) {}
 
-  // One channel is no dimension of its own: a grey image is height x width, as in Python.
+  // A single channel is not a dimension: a grey image is height x width, as in Python.
   static Shape dense(const Shape& s) { return s[2] == 1 ? Shape(s[0], s[1]) : s; }
 
   std::string_view name_;
@@ -101,7 +101,7 @@ class ArrayRef {
   std::ptrdiff_t row_bytes_ = 0;  // 0: no gaps
 };
 
-// Which array of a frame: its position or its name.
+// Identifies an array of a frame by its position or its name.
 class ArrayId {
  public:
   constexpr ArrayId(std::integral auto index) noexcept : index_(static_cast<std::uint64_t>(index)) {}
@@ -133,7 +133,7 @@ class ArrayId {
   bool by_name_ = false;
 };
 
-// Adds an array to a frame that is being described; plan_arrays() is still to come.
+// Adds an array to a frame that is being described, before plan_arrays().
 inline void add_array(Descriptor& frame, std::string_view name, const ElementType& type, const Shape& shape) {
   const auto quoted = [&] { return "array '" + std::string(name) + "'"; };
   if (frame.array_count == detail::kMaxArrays) {
@@ -159,7 +159,7 @@ inline void add_array(Descriptor& frame, std::string_view name, const ElementTyp
   std::memcpy(a.name_chars, name.data(), name.size());
 }
 
-// Checks what a publisher wants to send (specs or refs) and gives every array its place.
+// Checks the described arrays (specs or refs) and sets their offsets.
 inline void finish(Descriptor& frame) {
   if (frame.array_count == 0) {
     detail::fail(Errc::invalid_argument,
@@ -181,11 +181,11 @@ inline Descriptor describe(std::span<const ArrayRef> arrays) {
   return frame;
 }
 
-// The bytes at `data`, where array `which` of `frame` begins, as elements of type T; refused where it has others.
+// The elements of array `which` of `frame`, which begins at `data`. Throws if they are not of type T.
 template <Element T, class Byte>
 std::span<T> elements_of(const ArrayInfo& array, Byte* data) {
   constexpr ElementType wanted = element_type<std::remove_const_t<T>>();
-  // Bytes may be looked at whatever they are.
+  // std::byte fits every element type.
   if (array.type != wanted && !std::is_same_v<std::remove_const_t<T>, std::byte>) {
     detail::fail(Errc::invalid_argument, "array '" + std::string(array.name()) + "' has elements of type " +
                                              text_of(array.type) + ", not " + text_of(wanted));
@@ -193,14 +193,14 @@ std::span<T> elements_of(const ArrayInfo& array, Byte* data) {
   return {reinterpret_cast<T*>(data), static_cast<std::size_t>(array.bytes / sizeof(T))};
 }
 
-// The same as an image; the array must have two dimensions (height, width) or three (channels too).
+// The same as an image; the array must have two dimensions (height, width) or three (also channels).
 template <Element T, class Byte>
 Image<T> image_of(const ArrayInfo& array, Byte* data) {
   static_assert(!std::is_same_v<std::remove_const_t<T>, std::byte>, "name the type of the image's elements");
   const std::span<T> elements = elements_of<T>(array, data);
   if (array.ndim != 2 && array.ndim != 3) {
     detail::fail(Errc::invalid_argument,
-                 "array '" + std::string(array.name()) + "' is no image: expected height x width or " +
+                 "array '" + std::string(array.name()) + "' is not an image: expected height x width or " +
                      "height x width x channels, found " + text_of(Shape(std::span(array.shape, array.ndim))));
   }
   return Image<T>(elements.data(), array.shape[0], array.shape[1], array.ndim == 3 ? array.shape[2] : 1);

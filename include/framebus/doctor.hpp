@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looking for what is wrong among the files of all channels: left by the dead, or not ours.
+// Finding what is wrong among the files of all channels: left by dead programs, or not framebus's.
 //
-// Promise: looking takes no lock, maps nothing and changes nothing. A participant that is just leaving has dropped its
-// lock but not yet removed the files, so what is found must be found a second time before anybody relies on it.
+// Promise: examining takes no lock, maps nothing and changes nothing. A participant that is just leaving has dropped
+// its lock but not yet removed the files, so a finding must be found a second time before a program relies on it.
 #pragma once
 
 #include <algorithm>
@@ -20,15 +20,15 @@ enum class IssueKind : std::uint8_t { stale_channel, orphaned_store, foreign_fil
 struct Finding {
   IssueKind kind = IssueKind::foreign_file;
   std::string path, channel, why;
-  std::uint64_t bytes = 0;  // that removing it would free
+  std::uint64_t bytes = 0;  // that a removal would free
   std::uint64_t inode = 0;
   std::uint32_t owner = 0;
-  bool dead = false;  // nobody can use it any more: clean_channel() would remove it
+  bool dead = false;  // no program can use it any more: clean_channel() would remove it
 };
 
 namespace detail {
 
-// The first page of a control block, copied. The rest of it is of no interest here.
+// A copy of the first page of a control block, the only part that is used here.
 struct ControlPage {
   alignas(8) std::byte bytes[512] = {};
   template <class T>
@@ -45,7 +45,7 @@ inline ControlPage page_of(const os::File& control) {
   return page;
 }
 
-// Why the file is no control block that this release can use, nothing where it is one.
+// Why this release can't use the file as a control block; nullopt if it can.
 inline std::optional<std::string> why_unusable(const os::File& file, const std::string& path) {
   try {
     check_control(file, path);
@@ -82,12 +82,12 @@ inline std::optional<Finding> examine_control(const os::File& file, Finding find
   return finding;
 }
 
-// With its control block at hand: does anybody come to this store any more? Nothing where it may be so.
+// Why no program will open this store any more, by its control block; nullopt if one may.
 inline std::optional<std::string> why_orphaned(const os::File& control, std::uint32_t generation) {
   if (!os::is_locked(control, 0, 0)) return std::nullopt;  // part of a stale channel, which is a finding of its own
   const auto current = page_of(control).at<std::uint32_t>(offsetof(ControlBlock, generation));
   const bool obsolete = generation < current;
-  // A later one may be a publisher's that is about to move there.
+  // A later one may belong to a publisher that is about to move there.
   if (!obsolete && (generation == current || os::is_locked(control, kPublisherByte))) return std::nullopt;
   return "generation " + std::to_string(generation) + " of a channel that is at generation " + std::to_string(current) +
          (obsolete ? "" : " and has no live publisher");
@@ -102,13 +102,13 @@ inline std::optional<Finding> examine_store(const os::File& file, Finding findin
   finding.kind = IssueKind::orphaned_store;
   finding.dead = may_remove(finding.owner);
   if (!os::exists(control_name)) {
-    if (!os::exists(finding.path)) return std::nullopt;  // the stores go first: the whole channel has just gone
+    if (!os::exists(finding.path)) return std::nullopt;  // stores are removed first: the whole channel was just removed
     finding.why = "a frame store without a channel, " + control_name + " is missing";
     return finding;
   }
   try {
     const os::File control = os::open_existing(control_name, false);
-    if (!control.is_open() || why_unusable(control, control_name)) return std::nullopt;  // as the channel goes
+    if (!control.is_open() || why_unusable(control, control_name)) return std::nullopt;  // a separate finding
     const auto reason = why_orphaned(control, generation);
     if (!reason) return std::nullopt;
     finding.why = *reason;
@@ -119,7 +119,7 @@ inline std::optional<Finding> examine_store(const os::File& file, Finding findin
   }
 }
 
-// What is wrong with one file; nothing where all is well or it has gone.
+// What is wrong with one file; nullopt if nothing is, or the file is gone.
 inline std::optional<Finding> examine_file(const std::string& name) {
   Finding finding;
   finding.path = std::string(kDirectory) + "/" + name;
@@ -131,7 +131,7 @@ inline std::optional<Finding> examine_file(const std::string& name) {
   finding.owner = stat.owner;
   const auto named = parse_file_name(name);
   if (!named) {
-    finding.why = "framebus gives no file this name";
+    finding.why = "framebus uses no such file name";
     return finding;
   }
   finding.channel = named->channel;
@@ -154,7 +154,7 @@ inline std::optional<Finding> examine_file(const std::string& name) {
 
 }  // namespace detail
 
-// Everything that is wrong, by path.
+// All findings, sorted by path.
 inline std::vector<Finding> examine() {
   const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
   if (!directory.is_open())

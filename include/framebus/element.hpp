@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // C++ types as element types, and shapes.
 //
-// Promise: element_type<T>() says what numpy would say of an array of T; a Shape is a value without allocation.
+// Promise: element_type<T>() is the dtype that numpy has for an array of T; a Shape is a value without allocation.
 #pragma once
 
 #include <algorithm>
@@ -45,11 +45,11 @@ constexpr ElementType element_type() noexcept {
   return {static_cast<std::uint8_t>(kind), static_cast<std::uint8_t>(order), bytes};
 }
 
-// What an array can consist of: bool, std::byte, integers, floating point and complex numbers.
+// The element types of arrays: bool, std::byte, integers, floating point and complex numbers.
 template <class T>
 concept Element = detail::is_valid(element_type<std::remove_const_t<T>>());
 
-// "uint16", "foreign-endian float32"; for people.
+// "uint16", "foreign-endian float32"; for messages.
 inline std::string text_of(const ElementType& type) {
   constexpr char kForeign = std::endian::native == std::endian::little ? '>' : '<';
   std::string text = type.order == kForeign ? "foreign-endian " : "";
@@ -71,8 +71,8 @@ inline std::string text_of(const ElementType& type) {
   return text + std::to_string(type.bytes * 8);
 }
 
-// The lengths of an array's dimensions: {1080, 1920, 3}. No dimensions are a single value. Of any integers; one that is
-// negative is refused where the shape is used.
+// The lengths of an array's dimensions: {1080, 1920, 3}; no dimensions mean a single value. Accepts any integers; the
+// function that uses the shape refuses negative ones.
 class Shape {
  public:
   constexpr Shape() noexcept = default;

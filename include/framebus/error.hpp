@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ways a channel can fail, each with a sentence: what was expected, what was found, where, what to do next.
+// The errors of framebus, each with a message: what was expected, what was found, where, and what to do next.
 #pragma once
 
 #include <cerrno>
@@ -19,7 +19,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION {
 
-// bindings/errors.cpp has the Python classes in this order. 0 is no error, as std::error_code wants it.
+// bindings/errors.cpp has the Python classes in this order. 0 means no error, as std::error_code requires.
 enum class Errc {
   channel_not_found = 1,
   channel_in_use,
@@ -70,7 +70,7 @@ namespace detail {
   throw Error(code, message, error_number, path);
 }
 
-// What to do about an error of the operating system, where that is known.
+// What to do about an error of the operating system, if that is known.
 inline const char* remedy_for(int error) noexcept {
   switch (error) {
     case EMFILE:
@@ -82,13 +82,13 @@ inline const char* remedy_for(int error) noexcept {
   }
 }
 
-// An operating-system call failed: says which, on what, why, and what to do.
+// Throws the error of a failed system call: which call, on what, why, and what to do.
 [[noreturn]] inline void fail_errno(const std::string& what, const std::string& path = {}, int error = errno) {
   const Errc code = (error == EACCES || error == EPERM || error == EROFS) ? Errc::permission_denied : Errc::system;
   fail(code, what + ": " + std::strerror(error) + remedy_for(error), error, path);
 }
 
-// Nanoseconds as people write seconds.
+// Nanoseconds as a text in seconds.
 inline std::string seconds_text(std::int64_t ns) {
   char text[32];
   std::snprintf(text, sizeof text, "%.6g s", static_cast<double>(ns) * 1e-9);

@@ -5,9 +5,9 @@
 //   auto frame = subscriber.recv(1s, error);
 //   if (error == framebus::Errc::timeout) ...            // or error == std::errc::timed_out
 //
-// Promise: these overloads throw nothing and set `error` in any case, to success too. The core below them throws, so
-// a failed call costs as much as one that throws; and a code has the general sentence only, Error the one with names
-// and numbers.
+// Promise: these overloads throw nothing and always set `error`, also on success. The core below them throws, so a
+// failed call costs as much as one that throws. A code has the general message only; Error has the one with names and
+// numbers.
 #pragma once
 
 #include <new>
@@ -25,7 +25,7 @@ class ErrorCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "framebus"; }
   [[nodiscard]] std::string message(int code) const override { return sentence(static_cast<Errc>(code)); }
-  // What the standard library has a word for.
+  // The conditions that the standard library has.
   [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
     switch (static_cast<Errc>(code)) {
       case Errc::channel_not_found:
@@ -89,7 +89,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::invalid_argument:
         return "an argument is out of range, or contradicts another or the frame";
       case Errc::permission_denied:
-        return "the channel belongs to somebody who does not share it";
+        return "the channel belongs to a user who does not share it";
       case Errc::system:
         return "the operating system refused";
     }
@@ -105,7 +105,7 @@ inline const std::error_category& error_category() noexcept {
 // Found by std::error_code when it is made from an Errc.
 inline std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), error_category()}; }
 
-// What `step` returns; or, where it throws, what the result type is by itself, with the reason in `error`.
+// Returns what `step` returns; if it throws, a default-constructed result, and the reason in `error`.
 template <class Step>
 std::invoke_result_t<Step> without_throwing(std::error_code& error, Step&& step) noexcept {
   error.clear();

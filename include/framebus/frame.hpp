@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus::Frame: one frame, held where it lies in shared memory, read-only.
+// framebus::Frame: one received frame, held in shared memory, read-only.
 //
 //   auto image = frame.image<std::uint8_t>();            // image(y, x, channel), image.row(y)
 //   std::span<const float> depths = frame.span<float>("depth");
 //
-// Promise: nobody overwrites a frame until it is released or destroyed, whatever the publisher does and also after its
-// Subscriber is gone; what span(), image(), data(), meta_json() and pixel_format() give is valid exactly as long. They
-// do not compile on a Frame that is gone at the end of the line. What was in shared memory besides the elements has
-// been copied out and checked.
+// Promise: a frame is not overwritten until it is released or destroyed, whatever the publisher does and also after its
+// Subscriber is gone. The results of span(), image(), data(), meta_json() and pixel_format() are valid exactly as long;
+// these functions do not compile on a temporary Frame. Everything in shared memory besides the elements has been copied
+// out and checked.
 #pragma once
 
 #include <memory>
@@ -40,25 +40,25 @@ class Frame {
   }
   ~Frame() { release(); }
 
-  // Gives the slot back early.
+  // Releases the slot early.
   void release() noexcept {
     if (const auto session = std::move(session_)) session->release(hold_);
     store_.reset();
   }
   [[nodiscard]] bool is_held() const noexcept { return session_ != nullptr; }
 
-  // What the frame is.
+  // The frame.
   [[nodiscard]] std::uint64_t seq() const { return info().seq; }
   [[nodiscard]] std::int64_t timestamp_ns() const { return info().timestamp_ns; }         // CLOCK_MONOTONIC of capture
   [[nodiscard]] std::int64_t wall_time_ns() const { return info().wall_time_ns; }         // CLOCK_REALTIME of capture
   [[nodiscard]] std::int64_t published_ns() const { return info().published_ns; }         // CLOCK_MONOTONIC
-  [[nodiscard]] std::string_view pixel_format() const& { return info().pixel_format(); }  // empty where not given
-  [[nodiscard]] std::string_view meta_json() const& {  // an object; empty where there is none
+  [[nodiscard]] std::string_view pixel_format() const& { return info().pixel_format(); }  // empty if not given
+  [[nodiscard]] std::string_view meta_json() const& {  // a JSON object; empty if there is none
     const Descriptor& d = info();
     return {reinterpret_cast<const char*>(store_->payload(slot_) + d.meta_offset), d.meta_bytes};
   }
 
-  // What the arrays are.
+  // The arrays.
   [[nodiscard]] std::uint32_t array_count() const { return info().array_count; }
   [[nodiscard]] std::string_view array_name(ArrayId which) const& { return array(which).name(); }
   [[nodiscard]] Shape shape(ArrayId which = 0) const {
@@ -66,13 +66,13 @@ class Frame {
     return Shape(std::span(a.shape, a.ndim));
   }
   [[nodiscard]] ElementType type(ArrayId which = 0) const { return array(which).type; }
-  // Does the array consist of elements of type T, so that span<T>() will do?
+  // Does the array consist of elements of type T, as span<T>() requires?
   template <Element T>
   [[nodiscard]] bool is(ArrayId which = 0) const {
     return type(which) == element_type<T>();
   }
 
-  // The elements, in C order. T must be what the array consists of, or std::byte.
+  // The elements, in C order. T must be the array's element type, or std::byte.
   template <Element T>
   [[nodiscard]] std::span<const T> span(ArrayId which = 0) const& {
     return elements_of<const T>(array(which), data(which));
@@ -85,7 +85,7 @@ class Frame {
   [[nodiscard]] const T* data(ArrayId which = 0) const& {
     return span<T>(which).data();
   }
-  // Where the array begins: 64-byte aligned.
+  // The first byte of the array, 64-byte aligned.
   [[nodiscard]] const std::byte* data(ArrayId which = 0) const& { return store_->payload(slot_) + array(which).offset; }
 
   template <Element T>
@@ -99,13 +99,13 @@ class Frame {
   void meta_json() const&& = delete;
   void array_name(ArrayId which) const&& = delete;
 
-  // The same without exceptions; an empty span where it fails.
+  // The same without exceptions; an empty span if it fails.
   template <Element T>
   [[nodiscard]] std::span<const T> span(ArrayId which, std::error_code& error) const& noexcept {
     return without_throwing(error, [&] { return span<T>(which); });
   }
 
-  // Everything at once, as it was copied and checked when the frame was fetched; valid like the rest.
+  // The whole description, as it was copied and checked when the frame was fetched; valid like the rest.
   [[nodiscard]] const Descriptor& info() const {
     check();
     return session_->frame(hold_);

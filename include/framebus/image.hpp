@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A picture in memory that somebody else owns: what cameras, cv::Mat and bitmaps are to framebus, and frames to you.
+// A view of an image in memory that other code owns: a camera's, a cv::Mat, a bitmap, or a received frame.
 //
 //   publisher.send(framebus::Image(mat.ptr(), mat.rows, mat.cols, mat.channels(), mat.step));
 //   auto image = frame.image<std::uint8_t>();  image(y, x, 2);  image.row(y)
 //
 // Promise: an Image is a pointer and four numbers; it owns nothing, copies nothing and throws nothing. Rows may be
-// farther apart than they are long, and, with a negative distance, stored from the bottom up. The numbers of one that a
-// program made are checked when it is sent.
+// farther apart than they are long, and, with a negative distance, stored from the bottom up. The numbers of an Image
+// that a program makes are checked when it is sent.
 #pragma once
 
 #include <cassert>
@@ -33,7 +33,7 @@ class Image {
       : Image(data, height, width, channels, 0) {}
   constexpr Image(T* data, std::integral auto height, std::integral auto width) noexcept
       : Image(data, height, width, 1, 0) {}
-  // Where it is written to, it may also be read.
+  // A writable image converts to a read-only one.
   constexpr Image(const Image<std::remove_const_t<T>>& other) noexcept
     requires std::is_const_v<T>
       : data_(other.data()), shape_(other.shape()), row_bytes_(other.row_bytes()) {}

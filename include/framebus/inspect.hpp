@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is going on in a channel, for tools: who publishes, who reads, what the newest frame looks like.
+// The state of a channel, for tools: its publisher and subscribers, and the description of the newest frame.
 //
-// Promise: looking changes nothing that others can notice but one reader record used for a moment by an observer, which
-// no count includes. What it says is stale at once.
+// Promise: inspecting has no effect on others, except one reader record that an observer uses for a moment and that no
+// count includes. The result may be out of date when it is returned.
 #pragma once
 
 #include <optional>
@@ -59,7 +59,7 @@ inline std::vector<Participant> subscribers_of(const Control& control) {
   return found;
 }
 
-// The newest frame's description, if it can be had.
+// The newest frame's description, if there is one that can be read.
 inline std::optional<Descriptor> newest_of(const std::string& name) {
   try {
     SubscriberOptions options;
@@ -75,7 +75,7 @@ inline std::optional<Descriptor> newest_of(const std::string& name) {
 
 }  // namespace detail
 
-// Nothing where there is no such channel; throws what opening it throws.
+// nullopt if there is no such channel; throws as opening it does.
 inline std::optional<ChannelReport> inspect(const std::string& name) {
   const auto control = detail::open_control(name);
   if (control == nullptr) return std::nullopt;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// framebus::Loan: a slot that the publisher fills in place, so that nothing is copied.
+// framebus::Loan: a slot that the publisher fills in place, without a copy.
 //
 //   framebus::Loan loan = publisher.loan<std::uint8_t>({1080, 1920, 3});
 //   camera.read_into(loan.span<std::uint8_t>().data());
-//   loan.commit();                       // a loan that is destroyed uncommitted was never there
+//   loan.commit();                       // a loan that is destroyed before commit() has no effect
 //
-// Promise: the memory is the loan's until commit(), drop() or its end, 64-byte aligned, with whatever an earlier frame
-// left in it. After commit() it is others' to read: pointers into it must not be used any more.
+// Promise: the memory belongs to the loan until commit(), drop() or its destruction. It is 64-byte aligned and contains
+// what an earlier frame has left in it. After commit() subscribers read it: do not use pointers into it any more.
 #pragma once
 
 #include <memory>
@@ -48,7 +48,7 @@ class Loan {
 
   [[nodiscard]] bool is_open() const noexcept { return core_ != nullptr; }
 
-  // The elements to fill, in C order. T must be what the array was asked for, or std::byte.
+  // The elements to fill, in C order. T must be the array's element type, or std::byte.
   template <Element T>
   [[nodiscard]] std::span<T> span(ArrayId which = 0) const {
     return elements_of<T>(frame_.arrays[which.in(frame_)], data(which));
@@ -70,28 +70,28 @@ class Loan {
     std::fill_n(frame_.pixel_format_chars, detail::kNameBytes, '\0');
     std::copy(name.begin(), name.end(), frame_.pixel_format_chars);
   }
-  // When it was captured: CLOCK_MONOTONIC and CLOCK_REALTIME. 0, as at first: when it is sent.
+  // The time of capture: CLOCK_MONOTONIC and CLOCK_REALTIME. 0, the default: the time of sending.
   void set_timestamps(std::int64_t timestamp_ns, std::int64_t wall_time_ns) noexcept {
     frame_.timestamp_ns = timestamp_ns;
     frame_.wall_time_ns = wall_time_ns;
   }
   [[nodiscard]] const Descriptor& frame() const noexcept { return frame_; }
 
-  // Sends what is in it and returns the frame's sequence number. `meta_json` is a JSON object, at most 1 MiB, or empty.
+  // Sends the frame; returns its sequence number. `meta_json` is a JSON object, at most 1 MiB, or empty.
   std::uint64_t commit(std::string_view meta_json = {}, Interrupt interrupt = nullptr) {
     check_before_commit(meta_json);
     const std::uint64_t seq = core_->commit(filling_, frame_, meta_json, interrupt);
     core_ = nullptr;
     return seq;
   }
-  // The same at once, or nothing where it would have to wait for another thread, or to make room for the metadata.
+  // The same at once; nullopt if it would have to wait for another thread, or to make room for the metadata.
   std::optional<std::uint64_t> try_commit(std::string_view meta_json = {}) {
     check_before_commit(meta_json);
     const auto seq = core_->try_commit(filling_, frame_, meta_json);
     if (seq) core_ = nullptr;
     return seq;
   }
-  // Without exceptions; 0 where it fails. The loan is then open as before.
+  // Without exceptions; 0 if it fails. The loan then stays open.
   std::uint64_t commit(std::string_view meta_json, std::error_code& error) noexcept {
     return without_throwing(error, [&] { return commit(meta_json); });
   }
@@ -116,7 +116,7 @@ class Loan {
 
   std::shared_ptr<detail::PublisherCore> core_;
   detail::ClaimedSlot filling_;
-  std::shared_ptr<detail::Store> store_;  // keeps the memory mapped as long as the loan exists, also after it was sent
+  std::shared_ptr<detail::Store> store_;  // keeps the memory mapped while the loan exists, also after it was sent
   Descriptor frame_;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Publisher and a Subscriber can be asked for. Plain values; the defaults fit most programs.
+// The options of a Publisher and a Subscriber: plain values, with defaults that fit most programs.
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@ struct PublisherOptions {
   OnFull on_full = OnFull::drop;
 };
 
-// park: sleeps. spin: burns a core. adaptive: spins for some microseconds where that has paid recently and a core is
-// idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
+// park: sleeps. spin: keeps a core busy. adaptive: spins for some microseconds if that has been successful recently and
+// a core is idle, then sleeps. predictive: sleeps until shortly before the next frame is due, then spins.
 enum class Wait : std::uint8_t { adaptive, park, spin, predictive };
 
 inline constexpr Timeout kMaxSpin = std::chrono::microseconds(500);
@@ -31,16 +31,16 @@ struct SubscriberOptions {
   std::uint32_t history = 0;
   Timeout connect_timeout = kNoWait;
   Wait wait = Wait::adaptive;
-  Timeout max_spin = kMaxSpin;  // how long one wait may spin, but for Wait::spin, which always does
+  Timeout max_spin = kMaxSpin;  // how long one wait may spin; not for Wait::spin, which always spins
   bool reconnect = true;
-  // Wait::predictive calls it shortly before a frame is due, in the thread that waits and without a lock, so that what
-  // will be done with the frame can be brought back into the caches.
+  // Wait::predictive calls it shortly before a frame is due, in the waiting thread and without a lock. It can warm up
+  // the caches with the code and memory that will use the frame.
   void (*before_frame)() = nullptr;
-  bool observer = false;  // looks without being counted, for tools
-  bool keeper = false;    // what it holds is the history of newcomers, see Fetcher; an observer with hold=1
+  bool observer = false;  // not counted as a subscriber, for tools
+  bool keeper = false;    // its frame is history for new subscribers, see Fetcher; an observer with hold=1
 };
 
-// Called between slices of a wait, without a lock; throws to end the wait.
+// Called between slices of a wait, without a lock. An exception ends the wait.
 using Interrupt = void (*)();
 
 }  // namespace framebus::inline FRAMEBUS_VERSION

@@ -25,13 +25,13 @@
 
 namespace framebus::inline FRAMEBUS_VERSION {
 
-// What goes with the arrays of a frame, each where it is known.
+// What is sent with the arrays of a frame; all optional.
 struct SendOptions {
   std::string_view pixel_format = {};  // a PFNC name, such as BGR8
   std::string_view meta_json = {};     // a JSON object, at most 1 MiB
   std::int64_t timestamp_ns = 0;       // CLOCK_MONOTONIC of capture; 0: now
   std::int64_t wall_time_ns = 0;       // CLOCK_REALTIME of capture; 0: now
-  Timeout timeout = {};                // how long to wait for room where on_full=block
+  Timeout timeout = {};                // how long to wait for a slot if on_full=block
 };
 
 class Publisher {
@@ -43,7 +43,7 @@ class Publisher {
                                        std::error_code& error) noexcept {
     return without_throwing(error, [&] { return std::optional<Publisher>(std::in_place, name, options); });
   }
-  Publisher(Publisher&&) noexcept = default;  // what has been moved from is closed
+  Publisher(Publisher&&) noexcept = default;  // a moved-from Publisher is closed
   Publisher& operator=(Publisher&& other) noexcept {
     if (this != &other) {
       close();
@@ -94,7 +94,7 @@ class Publisher {
     return without_throwing(error, [&] { return send(image, options); });
   }
 
-  // A slot to fill in place. `timeout`: how long to wait for one where on_full=block.
+  // A slot to fill in place. `timeout`: how long to wait for one if on_full=block.
   Loan loan(std::span<const ArraySpec> arrays, Timeout timeout = {}, Interrupt interrupt = nullptr) {
     return loan(describe(arrays), 0, timeout, interrupt);
   }
@@ -113,11 +113,11 @@ class Publisher {
   std::optional<Loan> loan(const Shape& shape, Timeout timeout, std::error_code& error) noexcept {
     return without_throwing(error, [&] { return std::optional<Loan>(loan<T>(shape, timeout)); });
   }
-  // For a frame that has been described already, with so many bytes of metadata to come.
+  // For a frame that has been described already, with room for `meta_bytes` of metadata.
   Loan loan(const Descriptor& frame, std::uint64_t meta_bytes, Timeout timeout, Interrupt interrupt) {
     return {core_, core().claim(frame.meta_offset + meta_bytes, timeout.ns(), interrupt), frame};
   }
-  // The same without any wait, lock or growth, or nothing.
+  // The same without any wait, lock or growth; nullopt if that is not possible.
   std::optional<Loan> try_loan(const Descriptor& frame, std::uint64_t meta_bytes) {
     auto filling = core().try_claim(frame.meta_offset + meta_bytes);
     if (!filling) return std::nullopt;

@@ -25,7 +25,7 @@ namespace framebus::inline FRAMEBUS_VERSION {
 
 class Subscriber {
  public:
-  using Interrupt = void (*)();  // between slices of a wait that go by without news, without a lock; throws to end it
+  using Interrupt = void (*)();  // called after a slice of a wait, without a lock; an exception ends the wait
   class Iterator;
 
   explicit Subscriber(const std::string& name, const SubscriberOptions& options = {}, Interrupt interrupt = nullptr)
@@ -35,23 +35,23 @@ class Subscriber {
                                         std::error_code& error) noexcept {
     return without_throwing(error, [&] { return std::optional<Subscriber>(std::in_place, name, options); });
   }
-  Subscriber(Subscriber&&) noexcept = default;  // what has been moved from is closed
+  Subscriber(Subscriber&&) noexcept = default;  // a moved-from Subscriber is closed
   Subscriber& operator=(Subscriber&&) noexcept = default;
 
   // The next frame; waits for it.
   Frame recv(Timeout timeout = {}, Interrupt interrupt = nullptr) { return core().recv(timeout.ns(), interrupt); }
-  // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
+  // The next frame; nullopt if there is none yet. Without reconnect, throws if none will come.
   std::optional<Frame> try_recv() { return core().try_recv(); }
-  // The same for loops that end with the channel: `ended` where next() would return nothing. Never waits.
+  // The same for loops that end with the channel: `ended` if next() would return nullopt. Never waits.
   [[nodiscard]] detail::SubscriberCore::FetchResult try_next() { return core().try_next(); }
   // The next frame if there is one now, without asking whether any will come.
   std::optional<Frame> fetch_now() { return core().fetch_now(); }
-  // As recv(), but nothing when the publisher has closed the channel and all its frames have been fetched.
+  // As recv(), but nullopt when the publisher has closed the channel and all its frames have been fetched.
   std::optional<Frame> next(Timeout timeout = {}, Interrupt interrupt = nullptr) {
     return core().next(timeout.ns(), interrupt);
   }
 
-  // The same without exceptions; nothing and a code where it fails.
+  // The same without exceptions; nullopt and a code if it fails.
   std::optional<Frame> recv(Timeout timeout, std::error_code& error) noexcept {
     return without_throwing(error, [&] { return std::optional<Frame>(recv(timeout)); });
   }
@@ -66,24 +66,24 @@ class Subscriber {
   Iterator begin();
   static std::default_sentinel_t end() noexcept { return std::default_sentinel; }
 
-  // Has the publisher closed the channel, and is nothing left to fetch?
+  // Has the publisher closed the channel, and is no frame left to fetch?
   [[nodiscard]] bool is_ended() const { return core().is_ended(); }
-  // A descriptor that is readable when there may be something new; for select, poll, epoll.
+  // A descriptor that is readable when there may be a new frame; for select, poll, epoll.
   [[nodiscard]] int fileno() { return core().fileno(); }
-  // For an event loop that shares the Subscriber with others, or wants to be woken without a thread between; use it in
-  // the loop's thread. See listener.hpp. `how` is for tests.
+  // For an event loop that shares the Subscriber with others, or is to be woken without another thread in between; to
+  // be used in the loop's thread. See listener.hpp. `how` is for tests.
   [[nodiscard]] std::shared_ptr<detail::Listener> listen(detail::Notify how = detail::Notify::io_uring) {
     return core().listen(how);
   }
-  // Throws what recv(timeout) does when its time is over, for those who wait for fileno() instead.
+  // Throws what recv(timeout) throws after its timeout, for programs that wait for fileno() instead.
   [[noreturn]] void fail_timeout(Timeout timeout) const { core().fail_timeout(timeout.ns()); }
-  // Leaves the channel. Ends the waits of other threads, with ChannelClosed. Frames that are kept stay valid.
+  // Leaves the channel. Waits of other threads fail with channel_closed. Held frames stay valid.
   void close() noexcept {
     if (core_ != nullptr) core_->close();
   }
   [[nodiscard]] bool is_closed() const { return core_ == nullptr || core_->is_closed(); }
   [[nodiscard]] const std::string& name() const { return core().name(); }
-  // After close() what it was then, but for `held`, which still counts the frames that are kept.
+  // After close(), the values of that time, except `held`, which still counts the held frames.
   [[nodiscard]] Statistics statistics() const { return core().statistics(); }
 
  private:
@@ -97,7 +97,7 @@ class Subscriber {
   std::unique_ptr<detail::SubscriberCore> core_;
 };
 
-// Walks over a Subscriber's frames; has one of them at a time, which may be moved out of it.
+// Iterates over a Subscriber's frames; has one of them at a time, which may be moved out of it.
 class Subscriber::Iterator {
  public:
   using value_type = Frame;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a call may wait, as std::chrono says it: subscriber.recv(250ms).
+// How long a call may wait, as a std::chrono duration: subscriber.recv(250ms).
 //
-// Promise: any duration works. One that is negative, as the rest of a time that has run out is, means "do not wait";
-// one too long for 64 bits of nanoseconds, such as seconds::max(), means "for ever".
+// Promise: any duration works. A negative one, such as the rest of a time that is over, means "do not wait"; one too
+// long for 64 bits of nanoseconds, such as seconds::max(), means "without a limit".
 #pragma once
 
 #include <chrono>
@@ -14,17 +14,17 @@ namespace framebus::inline FRAMEBUS_VERSION {
 
 class Timeout {
  public:
-  constexpr Timeout() noexcept = default;  // for ever
+  constexpr Timeout() noexcept = default;  // without a limit
   template <class Rep, class Period>
   constexpr Timeout(const std::chrono::duration<Rep, Period>& time) noexcept : ns_(saturated(time)) {}
-  // For the core and the bindings: nanoseconds as a plain number, negative for ever.
+  // For the core and the bindings: nanoseconds as a plain number; negative means without a limit.
   static constexpr Timeout from_ns(std::int64_t ns) noexcept {
     Timeout timeout;
     timeout.ns_ = ns < 0 ? -1 : ns;
     return timeout;
   }
 
-  [[nodiscard]] constexpr std::int64_t ns() const noexcept { return ns_; }  // -1: for ever
+  [[nodiscard]] constexpr std::int64_t ns() const noexcept { return ns_; }  // -1: without a limit
 
  private:
   template <class Rep, class Period>

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting on several subscribers: until one of them has something new.
+// Waiting on several subscribers, until one of them has a new frame.
 //
 //   for (framebus::Subscriber* subscriber : framebus::wait_any({&left, &right}, 250ms)) {
 //     while (auto frame = subscriber->try_recv()) ...
 //   }
 //
-// Promise: those, in the order given, whose try_recv() gives a frame or throws, now; at least one, or none after the
-// timeout. One that has been closed is among them, and so is one without `reconnect` whose publisher has closed, died
-// or been replaced. Another thread may take the frame first. Other threads may receive from them and close them
-// meanwhile.
+// Promise: returns, in the order passed, the subscribers whose try_recv() returns a frame or throws now; at least one,
+// or none after the timeout. A closed subscriber is among them, and so is one without `reconnect` whose publisher has
+// closed, died or been replaced. Another thread may take the frame first. Other threads may receive from the
+// subscribers and close them meanwhile.
 //
-// Protocol: that of wait/waiter.hpp for each channel. Take every ticket, then look; say "wake me" in all channels, then
-// look at every ticket again (the kernel does so too), then sleep on all words at once. Always parks, whatever the
-// policies are.
+// Protocol: that of wait/waiter.hpp for each channel. Take every ticket, then check for frames; set the bit in
+// `sleepers` of every channel, then compare every ticket again (the kernel does so too), then sleep on all words at
+// once. It always parks; the subscribers' wait policies have no effect.
 #pragma once
 
 #include <initializer_list>
@@ -54,7 +54,7 @@ class WaitAny {
   }
 
   void sleep(std::int64_t until_ns) {
-    // Of the optional ones none is ever moved: their number is that of the berths.
+    // The vector never grows, so no element is ever moved.
     std::vector<std::optional<detail::Waiter::Asleep>> asleep(handles_.size());
     for (std::size_t i = 0; i < handles_.size(); ++i) {
       asleep[i].emplace(handles_[i].session->waiter());
@@ -79,7 +79,7 @@ inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscriber
 inline std::vector<Subscriber*> wait_any(std::initializer_list<Subscriber*> subscribers, Timeout timeout = {}) {
   return wait_any(std::span<Subscriber* const>(subscribers.begin(), subscribers.size()), timeout);
 }
-// The same without exceptions; none and a code where it fails.
+// The same without exceptions; none and a code if it fails.
 inline std::vector<Subscriber*> wait_any(std::span<Subscriber* const> subscribers, Timeout timeout,
                                          std::error_code& error) noexcept {
   return without_throwing(error, [&] { return wait_any(subscribers, timeout); });

@@ -11,16 +11,16 @@ import numpy.typing
 LAYOUT_VERSION: int = 3
 
 def begin_exit() -> None:
-    """At exit: other threads that wait in here stop for good."""
+    """At exit: other threads that wait in this module stop permanently."""
 
 def end_long_calls() -> bool:
     """
-    At exit, after all ends are closed: waits until they have. False where they took too long.
+    At exit, after all handles are closed: waits until those threads have stopped. False if they took too long.
     """
 
 def leave_sessions() -> None:
     """
-    At the end of a process that ends by os._exit(): gives up the places in channels that frames still hold. Those frames stay readable, and their slots may be reused.
+    At the end of a process that ends by os._exit(): gives up the reader records that frames still hold. Those frames stay readable, and their slots may be reused.
     """
 
 def fill_standard_fds() -> None:
@@ -49,12 +49,12 @@ class FrameBase:
     @property
     def timestamp_ns(self) -> int:
         """
-        When it was captured, CLOCK_MONOTONIC, in nanoseconds; when it was published unless the sender said otherwise.
+        Time of capture, CLOCK_MONOTONIC, in nanoseconds; the time of publication unless the sender set it.
         """
 
     @property
     def wall_time_ns(self) -> int:
-        """The same moment by the wall clock, nanoseconds since 1970 UTC."""
+        """The same time by the wall clock, nanoseconds since 1970 UTC."""
 
     @property
     def pixel_format(self) -> str | None:
@@ -63,7 +63,7 @@ class FrameBase:
     @property
     def array(self) -> numpy.typing.NDArray[Any]:
         """
-        The first array, in the shape and dtype it was sent, C order. Read-only if the frame is a view.
+        The first array, in the shape and dtype that were sent, C order. Read-only if the frame is a view.
 
         Raises Error after release().
         """
@@ -85,12 +85,12 @@ class FrameBase:
 
     def release(self) -> None:
         """
-        Lets go of the slot now. Arrays that the caller has kept stay valid, and keep it until they are gone.
+        Releases the slot now. Arrays that the caller has kept stay valid, and keep the slot until they are gone.
         """
 
 def set_frame_class(type: type[FrameBase], warm_up: Callable[[numpy.typing.NDArray[Any]], None]) -> None:
     """
-    The class that subscribers make their frames of, a subclass of FrameBase; and what is done with an array of nothing shortly before one is due.
+    Sets the class of received frames, a subclass of FrameBase, and a function that is called with an empty array shortly before a frame is due.
     """
 
 class Memory:
@@ -106,16 +106,18 @@ class Loan:
         """The names of the arrays, in order."""
 
     def kept(self) -> list[tuple[numpy.typing.NDArray[Any], int]]:
-        """Arrays that others refer to, and by how many references."""
+        """
+        The arrays that other objects refer to, each with the number of references.
+        """
 
     def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int:
         """Sends the frame; returns its sequence number."""
 
     def drop(self, escaped: bool) -> None:
-        """Gives the slot back; nobody ever sees what was in it."""
+        """Returns the slot; the frame is never visible."""
 
 class Publisher:
-    """The sending end of a channel."""
+    """The sending side of a channel."""
 
     def __init__(self, name: str, slots: int, max_bytes: int, mode: int, on_full: str) -> None: ...
 
@@ -132,13 +134,13 @@ class Publisher:
         """Whether close() was called."""
 
     def statistics(self) -> dict[str, Any]:
-        """Counts and figures, see framebus.Statistics."""
+        """Counts and measurements, see framebus.Statistics."""
 
 def quick_send(method: object) -> object:
     """A decorator; see bindings/shortcut.hpp."""
 
 class Subscriber:
-    """The receiving end of a channel."""
+    """The receiving side of a channel."""
 
     def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, max_spin: float, reconnect: bool, observer: bool, keeper: bool = False) -> None: ...
 
@@ -155,19 +157,21 @@ class Subscriber:
         """The next frame or None; StopAsyncIteration at the end of the channel."""
 
     def is_ended(self) -> bool:
-        """Closed by its publisher, and nothing left to fetch."""
+        """
+        Whether the publisher has closed the channel and no frame is left to fetch.
+        """
 
     def fileno(self) -> int:
-        """A descriptor readable when there may be news."""
+        """A descriptor that is readable when there may be a new frame."""
 
     def close(self) -> None:
-        """Leaves the channel; frames that are kept stay valid."""
+        """Leaves the channel; held frames stay valid."""
 
     def is_closed(self) -> bool:
         """Whether close() was called."""
 
     def statistics(self) -> dict[str, Any]:
-        """Counts and figures, see framebus.Statistics."""
+        """Counts and measurements, see framebus.Statistics."""
 
 def quick_recv(method: object) -> object:
     """A decorator; see bindings/shortcut.hpp."""
@@ -185,78 +189,82 @@ class Listener:
 
     def fileno(self) -> int:
         """
-        Readable when there may be news, and for good once the subscriber is closed.
+        Readable when there may be a new frame, and permanently once the subscriber is closed.
         """
 
     def arm(self, until: float) -> None:
         """
-        Before a look and then a wait: silences it until something comes, or time.monotonic() is `until`.
+        To be called before a fetch and then a wait: clears it until the next event, or time.monotonic() is `until`.
         """
 
     def disarm(self) -> bool:
-        """Nobody waits: silences it until arm(). False where it goes on ringing."""
+        """
+        No task waits: keeps it cleared until arm(). False if it may be signalled nevertheless.
+        """
 
 def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
-    """The indices of those that have something new; waits for one."""
+    """
+    Waits for a new frame in any of them; returns the indices of those that have one.
+    """
 
 def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
-    """Raises what recv(timeout) does when its time is over."""
+    """Raises what recv(timeout) raises after its timeout."""
 
 class Wakeup:
     """
-    What one task awaits, once: a future of which only tasks know.
+    A minimal future for one waiting task; it resumes the task inside the loop's callback.
 
     After wake(), result() is None; after cancel(), it raises asyncio.CancelledError.
     """
 
     def __next__(self) -> Wakeup:
-        """Itself once; then the end."""
+        """Returns itself once; then ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turn: int, end: float) -> None: ...
 
     def __await__(self) -> Generator[Wakeup, None, None]:
-        """What `await` does: the task gets this, and goes on when it is awake."""
+        """Yields itself to the task, which continues after wake() or cancel()."""
 
     @property
     def turn(self) -> int:
-        """Among those who wait in one loop."""
+        """Its position among the waiting tasks of one loop."""
 
     @property
     def end(self) -> float:
-        """When its time is over, by time.monotonic(); inf for never."""
+        """Its deadline, by time.monotonic(); inf for none."""
 
     def wake(self) -> None:
-        """Runs the task now; called by the loop, not by another task."""
+        """Resumes the task now; called by the loop, not by another task."""
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of the task."""
 
     def add_done_callback(self, callback: Callable[[Wakeup], object], *, context: contextvars.Context) -> None:
-        """The task waits."""
+        """Sets the callback that resumes the task."""
 
     def cancel(self, msg: object = None) -> bool:
         """
-        The task is to be cancelled; it runs in the next round of the loop, as with every future.
+        Cancels the task, which is resumed in the next round of the loop, as with every future.
         """
 
     def result(self) -> None:
-        """None, or asyncio.CancelledError."""
+        """Returns None, or raises asyncio.CancelledError."""
 
 def wake_one(waiting: list[Wakeup], otherwise: Callable[[], object]) -> None:
     """
-    Takes the one Wakeup out of the list and wakes it; where there are none or several, calls `otherwise`.
+    Removes the only Wakeup from the list and wakes it; if there are none or several, calls `otherwise`.
     """
 
 def channel_names() -> list[str]:
     """The names of all channels that have a control block."""
 
 def inspect(name: str) -> dict[str, Any] | None:
-    """What is going on in a channel, None where there is none."""
+    """The state of a channel, or None if there is none."""
 
 def examine() -> list[dict[str, Any]]:
-    """What is wrong among the files of all channels, at this moment."""
+    """The findings about the files of all channels."""
 
 def clean_channel(channel: str) -> list[str]:
     """
-    Removes every file of the channel that only the dead have used; returns the paths.
+    Removes every file of the channel that no live program can use; returns the paths.
     """

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The smallest test harness that can't pass by accident: a failed check is printed and fails the program, and so does a
-// program that checked nothing. The last line says how many checks were made; scripts/check reads it.
+// A minimal test harness that can't pass by accident: a failed check is printed and fails the program, and so does a
+// program that checked nothing. The last line reports the number of checks; scripts/check reads it.
 #pragma once
 
 #include <atomic>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Somebody who may write to the files of a channel and does, without taking part in it.
+// A writer that may write to a channel's files and does, without being a participant.
 //
-// Promise: maps both files by itself and changes single words of them; remembers nothing of framebus but the layout.
+// Promise: maps both files on its own and changes single words of them; uses only the layout of framebus.
 #pragma once
 
 #include <cstring>
@@ -24,8 +24,8 @@ class Corruptor {
     return *reinterpret_cast<framebus::detail::ControlBlock*>(control_.data());
   }
 
-  // Changes one word somewhere that matters, and puts it back at the next call, so that the channel keeps working well
-  // enough to get at its deeper parts. What others wrote there meanwhile is lost.
+  // Changes one relevant word and restores it at the next call, so that the channel works well enough to reach its
+  // deeper code. A value that others wrote there meanwhile is lost.
   void corrupt() {
     if (corrupted_ != nullptr) store(corrupted_, was_);
     if (corruptions_++ % 512 == 0) follow();
@@ -47,7 +47,7 @@ class Corruptor {
       const std::uint64_t bytes = framebus::detail::os::stat(found).bytes;
       framebus::detail::StoreHeader header;
       if (::pread(found.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) continue;
-      // It may have been spoilt, too.
+      // The header may be corrupted, too.
       if (header.slot_count - 1 >= framebus::detail::kMaxSlots || header.slot_bytes > bytes) continue;
       header = framebus::detail::plan_store(control(), header.generation, header.slot_count, header.slot_bytes);
       if (header.total_bytes != bytes) continue;
@@ -68,9 +68,9 @@ class Corruptor {
     const bool mapped = store_.data() != nullptr;
     switch (random_() % (mapped ? 8 : 4)) {
       case 0:
-        return in_control(64, 64);  // the news
+        return in_control(64, 64);  // head, wake, generation, state
       case 1:
-        return in_control(128, 128);  // the readers, what the publisher did
+        return in_control(128, 128);  // the readers, the publisher's counts
       case 2:
         return in_control(4096 + random_() % 4 * sizeof(framebus::detail::ReaderRecord), 64);
       case 3:
@@ -104,7 +104,7 @@ class Corruptor {
     }
   }
 
-  // Another program's accesses: whole words, and nothing that a sanitizer of this one would see.
+  // Accesses as by another program: whole words, hidden from the sanitizers of this one.
   [[gnu::noinline, gnu::no_sanitize_thread]] static Word load(const volatile Word* word) { return *word; }
   [[gnu::noinline, gnu::no_sanitize_thread]] static void store(volatile Word* word, Word value) { *word = value; }
 

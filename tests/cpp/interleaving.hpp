@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// An atomic type that hands control to a seeded scheduler before every access, so that interleavings of the real
-// algorithm can be tried in thousands and each can be repeated by its seed.
+// An atomic type that passes control to a seeded scheduler before every access, so that thousands of interleavings of
+// the real algorithm can be tried and each can be repeated by its seed.
 //
-// Promise: exactly one of the scheduled threads runs at any time; which one goes on is decided at each access by the
-// seed alone. A thread runs for a burst of accesses, so that others are overtaken by little and by much. Threads that
-// are not scheduled use the atomic as it is. It explores orders of accesses, not weak memory: for that there is
-// ThreadSanitizer on the same code.
+// Promise: exactly one of the scheduled threads runs at any time; the seed alone decides at each access which one
+// continues. A thread runs for a burst of accesses, of very different lengths. Threads that are not scheduled use the
+// atomic as it is. It explores orders of accesses, not weak memory: for that there is ThreadSanitizer on the same code.
 #pragma once
 
 #include <atomic>
@@ -21,7 +20,7 @@ namespace interleaving {
 
 class Scheduler {
  public:
-  // Runs the bodies, one at a time, in an order that depends on the seed only. Returns how many switches there were.
+  // Runs the bodies, one at a time, in an order that depends on the seed only. Returns the number of switches.
   static long run(std::uint64_t seed, const std::vector<std::function<void()>>& bodies) {
     Scheduler scheduler(seed, bodies.size());
     std::vector<std::thread> threads;

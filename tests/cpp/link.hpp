@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A channel with both its ends in one process, and whether a descriptor is readable.
+// A channel with publisher and subscriber in one process, and a check whether a descriptor is readable.
 #pragma once
 
 #include <poll.h>

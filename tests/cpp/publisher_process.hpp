@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A publisher in a process of its own that does nothing but be killed.
+// A publisher in a separate process, to be killed.
 //
-// Promise: the channel is there when the constructor is done, and the process has died and been reaped after kill(), at
-// the latest with the object.
+// Promise: the channel exists when the constructor returns, and the process has died and been reaped after kill(), or
+// when the object is destroyed.
 #pragma once
 
 #include <signal.h>

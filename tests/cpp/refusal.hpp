@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kernel that refuses a system call, as old ones and sandboxes do.
+// A kernel that refuses a system call, as old kernels and sandboxes do.
 //
-// Promise: after refuse_call() the call of this number fails with `error` in this process, for good. So it is for
-// children that a test has forked.
+// Promise: after refuse_call() the call of this number fails permanently with `error` in this process. Tests therefore
+// use it in forked children.
 #pragma once
 
 #include <linux/filter.h>

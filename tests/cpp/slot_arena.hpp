@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A control block, slots and payload in ordinary memory, and the two loops that play publisher and reader on them.
-// Both sides use the same addresses, which is what ThreadSanitizer needs to see a race.
+// A control block, slots and payload in ordinary memory, and the loops of a publisher and a reader on them. Both sides
+// use the same addresses, as ThreadSanitizer needs to find a race.
 #pragma once
 
 #include <framebus/segment/slots.hpp>
@@ -41,7 +41,7 @@ struct Seen {
   long out_of_order = 0;
 };
 
-// Publishes the sequences 1 to `count`; returns how often no slot was found.
+// Publishes the sequences 1 to `count`; returns the number of claims without a slot.
 template <class Word, class Write>
 long publish(Arena<Word>& arena, std::uint64_t count, ClaimRules rules, Write&& write) {
   SlotWriter writer(*arena.control, arena.table);
@@ -60,7 +60,7 @@ long publish(Arena<Word>& arena, std::uint64_t count, ClaimRules rules, Write&& 
   return without;
 }
 
-// Looks at a held frame: all its words must be its sequence.
+// Checks a held frame: all its words must be its sequence.
 template <class Word, class Read>
 void look(Arena<Word>& arena, std::uint64_t word, std::uint64_t& last, Seen& seen, Read&& read) {
   const std::uint64_t seq = frame_seq(word);

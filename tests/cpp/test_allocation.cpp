@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sending and receiving allocates nothing, in every form, once the channel has its size.
+// Sending and receiving allocates nothing, in every form, once the channel has reached its size.
 #include <cstdlib>
 #include <framebus/framebus.hpp>
 #include <new>
@@ -45,7 +45,7 @@ int main() {
   };
   for (int i = 0; i < 20; ++i) once();
   const long before = allocations.load();
-  CHECK(before > 0);  // they are counted at all
+  CHECK(before > 0);  // allocations are counted
   for (int i = 0; i < 500; ++i) once();
   CHECK(allocations.load() == before);
   return check::finish();

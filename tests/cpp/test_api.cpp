@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What C++ programs see: typed arrays and images, chrono timeouts, loops over frames, moving, codes instead of
+// The API of C++ programs: typed arrays and images, chrono timeouts, loops over frames, moving, codes instead of
 // exceptions.
 #include <cstring>
 #include <framebus/framebus.hpp>
@@ -140,7 +140,7 @@ void a_loan_is_filled_in_place_and_arrives() {
   moved = publisher.loan({ArraySpec::of<float>("x", {3}), ArraySpec::of<bool>("valid", {3})});
   moved.span<float>("x")[2] = 2.0F;
   moved.span<bool>("valid")[2] = true;
-  moved = publisher.loan<float>({1});  // and the one before was never sent
+  moved = publisher.loan<float>({1});  // and the previous one was never sent
   moved.span<float>()[0] = 1.0F;
   CHECK(moved.commit() == 2 && subscriber.recv(1s).shape() == Shape(1));
   CHECK(publisher.statistics().frames == 2);
@@ -216,7 +216,7 @@ void ends_are_moved_and_what_was_moved_from_is_closed() {
   Publisher a(name), b(other);
   Subscriber to_a(name), to_b(other);
   Publisher moved = std::move(a);
-  CHECK(a.is_closed() && !moved.is_closed());  // NOLINT: looks at what has been moved from
+  CHECK(a.is_closed() && !moved.is_closed());  // NOLINT: uses a moved-from object
   CHECK_FAILS(a.send(counted(1), {1}), Errc::moved_from);
   a.close();
   moved.send(counted(1), {1});

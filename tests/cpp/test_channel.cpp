@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publisher and Subscriber on real shared memory, within one process: growth, holds, delivery, taking over, cleaning
-// up.
+// Publisher and Subscriber on real shared memory, within one process: growth, holds, delivery, takeover, cleanup.
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -53,8 +52,8 @@ void files_are_gone_when_the_last_one_leaves() {
   CHECK(!os::exists(control_path(name)) && !os::exists(store_path(name, 1)));
 }
 
-// Frames of 2 MiB in four slots are not kept for history by themselves; a keeper holds frame 1 while the ring goes
-// round.
+// Frames of 2 MiB in four slots are not kept for history unless asked for; a keeper holds frame 1 while all slots are
+// reused.
 void newcomer_with_history_begins_with_the_frame_that_is_kept() {
   constexpr std::uint64_t kLarge = 2 << 20;
   for (const bool every : {false, true}) {
@@ -77,7 +76,7 @@ void newcomer_with_history_begins_with_the_frame_that_is_kept() {
   }
 }
 
-// A keeper that wants every frame keeps them all, and a newcomer gets them without a gap, however few it asked for.
+// A keeper with every=true keeps all frames, and a new subscriber gets them without a gap, even with a shorter history.
 void newcomer_with_history_gets_all_frames_since_the_kept_one_if_they_are_there() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 6, .on_full = OnFull::raise});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind of copy, compared with the slowest one there is: index by index, byte by byte. Targets and sources lie
-// against pages that must not be touched, so that one byte too many, read or written, ends the program.
+// Every kind of copy, compared with the slowest one: index by index, byte by byte. Targets and sources lie against
+// inaccessible pages, so that one byte too many, read or written, ends the program.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ using namespace framebus::detail;
 
 namespace {
 
-// Bytes between two pages that nobody may touch. They end at the second one, or begin at the first one.
+// Bytes between two inaccessible pages. They end at the second one, or begin at the first one.
 class Fenced {
  public:
   Fenced(std::uint64_t bytes, bool at_end) : page_(static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE))), bytes_(bytes) {
@@ -30,7 +30,7 @@ class Fenced {
   Fenced& operator=(const Fenced&) = delete;
   ~Fenced() { ::munmap(all_, inner_ + 2 * page_); }
   [[nodiscard]] std::byte* data() const { return data_; }
-  // Are all bytes beside the data, up to the pages, what they were at the beginning?
+  // Are all bytes beside the data, up to the pages, unchanged?
   [[nodiscard]] bool is_clean_outside() const {
     for (const std::byte* p = all_ + page_; p < all_ + page_ + inner_; ++p) {
       if ((p < data_ || p >= data_ + bytes_) && *p != std::byte{0}) return false;
@@ -44,7 +44,7 @@ class Fenced {
   std::byte* data_ = nullptr;
 };
 
-std::mt19937_64 random_source(6);  // NOLINT: the same cases at every run
+std::mt19937_64 random_source(6);  // NOLINT: the same cases in every run
 
 std::uint64_t up_to(std::uint64_t most) { return std::uniform_int_distribution<std::uint64_t>(0, most)(random_source); }
 
@@ -79,8 +79,8 @@ bool is_copied_right(const StridedArray& a, bool at_end) {
   return (want.empty() || std::memcmp(target.data(), want.data(), want.size()) == 0) && target.is_clean_outside();
 }
 
-// Lays the dimensions of `a` out in memory in a random order, forwards or backwards, with gaps or without; gives the
-// bytes that takes.
+// Lays the dimensions of `a` out in memory in a random order, forwards or backwards, with gaps or without; returns the
+// number of bytes that this takes.
 std::uint64_t lay_out(StridedArray& a, bool gaps) {
   std::uint32_t order[StridedArray::kDims];
   for (std::uint32_t i = 0; i < a.ndim; ++i) order[i] = i;
@@ -128,7 +128,7 @@ void check_bytes(std::uint64_t bytes, std::uint64_t to_offset, std::uint64_t fro
   for (std::uint64_t i = 0; i < to_offset; ++i) CHECK(target.data()[i] == std::byte{0});
 }
 
-// The part that goes past the cache, also for sizes that copy_bytes() would not give it.
+// The copy past the cache, also for sizes for which copy_bytes() does not use it.
 void check_stream(std::uint64_t bytes, std::uint64_t to_offset, bool at_end) {
   if (!copying::has_avx()) return;
   const Fenced source(bytes, true), target(bytes + to_offset, at_end);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a spinning reader asks the system for: cores and exact timers. Nothing of it lasts.
+// The system services for a spinning reader: cores and exact timers. None of them has a lasting effect.
 #include <sched.h>
 #include <sys/prctl.h>
 
@@ -60,12 +60,12 @@ void threads_that_want_to_run_are_counted() {
   }
   while (started.load() < cores) std::this_thread::yield();
   CHECK(os::running_threads() >= cores + 1);
-  CHECK(!os::has_idle_core(os::monotonic_ns() + 1'000'000'000));  // as of a second later: it has to ask again
+  CHECK(!os::has_idle_core(os::monotonic_ns() + 1'000'000'000));  // a second later: it has to ask again
   stop.store(true);
   for (std::thread& thread : busy) thread.join();
 }
 
-// A thread that is pushed aside by others is told so, and CoreMigration, told twice, leaves what is allowed as it was.
+// Preemption is counted; CoreMigration moves the thread after two preempted spins and restores its affinity mask.
 void a_preempted_thread_moves_and_may_run_where_it_might_before() {
   const cpu_set_t before = allowed();
   std::atomic<bool> stop{false};
@@ -80,10 +80,10 @@ void a_preempted_thread_moves_and_may_run_where_it_might_before() {
   for (int i = 0; i < 4; ++i) {
     migration.before_spin();
     const long preempted = os::preemptions();
-    while (os::preemptions() == preempted) cpu_relax();  // they all want this core: it will come
+    while (os::preemptions() == preempted) cpu_relax();  // all threads want this core, so it happens
     CHECK(migration.after_spin() ==
-          (i == 1 && os::usable_cores() > 1));  // the second time in a row, and not again so soon
-    CHECK(!migration.after_spin());             // told once for each spin
+          (i == 1 && os::usable_cores() > 1));  // at the second consecutive one, and not again soon
+    CHECK(!migration.after_spin());             // once for each spin
     CHECK(same(before, allowed()));
   }
   stop.store(true);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frame's description: what a publisher may plan, and what a subscriber must refuse to believe.
+// The description of a frame: what a publisher may plan, and what a subscriber must refuse.
 #include <framebus/publisher.hpp>
 #include <functional>
 #include <limits>
@@ -35,7 +35,7 @@ void impossible_frames_are_refused() {
   CHECK_FAILS(describe(std::vector{spec(Shape(std::vector<std::uint64_t>(9, 1)))}), Errc::invalid_argument);
   CHECK_FAILS(describe(std::vector{spec({huge, huge})}), Errc::frame_too_large);
   CHECK_FAILS(describe(std::vector{spec({huge, 0})}), Errc::frame_too_large);
-  CHECK_FAILS(describe(std::vector{spec({huge + 1})}), Errc::invalid_argument);  // what -1 and the like become
+  CHECK_FAILS(describe(std::vector{spec({huge + 1})}), Errc::invalid_argument);  // what negative lengths become
   CHECK_FAILS(describe(std::vector{spec({kMaxFrameBytes})}), Errc::frame_too_large);
   CHECK_FAILS(describe(std::vector{ArraySpec{"", {'u', '|', 1}, {1}}}), Errc::invalid_argument);
   CHECK_FAILS(describe(std::vector{ArraySpec{std::string(33, 'x'), {'u', '|', 1}, {1}}}), Errc::invalid_argument);

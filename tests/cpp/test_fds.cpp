@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Descriptors stay off 0, 1 and 2, also while another thread closes these. Each check runs in a forked child, whose
-// standard streams are its own; what it found comes back as its exit status.
+// Descriptors stay off 0, 1 and 2, also while another thread closes these. Each check runs in a forked child with its
+// own standard streams and returns its result as its exit status.
 #include <sys/wait.h>
 
 #include <atomic>
@@ -23,7 +23,7 @@ void close_standard_streams() {
   for (int fd = 0; fd < 3; ++fd) ::close(fd);
 }
 
-// Runs in a child; whether it said yes.
+// Runs the check in a child; returns its result.
 bool in_child(const std::function<bool()>& question) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -54,7 +54,7 @@ void what_is_opened_is_above_two_and_fills_what_is_below() {
     close_standard_streams();
     const os::File event(os::open_eventfd());
     close_standard_streams();
-    static_cast<void>(os::FutexRing::open(event.fd()));  // may be forbidden, but has filled
+    static_cast<void>(os::FutexRing::open(event.fd()));  // may be forbidden, but has filled the numbers
     return all_fillers();
   }));
 }
@@ -105,8 +105,8 @@ void errors_are_those_of_the_call() {
   }));
 }
 
-// Between the filling and the opening, so that descriptors do land below and have to be lifted. Not
-// under ThreadSanitizer, whose own thread makes every fork one of a program with threads, and then forbids more.
+// Between the filling and the opening, so that descriptors do land below 3 and have to be moved. Not under
+// ThreadSanitizer, whose own thread makes every fork one of a program with threads, and which then forbids more.
 void a_thread_that_closes_them_meanwhile_changes_nothing() {
 #ifndef __SANITIZE_THREAD__
   CHECK(in_child([] {

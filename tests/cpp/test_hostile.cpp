@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channels whose files somebody else writes to, truncates or blocks: every call ends, and ends in a frame inside its
-// mapping or in a framebus::Error. What is written where is random, from seeds that a failure names.
+// Channels whose files another program writes to, truncates or locks: every call returns, with a frame inside its
+// mapping or with a framebus::Error. What is written, and where, is random; a failure names the seed.
 #include <sys/wait.h>
 
 #include <cstring>
@@ -35,7 +35,7 @@ std::uint64_t send(Publisher& publisher, std::uint64_t bytes, int value) {
   return loan.commit("{\"a\":1}");
 }
 
-// The signal that ended a process which did this.
+// The signal that ends a process which runs the function.
 int fatal_signal_of(void (*program)()) {
   const pid_t child = ::fork();
   if (child == 0) {
@@ -76,7 +76,7 @@ void what_is_left_of_a_truncated_store_stays_as_it_was() {
   send(publisher, 1 << 20, 7);
   const Frame held = subscriber.recv(0s);
   const std::byte* bytes = held.data(0);
-  std::uintptr_t begin = 0;  // of the mapping that the frame is in
+  std::uintptr_t begin = 0;  // of the frame's mapping
   const auto address = reinterpret_cast<std::uintptr_t>(bytes);
   for (const auto& range : os::guarded_ranges) {
     if (range.begin <= address && address < range.end) begin = range.begin;
@@ -90,7 +90,7 @@ void what_is_left_of_a_truncated_store_stays_as_it_was() {
 
 volatile int touched = 0;
 
-// Makes a mapping of the guarded kind and one that framebus knows nothing of, and touches the second after truncation.
+// Makes a guarded mapping and one that framebus does not know, and touches the second after truncation.
 void touch_a_foreign_mapping() {
   const os::Mapping ours(os::create_unnamed(kDirectory, kPage, 0600), kPage, true);
   const os::File file = os::create_unnamed(kDirectory, kPage, 0600);
@@ -217,7 +217,7 @@ void a_channel_with_an_impossible_head_is_replaced_when_nobody_is_in_it() {
   abandoned->block().state.store(kStateOpen);
   CHECK(os::link_name(abandoned->file(), abandoned->path()));
   {
-    const Subscriber attached(name);  // somebody may still hold the last frame, as far as this one knows
+    const Subscriber attached(name);  // another reader might still hold the last frame
     CHECK_FAILS(Publisher refused(name), Errc::corrupt_channel);
     CHECK(still_has_name(*abandoned));
   }
@@ -237,7 +237,7 @@ void a_directory_in_the_place_of_the_next_store_is_passed_over() {
   CHECK(::rmdir(store_path(name, 2).c_str()) == 0);
 }
 
-// What programs do all day. Each call may fail with a framebus::Error; nothing else may happen.
+// Ordinary use of a channel. Each call may fail with a framebus::Error and in no other way.
 class Traffic {
  public:
   Traffic(std::string name, std::uint64_t seed) : name_(std::move(name)), random_(seed) {}
@@ -261,7 +261,7 @@ class Traffic {
       step();
     } catch (const Error& error) {
       ++errors_;
-      // Both start anew, as a program would that was told to.
+      // Both start again, as the error's message advises.
       held_.clear();
       subscriber_.reset();
       if (error.code() == Errc::corrupt_channel || publisher_ == nullptr) publisher_.reset();
@@ -317,7 +317,7 @@ void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t
     Publisher first(name);
     send(first, 100, 1);
     const auto stays =
-        std::make_unique<Subscriber>(name);  // so that the file with the vandal in it stays the channel's
+        std::make_unique<Subscriber>(name);  // so that the file that is being corrupted stays the channel's
     first.close();
     std::atomic<bool> stop{false};
     std::thread thread([&] {
@@ -335,7 +335,7 @@ void garbage_at_any_time_is_an_error_or_a_frame_inside_its_mapping(std::uint64_t
     thread.join();
   }
   std::fprintf(stderr, "%ld frames, %ld errors\n", frames, errors);
-  CHECK(frames > 0 && errors > 0);  // else it was not hostile, or nothing got through
+  CHECK(frames > 0 && errors > 0);  // else nothing was corrupted, or no frame was received
   CHECK(files_are_gone(name));
 }
 

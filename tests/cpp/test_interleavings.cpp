@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Thousands of seeded interleavings of publishing and holding; and proof that the same harness finds planted faults.
+// Thousands of seeded interleavings of publishing and holding, and proof that the same harness finds planted faults.
 #define FRAMEBUS_ATOMIC_HEADER "interleaving.hpp"
 #include "check.hpp"
 #include "slot_arena.hpp"
@@ -10,7 +10,7 @@ using namespace arena;
 
 namespace {
 
-using Word = Atomic<std::uint64_t>;  // the payload gives way to others at every word, so that torn frames show
+using Word = Atomic<std::uint64_t>;  // the payload can be interrupted at every word, so that torn frames are seen
 
 const auto kWrite = [](Word& word, std::uint64_t value) { word.store(value); };
 const auto kRead = [](const Word& word) { return word.load(); };

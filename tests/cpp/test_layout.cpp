@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Freezes the shared layout. Compiling this file is the test; the numbers are written down a second time on purpose.
-// If one has to change, read the rules at the head of layout.hpp and raise kLayoutVersion.
+// Freezes the shared layout. Compiling this file is the test; the numbers are written a second time on purpose. Before
+// changing one, read the rules at the head of layout.hpp and raise kLayoutVersion.
 #include <framebus/layout/layout.hpp>
 #include <type_traits>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listeners, rung by the kernel and by the thread: what rings them, what silences them, and that they don't mind each
-// other, other threads, a forked child, or a kernel that has no io_uring.
+// Listeners, signalled by the kernel and by the fallback notifier: what signals them, what clears them, and that they
+// do not affect each other; with other threads, a forked child, and a kernel without io_uring.
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -23,7 +23,7 @@ namespace {
 
 constexpr long kEnter = 426;  // io_uring_enter
 
-// What the next frame says; waits as an event loop does.
+// The value of the next frame; waits as an event loop does.
 int recv(Subscriber& subscriber, Listener& listener) {
   for (;;) {
     if (const auto frame = subscriber.try_recv()) return frame->span<int>()[0];
@@ -33,7 +33,7 @@ int recv(Subscriber& subscriber, Listener& listener) {
   }
 }
 
-// Who looks and who waits share nothing but this, so whatever is missed between two steps stands still for good.
+// The two threads share nothing but the channel and a counter, so a signal that is missed between two steps stops both.
 void every_frame_signals_however_fast_they_come(Notify how) {
   constexpr int kFrames = 2000;
   Link link;
@@ -52,15 +52,15 @@ void every_frame_signals_however_fast_they_come(Notify how) {
   sending.join();
 }
 
-// Silent for `ms`, but for one ring without news: that of a frame or a time before arm() may come late, since the
-// kernel rings from a task of its own and the watcher from its thread.
+// Not readable for `ms`, except for one signal without a frame: that of a frame or a time before arm() may come late,
+// since the kernel signals from its own task and the fallback notifier from its thread.
 bool is_silent(Listener& listener, int ms) {
   if (!readable(listener, ms)) return true;
   listener.arm();
   return !readable(listener, ms);
 }
 
-// Readable at `until` and not before, but for one ring without news.
+// Readable at `until` and not before, except for one signal without a frame.
 bool signals_at(Listener& listener, std::int64_t until) {
   if (!readable(listener, kWatchdog)) return false;
   if (os::monotonic_ns() >= until) return true;
@@ -74,7 +74,7 @@ void it_is_silent_from_arm_to_the_next_frame(Notify how) {
   for (int n = 0; n < 20; ++n) {
     listener->arm();
     CHECK(!link.subscriber.try_recv());
-    // The first round has no ring of an earlier one, and is watched for longer than a slice of the thread.
+    // The first round has no earlier signal and is watched for longer than a slice of the thread.
     CHECK(n == 0 ? !readable(*listener, 120) : is_silent(*listener, 0));
     send(link.publisher, n);
     CHECK(readable(*listener, kWatchdog));
@@ -158,7 +158,7 @@ void removed_files_signal_until_the_next_channel_is_there(Notify how) {
   }
 }
 
-// Never before its time; and a later one does not take back an earlier one, which costs one look in vain.
+// Never before its time; a later time does not replace an earlier one, which costs one futile fetch.
 void it_signals_at_the_time_given(Notify how) {
   Link link;
   const auto listener = link.subscriber.listen(how);
@@ -176,8 +176,8 @@ void it_signals_at_the_time_given(Notify how) {
   CHECK(is_silent(*listener, 120));
 }
 
-// A reader that rests costs its publisher no system call, and neither does one that has been rung and has not come back
-// yet, from the next look of somebody else, or of the watcher, on.
+// A disarmed listener costs its publisher no system call. Neither does one that was signalled and has not fetched yet,
+// from the next fetch of another loop, or the next check of the fallback notifier, on.
 void no_wake_up_is_futile() {
   Link link;
   const auto listener = link.subscriber.listen();
@@ -202,7 +202,7 @@ void no_wake_up_is_futile() {
   CHECK(link.subscriber.try_recv().has_value());
   CHECK(sleepers() == 0);
 
-  listener->arm();  // the wait of before is over for the kernel
+  listener->arm();  // the kernel's previous wait is over
   other->arm();
   CHECK(listener->disarm());
   send(link.publisher, 3);
@@ -226,7 +226,7 @@ void another_thread_may_go_on(Notify how) {
     std::thread([&] {
       listener->arm();
       CHECK(!link.subscriber.try_recv());
-      if (n % 2 == 0) return;  // with its wait under way
+      if (n % 2 == 0) return;  // with its wait in progress
       send(link.publisher, n);
       CHECK(readable(*listener, kWatchdog));
       CHECK(recv(link.subscriber, *listener) == n);
@@ -327,11 +327,11 @@ void refuse_later(bool over) {
     if (n == 3 && !over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
     send(link.publisher, n);
     CHECK(readable(*listener, kWatchdog));
-    std::this_thread::sleep_for(n == 3 ? 120ms : 0ms);  // the watcher has seen it, too
+    std::this_thread::sleep_for(n == 3 ? 120ms : 0ms);  // the fallback notifier has checked, too
     if (n == 3 && over) CHECK(refuse_call(kEnter, EPERM) && refuse_call(os::FutexRing::kSetup, EPERM));
     CHECK(recv(link.subscriber, *listener) == n);
     if (n < 3) continue;
-    for (int i = 0; i < 2; ++i) {  // what is left over rings once at most
+    for (int i = 0; i < 2; ++i) {  // a previous wait signals once at most
       listener->arm();
       CHECK(!link.subscriber.try_recv());
       if (i == 0) static_cast<void>(readable(*listener, 120));
@@ -343,8 +343,8 @@ void refuse_later(bool over) {
 }
 #endif
 
-// It stops while somebody uses it, for instance when no more descriptors can be had; what is left of the ring may ring
-// late. Once with a wait that is over by then, once with one that is under way.
+// io_uring stops while it is in use, for instance when no descriptor is left; its last wait may signal late. Once with
+// a wait that is over by then, once with one in progress.
 void kernel_that_refuses_later([[maybe_unused]] bool over) {
 #ifndef __SANITIZE_THREAD__
   const pid_t child = ::fork();
@@ -358,7 +358,7 @@ void kernel_that_refuses_later([[maybe_unused]] bool over) {
 #endif
 }
 
-// It takes the wait and says later that it can't: then nobody waits in vain, or looks again and again.
+// The kernel accepts a wait that then fails: it is reported, so no loop waits without effect or polls.
 void a_wait_that_fails_is_noticed() {
   const EventFd event_fd;
   const auto ring = os::FutexRing::open(event_fd.fd());

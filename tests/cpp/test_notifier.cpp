@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Descriptors of many subscribers and the one thread behind them: what rings them, when the thread is there, that they
-// come and go in any order, in a forked child too; with futex_waitv and without it.
+// Descriptors of many subscribers and the fallback notifier's thread: what signals them, when the thread exists, adding
+// and removing in any order, in a forked child too; with futex_waitv and without it.
 #include <sys/wait.h>
 
 #include <atomic>
@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Threads of ours in this process; a sanitizer has others.
+// The number of framebus's threads in this process; a sanitizer has others.
 int threads() {
   int count = 0;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -64,7 +64,8 @@ void one_thread_serves_all_and_ends_with_the_last() {
   CHECK(readable(again.subscriber.fileno(), kWatchdog));
 }
 
-// A bell that is not hushed is left alone, so that the publisher makes no system call for it; the next look ends that.
+// The channel of an eventfd that is not cleared is suspended, so the publisher makes no system call for it, until the
+// next fetch.
 void a_channel_whose_descriptor_is_not_read_is_suspended() {
   Link link;
   const int fd = link.subscriber.fileno();
@@ -82,7 +83,7 @@ void a_channel_whose_descriptor_is_not_read_is_suspended() {
   }
 }
 
-// Nothing is lost between hushing and looking: each frame is sent when the one before has been received.
+// No signal is lost between clearing and fetching: each frame is sent when the previous one has been received.
 void every_frame_signals_however_fast_they_come(const std::vector<std::unique_ptr<Link>>& links) {
   constexpr int kFrames = 500;
   std::atomic<int> received{0};
@@ -209,7 +210,7 @@ void forked_child_gets_a_thread_of_its_own() {
 #endif
 }
 
-// By the watcher itself, whose way of sleeping can be chosen.
+// With a FallbackNotifier of the test, whose way of sleeping can be chosen.
 void without_futex_waitv_all_eventfds_are_signalled() {
   FallbackNotifier fallback(os::ManyFutexes::one_by_one);
   std::vector<std::unique_ptr<Link>> links;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The forecast of the next frame, fed with made-up publishers: no clock and no waiting here.
+// The forecast of the next frame, with simulated publishers: without a clock and without waiting.
 #include <cmath>
 #include <cstdint>
 #include <framebus/wait/predictor.hpp>
@@ -15,13 +15,13 @@ constexpr std::int64_t kPeriod = 10'000'000;
 constexpr std::int64_t kMost = 500'000;
 constexpr std::int64_t kStart = 1'000'000'000'000;
 
-// How often the forecast was right, how often there was none, and how long a reader would have spun for the right ones.
+// The number of right forecasts and of missing ones, and how long a reader would have spun for the right ones.
 struct Outcome {
   int right = 0, wrong = 0, none = 0;
   std::int64_t spun = 0;
 };
 
-// Feeds `frames` frames at the times that `at(i)` gives; judges those from `from` on.
+// Observes `frames` frames at the times that `at(i)` returns; judges those from `from` on.
 template <class At>
 Outcome judge(Predictor& predictor, int frames, int from, At&& at) {
   Outcome outcome;
@@ -78,7 +78,7 @@ void there_is_no_forecast_before_a_few_frames_and_after_nonsense() {
     predictor.observe(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
     CHECK(!predictor.next(kMost));
   }
-  for (std::uint64_t i = 6; i <= 30; ++i) {  // with forecasts that come true, so that one miss alone spoils no trust
+  for (std::uint64_t i = 6; i <= 30; ++i) {  // with right forecasts, so that a single miss does not end them
     predictor.observe(i, kStart + static_cast<std::int64_t>(i) * kPeriod);
     CHECK(i < 7 || predictor.next(kMost).has_value());
   }
@@ -112,7 +112,7 @@ void a_stutter_is_forgiven_and_another_rate_is_learned() {
   for (int i = 0; i < 50; ++i) send(kPeriod);
   send(kPeriod / 3);
   send(kPeriod / 3);
-  CHECK(!predictor.next(kMost));  // another rate: not known yet
+  CHECK(!predictor.next(kMost));  // another rate, not learned yet
   for (int i = 0; i < 20; ++i) send(kPeriod / 3);
   const auto faster = predictor.next(kMost);
   CHECK(faster && std::abs(faster->from - time - kPeriod / 3) < 50'000);
@@ -127,7 +127,7 @@ void frames_that_were_skipped_are_reckoned_with() {
   CHECK(window && window->to - kStart > 0 && (window->from - kStart + 1000) % kPeriod < 2000);
 }
 
-// A source without a rhythm: spinning would not pay, so there is hardly ever a forecast.
+// A source without a rhythm: spinning would not be worth it, so there is almost never a forecast.
 void where_frames_come_at_random_there_is_no_forecast() {
   std::mt19937_64 random(3);
   std::uniform_int_distribution<std::int64_t> gap(7'600'000, 12'400'000);

@@ -17,7 +17,7 @@ constexpr std::uint64_t kFrames = 200'000;
 const auto kWrite = [](std::uint64_t& word, std::uint64_t value) { word = value; };
 const auto kRead = [](const std::uint64_t& word) { return word; };
 
-// Fetches the newest frame over and over, holding `holds` frames at a time.
+// Fetches the newest frame repeatedly and holds `holds` frames at a time.
 Seen read_latest(Arena<std::uint64_t>& arena, std::uint32_t index, std::uint32_t holds, std::uint64_t until) {
   SlotReader reader(arena.control->reader[index], arena.table);
   Seen seen;
@@ -25,7 +25,7 @@ Seen read_latest(Arena<std::uint64_t>& arena, std::uint32_t index, std::uint32_t
   std::uint64_t last = 0;
   for (std::uint32_t h = 0; last < until; h = (h + 1) % holds) {
     if (held[h] != 0) {
-      std::uint64_t again = frame_seq(held[h]) - 1;  // what was held all the while must be unchanged
+      std::uint64_t again = frame_seq(held[h]) - 1;  // held frames must be unchanged
       look(arena, held[h], again, seen, kRead);
       reader.release(h);
       held[h] = 0;
@@ -122,7 +122,7 @@ void a_needed_frame_is_reused_only_when_dropping_is_allowed_and_then_counted() {
   SlotWriter writer(*arena.control, arena.table);
   for (std::uint64_t seq = 1; seq <= 4; ++seq) writer.publish(writer.claim({}).slot, seq);
   CHECK(writer.claim({}).shortage == Shortage::needed);
-  arena.control->reader[1].cursor.store(1);  // one of the two has seen frame 1
+  arena.control->reader[1].cursor.store(1);  // one of the two has received frame 1
   const Claimed claimed = writer.claim({.retain = 0, .may_drop = true});
   CHECK(claimed.shortage == Shortage::none && claimed.dropped == 1);
 }

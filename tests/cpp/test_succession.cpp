@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Another control block for the same channel: after a takeover with a narrower mode, and after the files were removed.
-// Subscribers come along with their cursors, with and without reconnect, in threads, by descriptor and by wait_any.
+// A new control block for the same channel: after a takeover with a narrower mode, and after the files were removed.
+// Subscribers rejoin with their cursors, with and without reconnect, in threads, by descriptor and by wait_any.
 #include <sys/stat.h>
 
 #include <atomic>
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kUntilNoticed = 16;  // frames after which the publisher has looked at its files
+constexpr int kUntilNoticed = 16;  // frames after which the publisher has checked its files
 
 unsigned mode_of(const std::string& path) {
   struct stat s{};
@@ -167,7 +167,7 @@ void a_name_that_is_taken_is_an_error_until_it_is_free() {
     CHECK_FAILS(for (int i = 0; i < kUntilNoticed; ++i) send(publisher, 2), Errc::channel_in_use);
   }
   CHECK(value_of(of_other.recv(10s)) == 1);
-  other.reset();  // leaves the files to its subscriber
+  other.reset();  // its subscriber keeps the files
   const std::uint64_t seq = send(publisher, 77);
   CHECK(seq > 1);
   CHECK(value_of(of_other.recv(10s)) == 77);
@@ -182,7 +182,7 @@ void a_state_that_claims_a_move_moves_nobody_from_the_file_that_has_the_name() {
   CHECK(link.publisher.statistics().subscribers == 1);
 }
 
-// A narrower mode each time: the next publisher makes another control block.
+// `narrows`: each publisher has a narrower mode than the last, and so makes a new control block.
 void an_end_is_known_after_later_publishers(bool dies, bool narrows) {
   const std::string name = fresh_name();
   std::optional<PublisherProcess> process;

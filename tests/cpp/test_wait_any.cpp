@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// wait_any: who is ready, waking by any of them, ends, removed files, closing and sending threads; each with
-// futex_waitv and without it, at last in a process whose kernel really refuses it.
+// wait_any: which subscribers are ready, waking by any of them, the end of a channel, removed files, closing and
+// sending threads; each with futex_waitv and without it, finally in a process whose kernel refuses it.
 #include <sys/wait.h>
 
 #include <atomic>
@@ -46,8 +46,8 @@ void timeout_is_kept_however_long_it_is(os::ManyFutexes how) {
   CHECK(os::monotonic_ns() - before >= 130'000'000);
 }
 
-// Each frame is sent only after the one before has been received, so that the receiver sleeps again and again; it is
-// never woken by anything but the frame, or only after a slice.
+// Each frame is sent only after the previous one has been received, so that the receiver sleeps again each time. Only
+// the frame wakes it, or the end of a slice.
 void a_frame_in_any_channel_wakes(os::ManyFutexes how) {
   constexpr int kChannels = 3, kFrames = 300;
   std::vector<std::unique_ptr<Link>> links;
@@ -90,10 +90,10 @@ void ends_of_publishers_are_news_without_reconnect(os::ManyFutexes how) {
   CHECK(wait_any(all, {}, nullptr, how) == Ready{&a.subscriber});
   closing.join();
   CHECK_FAILS(static_cast<void>(a.subscriber.try_recv()), Errc::channel_closed);
-  CHECK(wait_any(all, 0s, nullptr, how) == Ready{&a.subscriber});  // as long as it would throw
+  CHECK(wait_any(all, 0s, nullptr, how) == Ready{&a.subscriber});  // while try_recv() would throw
 }
 
-// The channel beside it never lets a wait last; the death is noticed all the same.
+// The other channel never lets a wait last; the death is noticed nevertheless.
 void killed_publisher_is_noticed_beside_a_busy_channel(os::ManyFutexes how) {
   const std::string name = fresh_name();
   PublisherProcess process(name);
@@ -161,7 +161,7 @@ void interrupt_is_called_between_slices(os::ManyFutexes how) {
   CHECK(control->block().sleepers.load() == 0);
 }
 
-// More words than the kernel takes at once; the news are in the last of them.
+// More words than the kernel takes at once; the last of them changes.
 void more_channels_than_the_kernel_takes(os::ManyFutexes how) {
   std::vector<std::unique_ptr<Link>> links;
   Ready all;

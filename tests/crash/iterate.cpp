@@ -3,9 +3,9 @@
 //
 //   iterate HOW NAME every|newest once|again
 //
-// HOW says how it waits: loop (range-for), next, timed (next with a time limit that never comes), brief (next with one
-// that comes over and over), recv, try (try_recv over and over), look (try_next over and over). `again` is reconnect.
-// Prints the number of each frame, then what it ended with: "ended", or the code of the error. "attached" comes first.
+// HOW says how it waits: loop (range-for), next, timed (next with a timeout that is never reached), brief (next with
+// one that is reached repeatedly), recv, try (try_recv repeatedly), look (try_next repeatedly). `again` is reconnect.
+// Prints "attached", the number of each frame, and finally "ended" or the code of the error.
 #include <cstdio>
 #include <cstdlib>
 #include <framebus/framebus.hpp>

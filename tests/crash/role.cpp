@@ -5,7 +5,7 @@
 //   role lose NAME FRAMES        the same, and its files are removed after a quarter of the frames
 //   role subscribe NAME FRAMES   fetches every frame and checks every byte
 //
-// A subscriber that has got its frames says "done" and stays until its standard input ends.
+// A subscriber that has received its frames prints "done" and stays until its standard input ends.
 //
 // Steps of its own: "fill:half" in the middle of filling a loan, "read:half" in the middle of reading a held frame.
 #include <cstdio>

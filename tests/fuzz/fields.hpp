@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where in the two files the numbers are that decide anything: what a structure-aware fuzzer changes first.
+// The positions of all relevant numbers in the two files: a structure-aware fuzzer changes these first.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ struct Field {
   std::uint32_t bytes;
 };
 
-// Those of a slot record at `slot`, with its first two arrays.
+// The fields of a slot record at `slot`, with its first two arrays.
 inline std::vector<Field> slot_fields(std::uint64_t slot) {
   using namespace framebus;
   using namespace framebus::detail;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A slot record, valid but for what the input changes in it: read_descriptor() refuses it, or what it returns lies
-// inside the slot.
+// A slot record that is valid except for the input's changes: read_descriptor() refuses it, or its result lies inside
+// the slot.
 #include <cstdlib>
 #include <framebus/publisher.hpp>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A channel changed at will, before and between a subscriber's calls: every call ends in a whole frame inside its
-// mapping, in nothing, or in a framebus::Error.
+// A channel that is changed arbitrarily, before and between a subscriber's calls: every call returns a whole frame
+// inside its mapping, or none, or throws a framebus::Error.
 #include <framebus/inspect.hpp>
 
 #include "specimen.hpp"

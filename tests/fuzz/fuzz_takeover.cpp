@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A channel changed at will and left by everybody: a new publisher takes the name, and who subscribes then gets its
-// frames whole and in order. Somebody who was there before may get errors, and may keep the new publisher out.
+// A channel that is changed arbitrarily and has no participant: a new publisher takes the name, and new subscribers get
+// its frames whole and in order. An earlier subscriber may get errors, and may keep the new publisher out.
 #include "specimen.hpp"
 
 using namespace fuzz;

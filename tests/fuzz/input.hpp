@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes a fuzzer gives, read as numbers. Promise: never runs out; behind the last byte come zeros.
+// The fuzzer's bytes, read as numbers. Promise: never runs out; the last byte is followed by zeros.
 #pragma once
 
 #include <algorithm>
@@ -26,11 +26,11 @@ class Input {
     take(&value, sizeof value);
     return value;
   }
-  // 0 to below - 1, of as few bytes as that takes.
+  // 0 to below - 1, from as few bytes as possible.
   std::uint32_t below(std::uint32_t limit) noexcept {
     return (limit <= 256 ? number<std::uint8_t>() : number<std::uint16_t>()) % limit;
   }
-  // A number that is near some limit.
+  // A number near some limit.
   std::uint64_t notable() noexcept {
     constexpr std::uint64_t kNotable[] = {
         0,          1,          2,          3,          7,          8,          63,         64,

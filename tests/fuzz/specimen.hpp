@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A valid channel made by a real Publisher, laid out as files again and again, each time with the changes that the
-// fuzzer's input asks for.
+// A valid channel made by a real Publisher, written as files repeatedly, each time with the changes that the fuzzer's
+// input describes.
 //
-// Promise: what lay_out() made is a pair of ordinary files of this user; nobody but the caller is in them, except that
-// with `alive` the publisher's byte is locked until the next call.
+// Promise: lay_out() makes two ordinary files of this user without a participant, except that with `alive` the
+// publisher's byte is locked until the next call.
 #pragma once
 
 #include <sys/stat.h>
@@ -23,14 +23,14 @@ using namespace framebus;
 using namespace framebus::detail;
 using namespace std::chrono_literals;
 
-// Ends the program with a sentence: what must hold does not.
+// Ends the program with a message: a promise is broken.
 inline void require(bool holds, const char* what) {
   if (holds) return;
   std::fprintf(stderr, "does not hold: %s\n", what);
   std::abort();
 }
 
-// Reads every byte that a frame gives out; all of them must be inside one mapping of framebus.
+// Reads every byte that a frame returns; all of them must be inside one mapping of framebus.
 inline void read_all(const Frame& frame) {
   static std::vector<std::uint8_t> copy(1 << 20);
   const auto read = [](const void* begin, std::uint64_t bytes) {
@@ -142,7 +142,7 @@ class Specimen {
 
   void write(const Field& field, const void* data, std::uint64_t bytes) {
     const os::File& file = field.in_store ? store_file_ : control_file_;
-    // Never makes the file longer.
+    // Never extends the file.
     const std::uint64_t end = os::stat(file).bytes;
     if (field.offset + bytes > end) return;
     require(::pwrite(file.fd(), data, bytes, static_cast<off_t>(field.offset)) == static_cast<ssize_t>(bytes),

@@ -159,7 +159,7 @@ done:
   }
 }
 
-/* reap_readers, for one line; answer becomes true if it was wiped. */
+/* reap_readers, for one record; answer becomes true if it was wiped. */
 inline reap(reader) {
   if
   :: atomic { (readers & BIT(reader)) && lock[reader] == FREE -> lock[reader] = REAPED }

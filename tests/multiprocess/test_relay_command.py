@@ -114,7 +114,7 @@ def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int,
         (("nobody-publishes-this", "x"), 1, "no program publishes 'nobody-publishes-this'"),
         (("foo:bar", "x"), 2, "no endpoint for foo:; there are "),
         (("a?evry", "x"), 2, "has no option 'evry' here; it knows every, "),
-        (("a/b", "x"), 2, "is no channel name"),
+        (("a/b", "x"), 2, "is not a channel name"),
         (("a", "x", "--fps", "0"), 2, "fps must be above 0"),
     ],
 )

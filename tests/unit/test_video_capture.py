@@ -295,7 +295,7 @@ def test_what_can_not_be_a_channel_is_not_opened_and_the_way_to_opencv_is_logged
     assert (capture.isOpened(), capture.read()) == (False, (False, None))
     assert "cv2.VideoCapture" in caplog.text
     capture.setExceptionMode(True)
-    with pytest.raises(framebus.InvalidName, match=r"no channel name.*cv2\.VideoCapture"):
+    with pytest.raises(framebus.InvalidName, match=r"not a channel name.*cv2\.VideoCapture"):
         capture.open(wrong)
 
 

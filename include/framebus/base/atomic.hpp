@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one place that says what an atomic is.
+// The atomic type of the core, and named steps between accesses to shared memory.
 //
-// Everything above uses detail::Atomic, never std::atomic directly, so that a test can put a type of the same
-// size in its place that hands control to a seeded scheduler at every access (tests/cpp/interleaving.hpp), and so that
-// FRAMEBUS_STEP can name the places between two such accesses.
+// All headers use detail::Atomic and never std::atomic for shared memory. A test can therefore substitute a type of the
+// same size that passes control to a seeded scheduler at every access (tests/cpp/interleaving.hpp), and FRAMEBUS_STEP
+// can name the places between two accesses.
 //
 // Promise: Atomic<T> is lock-free, as large as T, and works between processes that map the same page.
 #pragma once
@@ -23,7 +23,7 @@ using Atomic = std::atomic<T>;
 #endif
 
 // A named place between two steps that touch shared memory. Expands to nothing in every normal build; with
-// FRAMEBUS_CRASH_POINTS a test can have the process killed there.
+// FRAMEBUS_CRASH_POINTS a test can kill or stop the process there.
 #ifdef FRAMEBUS_CRASH_POINTS
 #include "framebus/base/crash_points.hpp"
 #define FRAMEBUS_STEP(name) ::framebus::detail::crash::step(name)

@@ -3,8 +3,8 @@
 // tests/multiprocess/test_crash_points.py and test_iteration_ends.py.
 //
 // FRAMEBUS_CRASH_AT=NAME:N kills (SIGKILL) at the N-th arrival at the step NAME.
-// FRAMEBUS_STOP_AT=NAME:N stops (SIGSTOP) there. The parent sees that by waitpid(), does what is to come in between,
-// and has the program go on (SIGCONT): a race that happens now and then happens every time.
+// FRAMEBUS_STOP_AT=NAME:N stops (SIGSTOP) there. The parent sees the stop with waitpid(), does what has to happen
+// meanwhile, and continues the program (SIGCONT). A rare race thus happens every time.
 #pragma once
 
 #include <unistd.h>
@@ -18,7 +18,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::crash {
 
-// What one variable asks for.
+// The step that one environment variable names, and the signal for it.
 class Trigger {
  public:
   Trigger(const char* variable, int signal) : signal_(signal) {

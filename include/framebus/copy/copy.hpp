@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the bytes of an array get into shared memory: straight from wherever they lie, whatever the strides.
+// Copying an array of any strides into shared memory, directly from where it is.
 //
-// Promises: writes every byte of the target and not one beyond; reads nothing outside the elements but what lies
-// between the bytes of pixels; allocates nothing and needs no temporary; no alignment is asked for. What was copied is
-// ordered before any later store of this thread, so a frame can be published by an ordinary release store.
+// Promises: writes every byte of the target and none beyond it; reads only the elements, and what lies between the
+// bytes of pixels; allocates nothing and uses no temporary; requires no alignment. The copied bytes are ordered before
+// any later store of this thread, so an ordinary release store can publish a frame.
 //
-// Which copy for what was measured (benchmarks/copies.py, docs/performance.md):
-//   less than kStreamFrom           memcpy: what the reader wants is still in the cache
-//   kStreamFrom and more            past the cache (non-temporal stores), where the processor has AVX, else memcpy: a
+// The copy for each kind of array, as measured (benchmarks/copies.py, docs/performance.md):
+//   less than kStreamFrom           memcpy: the reader finds the bytes in the cache
+//   kStreamFrom and more            past the cache (non-temporal stores), if the processor has AVX, else memcpy: a
 //                                   few such frames fill the cache, and a store through it first fetches what it then
 //                                   overwrites, from memory or from the cache of the core that read the last frame
 //   rows with gaps, upside down     the same for each row
 //   pixels, a part or a permutation of their bytes, forwards or backwards: BGR to RGB, BGRA to BGR, one channel of
 //                                   several, left to right, every second pixel
-//                                   shuffled in registers, where the processor has SSSE3
-//   transposed                      in tiles, so that a line of the cache is used up before it is given up
+//                                   shuffled in registers, if the processor has SSSE3
+//   transposed                      in tiles, so that a cache line is used completely before it is evicted
 //   repeated (broadcast)            from the beginning of the row that is already there
 //   any other                       element by element, the innermost loop compiled for the size of the element
 #pragma once
@@ -49,8 +49,8 @@ inline constexpr std::uint64_t kRow = 64;    // bytes; shorter runs are copied a
 inline constexpr std::uint64_t kTile = 32;   // elements each way
 inline constexpr std::uint64_t kFewest = 8;  // elements each way that are worth a tile
 
-// What is the same as fewer dimensions becomes fewer: those of length 1 go, those without a gap between them become
-// one, and a last one without gaps becomes part of the element. False where there is no element.
+// Reduces the dimensions: those of length 1 are removed, those without a gap between them are joined, and a last one
+// without gaps becomes part of the element. False if there is no element.
 inline bool simplify(StridedArray& a) noexcept {
   std::uint32_t kept = 0;
   for (std::uint32_t i = 0; i < a.ndim; ++i) {
@@ -76,9 +76,9 @@ struct Plane {
   std::int64_t from_row, from_col;  // bytes in the array
 };
 
-// `count` times the same.
+// Writes `count` copies of one element.
 inline void repeat(std::byte* to, const std::byte* from, std::uint64_t size, std::uint64_t count) noexcept {
-  constexpr std::uint64_t kNear = 16 << 10;  // bytes; so far back they are still in the innermost cache
+  constexpr std::uint64_t kNear = 16 << 10;  // bytes; at this distance they are still in the innermost cache
   const std::uint64_t bytes = size * count;
   std::memcpy(to, from, size);
   for (std::uint64_t done = size, more = 0; done < bytes; done += more) {
@@ -87,7 +87,7 @@ inline void repeat(std::byte* to, const std::byte* from, std::uint64_t size, std
   }
 }
 
-// Element by element. Size is that of the elements, 0: `size`.
+// Element by element. Size: the size of the elements, 0 means `size`.
 template <std::uint64_t Size>
 void copy_row(std::byte* to, const std::byte* from, std::uint64_t count, std::int64_t step,
               std::uint64_t size) noexcept {
@@ -111,7 +111,7 @@ void copy_rows(std::byte* to, const std::byte* from, const Plane& p, std::uint64
   }
 }
 
-// Rows of so few elements, such as the channels of a pixel, that a loop would cost more than the copy.
+// Rows of few elements, such as the channels of a pixel, for which a loop would cost more than the copy.
 template <std::uint64_t Size, std::uint64_t Cols>
 void copy_pixels(std::byte* to, const std::byte* from, const Plane& p) noexcept {
   constexpr std::uint64_t kBytes = Size * Cols;
@@ -132,7 +132,7 @@ void copy_pixels(std::byte* to, const std::byte* from, const Plane& p) noexcept 
   }
 }
 
-// In tiles where that is better: where the rows are nearer to each other than the columns.
+// In tiles if the rows are nearer to each other than the columns.
 template <std::uint64_t Size>
 void copy_plane(std::byte* to, const std::byte* from, const Plane& p, std::uint64_t size) noexcept {
   if constexpr (Size != 0) {
@@ -228,7 +228,7 @@ inline void copy_strided(std::byte* to, StridedArray a) noexcept {
   }
   Plane plane{1, a.shape[a.ndim - 1], 0, 0, a.strides[a.ndim - 1]};
   if (--a.ndim > 0) {
-    // The rows of the plane: the dimension whose elements are nearest to each other; of equals the last.
+    // The rows of the plane are the dimension whose elements are nearest to each other; of equal ones, the last.
     std::uint32_t rows = a.ndim - 1;
     for (std::uint32_t i = rows; i-- > 0;) {
       if (std::abs(a.strides[i]) < std::abs(a.strides[rows])) rows = i;

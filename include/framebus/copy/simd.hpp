@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of copy.hpp that need instructions which not every processor has: asked for at run time, with something to
-// fall back on. Where there is no such part, has_avx() and has_ssse3() say so.
+// The parts of copy.hpp that need instructions which not every processor has: has_avx() and has_ssse3() ask at run
+// time, and copy.hpp has a fallback for each.
 //
-// Promises, as in copy.hpp: nothing is written outside the target, nothing read outside what lies from the first to the
-// last byte of the elements; no alignment is asked for.
+// Promises, as in copy.hpp: nothing is written outside the target, and nothing is read outside the range from the first
+// to the last byte of the elements; no alignment is required.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail::copying {
 inline constexpr std::uint64_t kVector = 16;  // bytes that are shuffled at once
 inline constexpr std::int64_t kPixel = 8;     // bytes; larger ones, or further apart, are not shuffled
 
-// Pixels whose bytes lie at these places; from one pixel to the next it is `step` bytes. No more than a vector has.
+// Pixels whose bytes lie at these offsets, `step` bytes from pixel to pixel. No more bytes than a vector has.
 struct Pixels {
   std::int64_t step = 0;
   std::uint64_t bytes = 0;
@@ -41,7 +41,7 @@ inline bool has_ssse3() noexcept {
   return answer;
 }
 
-// Past the cache. Ends without a fence: see finish_stream().
+// Copies past the cache. Ends without a fence, see finish_stream().
 __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
   constexpr std::uint64_t kWidth = 32, kStep = 4 * kWidth;
   const std::uint64_t ahead = std::min(bytes, (kWidth - reinterpret_cast<std::uintptr_t>(to) % kWidth) % kWidth);
@@ -59,11 +59,11 @@ __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte
   }
   std::memcpy(to + at, from + at, bytes - at);
 }
-// Non-temporal stores are ordered with nothing but this.
+// Only this fence orders non-temporal stores with later ones.
 inline void finish_stream() noexcept { _mm_sfence(); }
 
-// Copies the first `count` of such pixels, or less: as many as whole vectors on both sides lie inside them, so never
-// the last. Returns how many.
+// Copies the first `count` pixels or fewer: as many as whole vectors on both sides lie inside them, so never the last
+// one. Returns their number.
 __attribute__((target("ssse3"))) inline std::uint64_t shuffle(std::byte* to, const std::byte* from, std::uint64_t count,
                                                               const Pixels& p) noexcept {
   const auto [low, high] = std::minmax_element(p.places, p.places + p.bytes);
@@ -72,7 +72,7 @@ __attribute__((target("ssse3"))) inline std::uint64_t shuffle(std::byte* to, con
   if (span > kWide || apart == 0) return 0;
   const std::uint64_t at_once = std::min(kVector / p.bytes, static_cast<std::uint64_t>((kWide - span) / apart + 1));
   if (at_once < 2) return 0;
-  // The vector begins with the first pixel or, where the pixels go backwards, ends with it.
+  // The vector begins with the first pixel or, if the pixels go backwards, ends with it.
   const std::int64_t begin = p.step > 0 ? *low : *high + 1 - kWide;
   alignas(kVector) std::int8_t order[kVector] = {};
   for (std::uint64_t i = 0; i < at_once * p.bytes; ++i) {

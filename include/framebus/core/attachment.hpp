@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a subscriber is attached: its place in the channel and its cursor, and how both move when the files change.
+// A subscriber's attachment to a channel: its reader record and cursor, and how both move when the files change.
 //
-// The control block may be replaced while the channel goes on (succession.hpp), and the files may be removed by another
-// program (publisher_files.hpp). Either way the name leads to another control block than ours. The subscriber notices
-// after each slice of a sleep, when a fetch finds nothing, and when the thread behind a descriptor has noticed.
+// The control block may be replaced while the channel continues (succession.hpp), and another program may remove the
+// files (publisher_files.hpp). Either way the name then leads to another control block. The subscriber notices that
+// after each slice of a sleep, when a fetch finds nothing, and when the fallback notifier has noticed it.
 //
 // The subscriber's mutex protects all of it.
 #pragma once
@@ -29,10 +29,10 @@ class Attachment {
   [[nodiscard]] Fetcher& fetcher() const noexcept { return *fetcher_; }
   [[nodiscard]] Notifications& notifications() noexcept { return notifications_; }
 
-  // Takes a place in the channel if there is one worth coming to: its publisher lives, or died leaving a frame.
+  // Claims a reader record if the channel exists and its publisher lives, or died and left a frame.
   [[nodiscard]] bool attach() {
     auto claim = join_as_reader(name_);
-    // One that moved while we came: the name leads to another.
+    // It moved while we attached: the name leads to another control block.
     while (claim && claim->control->block().state.load() == kStateMoved && !still_has_name(*claim->control)) {
       leave_channel(*claim->control, reader_byte(claim->index));
       claim = join_as_reader(name_);
@@ -49,20 +49,20 @@ class Attachment {
     fetcher_ = std::make_unique<Fetcher>(session_, options_);
     return true;
   }
-  // Gives up the place, once all frames of it are gone.
+  // Gives up the reader record, once all its frames are gone.
   void detach() noexcept {
     fetcher_.reset();
     session_.reset();
   }
 
-  // Without reconnect: is there another publisher now, whose frames are not for this subscriber?
+  // Without reconnect: does the channel have another publisher now, whose frames this subscriber does not receive?
   [[nodiscard]] bool is_over() const { return !options_.reconnect && is_replaced(*session_); }
   [[nodiscard]] bool has_news() const { return !is_over() && fetcher_->has_news(); }
   [[nodiscard]] Ending ending(bool until_closed, bool ask_kernel) const {
     return detail::ending(*session_, options_.reconnect, until_closed, ask_kernel);
   }
 
-  // The next frame if there is one now, here or where the channel has moved to.
+  // The next frame if there is one now, in this control block or in the one that the channel has moved to.
   std::optional<Frame> fetch() {
     if (is_over()) return std::nullopt;
     notifications_.clear();
@@ -78,7 +78,7 @@ class Attachment {
   void reattach_if_removed() {
     if (is_orphaned()) rejoin();
   }
-  // The same for a wait for several channels: as often as after each slice of a sleep, however short the sleeps are.
+  // The same for a wait for several channels: once per slice of time, since its sleeps may be shorter than a slice.
   void check_liveness() {
     const std::int64_t now = os::monotonic_ns();
     if (now - liveness_checked_ns_ < kSlice) return;
@@ -86,9 +86,8 @@ class Attachment {
     if (fetcher_->store_is_gone() || is_orphaned()) rejoin();
   }
 
-  // The name leads to another control block now. Attaches again by the name, if the channel exists. Where that is the
-  // same channel, the subscriber goes on where it was. Where it is another, frames of the old one that were never
-  // fetched are gone, and counted.
+  // The name leads to another control block now. Attaches again by name if the channel exists. In the same channel the
+  // subscriber keeps its cursor. In another one, the old channel's frames that were not fetched are lost and counted.
   bool rejoin() {
     const FetchCounts counts = fetcher_->counts();
     const Fetcher::Progress progress = fetcher_->progress();
@@ -106,20 +105,20 @@ class Attachment {
     return true;
   }
 
-  // Of this and all earlier control blocks.
+  // Counts of this and all earlier control blocks.
   [[nodiscard]] std::uint64_t missed() const { return before_.missed + fetcher_->counts().missed; }
   [[nodiscard]] std::uint64_t dropped() const { return before_.dropped + fetcher_->counts().dropped; }
   [[nodiscard]] std::uint64_t sleeps() const { return before_sleeps_ + session_->waiter().sleeps(); }
   [[nodiscard]] std::int64_t spun_ns() const { return before_spun_ns_ + session_->waiter().spun_ns(); }
 
  private:
-  // Does the subscriber have to attach again, by what is known without asking the kernel?
+  // Must the subscriber attach again? Asks the kernel only if this has been noticed elsewhere.
   [[nodiscard]] bool must_rejoin() {
     if (fetcher_->store_is_gone() || has_moved(*session_)) return true;
     return notifications_.take_removal() && is_orphaned();
   }
-  // Will nothing come any more in the channel as we know it? Its name is free for another, or it goes on in another
-  // control block, whatever a program that is left in ours has written there.
+  // Will no frame come any more in our control block? The name is free for another channel, or the channel continues in
+  // another control block. Values that a program writes into ours do not count.
   [[nodiscard]] bool is_orphaned() const {
     const Control& control = session_->control();
     return !still_has_name(control) && (!is_publisher_alive(control) || has_moved(*session_) || has_successor());

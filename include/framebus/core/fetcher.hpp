@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choosing and holding the next frame: order, skipping, history, moving to the next generation.
 //
-// Promise: each call gives a frame later than all before, held and checked, or says that there is none; what lies
-// between is counted, as missed (a newer one was preferred) or as dropped (the publisher gave it up although it was
-// wanted).
+// Promise: each call returns a frame later than all before, held and checked, or reports that there is none. The frames
+// in between are counted: as missed (a newer one was preferred), or as dropped (the publisher gave it up although it
+// was wanted).
 //
-// A channel whose control block was removed by hand goes on among those who are in it, but its stores have no
-// protection any more: the name belongs to the next publisher. Where such a store is gone before it was mapped, the
-// fetcher is lost: there is nothing new, for good, and the subscriber comes in again by the name.
+// A channel whose control block was removed by hand continues among its participants, but its stores are no longer
+// protected: the name belongs to the next publisher. If such a store is gone before it was mapped, the fetcher finds no
+// frame any more (store_is_gone()), and the subscriber rejoins by name.
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,7 @@ class Fetcher {
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
-  // How far it has come, for the next fetcher of the same subscriber and channel.
+  // The position, for the next fetcher of the same subscriber and channel.
   struct Progress {
     std::uint64_t cursor, backlog_until, kept;
   };
@@ -87,21 +87,21 @@ class Fetcher {
   }
 
  private:
-  // How many steps of one fetch may fail, all loops together: far more than a live publisher can spoil.
+  // How many steps of one fetch may fail, in all loops together: far more than a live publisher can cause.
   static constexpr int kTries = 4000;
-  static constexpr int kTriesForMarked = 500;  // of one search; then a mark is taken for that of a dead publisher
+  static constexpr int kTriesForMarked = 500;  // of one search; afterwards a mark counts as that of a dead publisher
 
   [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
 
-  // The word of the frame that is now held, or 0 where there is nothing new.
+  // The word of the frame that is now held, or 0 if there is no new frame.
   std::uint64_t hold_next(std::uint32_t hold) {
     for (;; try_again()) {
       const std::uint64_t head = block().head.load();  // pairs with SlotWriter::publish
       if (frame_seq(head) <= cursor_ || frame_slot(head) == kNoSlot) return 0;
       if (store_ == nullptr && !map_current()) return 0;
       const std::uint64_t word = every_ || cursor_ < backlog_until_ ? hold_oldest(hold, head) : hold_one(hold, head);
-      // A frame in a store that has been replaced may have been given up, and counted so, in the new one. If the store
-      // is still current after our hold was written, the publisher will see the hold before it gives up anything there.
+      // A frame in a store that has been replaced may have been given up, and counted, in the new one. If the store is
+      // still current after our hold was written, the publisher will see the hold before it gives up a frame there.
       const bool moved = has_moved();
       if (word != 0 && !moved) return word;
       if (word != 0) SlotReader(session_->record(), store_->table()).release(hold);
@@ -114,7 +114,7 @@ class Fetcher {
     }
   }
 
-  // The word of the frame that a keeper has kept for us, once, if it is still there.
+  // The word of the frame that a keeper has kept for this subscriber, once, if it is still there.
   std::uint64_t hold_kept(std::uint32_t hold) {
     const std::uint64_t word = std::exchange(kept_, 0);
     if (word == 0) return 0;
@@ -135,8 +135,8 @@ class Fetcher {
     const SlotReader reader(session_->record(), store_->table());
     const std::uint64_t next = frame_seq(head) == cursor_ + 1 ? head : reader.find(cursor_ + 1);
     if (next != 0 && hold_one(hold, next) != 0) return next;
-    // It was given up, or its directory entry has been taken by a later frame. Each try that fails means that the
-    // publisher went on, unless it died with a mark in the slot, hence the limit.
+    // It was given up, or a later frame has its directory entry. Each failed try means that the publisher made
+    // progress, unless it died and left a mark in the slot, hence the limit.
     for (int tries = 0; !has_moved(); ++tries) {
       const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTriesForMarked);
       if (word == 0) return 0;
@@ -151,7 +151,7 @@ class Fetcher {
     const std::uint64_t seq = frame_seq(word);
     const std::uint32_t slot = frame_slot(word);
     const char* reason = read_descriptor(session_->frame(hold), store_->table().slots[slot], seq, store_->slot_bytes());
-    if (seq > cursor_) {  // not the kept frame, which comes before all others and before any count
+    if (seq > cursor_) {  // false for the kept frame, which precedes all others and is not counted
       (every_ ? counts_.dropped : counts_.missed) += seq - cursor_ - 1;
       cursor_ = seq;
       session_->record().cursor.store(seq);  // before the hold is ever cleared, see SlotWriter::losers
@@ -166,13 +166,12 @@ class Fetcher {
     return block().generation.load() != store_->generation();  // pairs with the store in make_generation
   }
 
-  // False where the store went with the channel's name.
+  // False if the store is gone together with the channel's name.
   [[nodiscard]] bool map_current() {
     for (;; try_again()) {
       const std::uint32_t generation = block().generation.load();
       auto store = open_named_store(generation);
-      // Where another control block has the name, a store of that name is looked after there: our holds protect
-      // nothing.
+      // If another control block has the name, a store of that name belongs to it, and our holds protect nothing.
       if (store != nullptr && !still_has_name(session_->control()) && os::exists(session_->control().path())) {
         store_gone_ = true;
         return false;
@@ -190,7 +189,7 @@ class Fetcher {
     }
   }
 
-  // Once the channel has lost its name, a store of ours that is not as it should be is the next channel's.
+  // Once the channel has lost its name, a store that does not match is the next channel's.
   std::shared_ptr<Store> open_named_store(std::uint32_t generation) {
     try {
       return open_store(session_->control(), generation);
@@ -204,7 +203,7 @@ class Fetcher {
     if (--tries_ <= 0) corrupt("it changes in ways that no publisher changes it");
   }
 
-  // Has neither file been made shorter? What is held in an older store is looked after by its Frame.
+  // Throws if either file was truncated. A Frame checks the older store that it may be in.
   void check_intact() const {
     session_->control().check_intact();
     if (store_ != nullptr && store_->is_broken()) {
@@ -212,14 +211,15 @@ class Fetcher {
     }
   }
 
-  // History is the frames up to the newest that are still there without a gap; what is gone before we came counts
-  // neither as missed nor as dropped. Older frames that somebody happens to hold are not part of it, but for one that a
-  // keeper holds: we begin with that and go on without a gap if we can, however far back it is, else with the rest.
+  // History is the frames up to the newest that are still there without a gap; frames that were gone before this
+  // subscriber attached count neither as missed nor as dropped. Older frames that another reader holds are not part of
+  // it, except one that a keeper holds: the subscriber begins with that and continues without a gap if possible, at any
+  // distance, else with the rest.
   void find_history(std::uint64_t newest) {
     if (newest == 0 || block().generation.load() == 0) return;
     const std::uint64_t kept = kept_word(newest);
     const std::uint64_t from = kept == 0 ? cursor_ : std::min(cursor_, frame_seq(kept) - 1);
-    session_->record().cursor.store(from);  // before looking: claims that begin from now on leave these frames alone
+    session_->record().cursor.store(from);  // before the search: claims that begin from now on keep these frames
     if (!map_current()) return;
     std::uint64_t first = newest + 1;
     while (first > from + 1 && is_there(first - 1)) --first;
@@ -227,7 +227,7 @@ class Fetcher {
     if (frame_seq(kept) <= cursor_) kept_ = kept;
   }
 
-  // The word of the oldest frame that a live keeper holds, 0 for none. Only a look: hold_kept() decides.
+  // The word of the oldest frame that a live keeper holds, 0 for none. A guess: hold_kept() decides.
   [[nodiscard]] std::uint64_t kept_word(std::uint64_t newest) const {
     std::uint64_t oldest = 0;
     for_each_reader(block(), [&](std::uint32_t i, ReaderRecord& record) {
@@ -243,13 +243,13 @@ class Fetcher {
     const SlotTable& table = store_->table();
     const std::uint64_t word = SlotReader(session_->record(), table).find(seq);
     const std::uint32_t slot = frame_slot(word);
-    // Acquire, but only a look: what is taken after it counts as dropped.
+    // Acquire, but only a guess: a frame that is taken later counts as dropped.
     return word != 0 && slot < table.slot_count &&
            table.slots[slot].word.load(std::memory_order_acquire) == slot_word(seq);
   }
 
   [[noreturn]] void corrupt(const std::string& what) const {
-    check_intact();  // a better reason, if it is that
+    check_intact();  // throws the better reason, if a file was truncated
     fail(Errc::corrupt_channel, "channel '" + session_->control().name() + "' is broken: " + what +
                                     "; something else writes to its shared memory; restart its publisher");
   }

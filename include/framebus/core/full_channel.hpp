@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The error of a channel without room: it names the subscriber that is behind, and what to do.
+// The error of a channel without a free slot: it names the slowest subscriber, and what to do.
 #pragma once
 
 #include <algorithm>

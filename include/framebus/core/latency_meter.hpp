@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latency and rate of one end of a channel, over the last frames.
+// Latency and rate of a publisher or a subscriber, over the last frames.
 //
 // Promise: adding costs one cache line in four frames and no allocation; the percentiles are exact over the last 512.
 #pragma once
@@ -32,7 +32,7 @@ class Meter {
     return static_cast<double>(sorted[static_cast<std::size_t>(rank)]) * 1e-9;
   }
 
-  // Frames per second over the last two seconds or the last 512 frames; sinks towards 0 when nothing comes any more.
+  // Frames per second over the last two seconds or the last 512 frames; falls towards 0 when no frame comes any more.
   [[nodiscard]] double rate_hz(std::int64_t now_ns) const noexcept {
     const std::uint64_t n = std::min<std::uint64_t>(count_, kEntries);
     if (n < 2) return 0.0;

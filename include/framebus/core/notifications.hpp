@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The descriptors of one subscriber: the one behind fileno(), and one for each event loop that waits for it.
+// The descriptors of one subscriber: the one of fileno(), and one for each event loop that waits for it.
 //
 // The subscriber's mutex protects all of it.
 #pragma once
@@ -18,13 +18,13 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class Notifications {
  public:
-  // The descriptor of fileno(), or nullptr before the first call of that.
+  // The descriptor of fileno(), or nullptr before its first call.
   [[nodiscard]] Notifier* notifier() const noexcept { return notifier_.get(); }
   Notifier& make_notifier(const std::shared_ptr<ReaderSession>& session, bool watch_publisher) {
     notifier_ = std::make_unique<Notifier>(session, watch_publisher);
     return *notifier_;
   }
-  // A descriptor for one event loop alone. Ends with whichever ends first, but the descriptor stays open.
+  // A descriptor for one event loop. Used until the subscriber or the loop ends; open until the loop releases it.
   std::shared_ptr<Listener> listen(const std::shared_ptr<ReaderSession>& session, bool watch_publisher, Notify how) {
     std::erase_if(listeners_, [](const auto& listener) { return listener.expired(); });
     auto fresh = std::make_shared<Listener>(session, watch_publisher, how);
@@ -32,27 +32,27 @@ class Notifications {
     return fresh;
   }
 
-  // Before looking for news, so that news that come later make the descriptor readable again.
+  // To be called before a fetch, so that later frames make the descriptor readable again.
   void clear() noexcept {
     if (notifier_ != nullptr) notifier_->clear();
   }
-  // After a frame was taken from `fetcher`: where another one is there, the descriptor stays readable.
+  // To be called after a frame was taken from `fetcher`: if there is another one, the descriptor stays readable.
   void after_frame(const Fetcher& fetcher) {
     for_each_listener([](Listener& listener) { listener.suspend_if_signalled(); });
     if (notifier_ != nullptr && fetcher.has_news()) notifier_->signal();
   }
-  // Has the thread behind the descriptors found that the channel's files were removed? Says so once each time.
+  // Has the fallback notifier found that the channel's files were removed? Returns true once for each time.
   [[nodiscard]] bool take_removal() noexcept {
     bool removed = notifier_ != nullptr && notifier_->take_removal();
     for_each_listener([&](Listener& listener) { removed |= listener.take_removal(); });
     return removed;
   }
-  // The subscriber has attached again; the descriptors stay the same.
+  // The subscriber has rejoined; the descriptors stay the same.
   void move_to(const std::shared_ptr<ReaderSession>& session) {
     if (notifier_ != nullptr) notifier_->move_to(session);
     for_each_listener([&](Listener& listener) { listener.move_to(session); });
   }
-  // Makes all descriptors readable for good. The notifier is returned, to be ended without the lock.
+  // Makes all descriptors readable permanently. Returns the notifier, which must be destroyed without the lock.
   [[nodiscard]] std::unique_ptr<Notifier> close() {
     for_each_listener([](Listener& listener) { listener.close(); });
     return std::move(notifier_);

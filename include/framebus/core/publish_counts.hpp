@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a publisher counts and measures: in the control block for other programs' reports, and for its own statistics.
-//
-// The publisher's mutex protects it.
+// A publisher's counts and measurements, for reports of other programs and for its own statistics.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +15,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 class PublishCounts {
  public:
-  // One frame more. `woken`: what announce() returned for it.
+  // Counts one frame. `woken`: what announce() returned for it.
   void add(ControlBlock& block, const Descriptor& frame, std::int64_t since_ns, int woken) noexcept {
     // Relaxed, all of these stores: figures for statistics and for `predictive` waiting, whose guess may be off.
     const std::int64_t gap = frame.published_ns - last_ns_;
@@ -34,7 +32,7 @@ class PublishCounts {
     futile_wakes_ = woken == 0 ? futile_wakes_ + 1 : 0;
   }
 
-  // Is it time to ask whether the readers that sleep are alive? Begins to count anew then.
+  // Have so many consecutive wake-ups been futile that the sleeping readers should be checked? Then resets the count.
   [[nodiscard]] bool is_futile() noexcept {
     if (futile_wakes_ < kFutileWakes) return false;
     futile_wakes_ = 0;
@@ -53,7 +51,7 @@ class PublishCounts {
   }
 
  private:
-  static constexpr int kFutileWakes = 16;  // wake-ups in a row that woke no reader
+  static constexpr int kFutileWakes = 16;  // consecutive wake-ups that woke no reader
 
   std::uint64_t frames_ = 0, bytes_ = 0, wakeups_ = 0;
   std::int64_t last_ns_ = 0, period_ns_ = 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sending end of a channel: claiming a slot, waiting for one, making what is in it the newest frame.
+// The sending side of a channel: claiming a slot, waiting for one, publishing a filled one as the newest frame.
 //
-// Promises: any thread may claim, fill and commit at any time; filling holds no lock; what is not committed is never
-// seen; a claim waits only where on_full=block and a live reader that wants every frame is behind, and then without a
-// lock; a channel whose files were removed is made again under its name, with its sequence and its subscribers, before
-// the next frame goes out that is sent a millisecond later or 16 frames later, or sending fails (publisher_files.hpp).
+// Promises: any thread may claim, fill and commit at any time; filling holds no lock; a frame that is not committed is
+// never visible; a claim waits only if on_full=block and a live reader with every=true is behind, and it waits without
+// a lock; a channel whose files were removed is recreated under its name, with its sequence and its subscribers, before
+// the next frame that is sent a millisecond or 16 frames later, or sending fails (publisher_files.hpp).
 #pragma once
 
 #include <algorithm>
@@ -63,7 +63,7 @@ class PublisherCore final : ExitHandler {
     return files_.seq();
   }
 
-  // A slot for `bytes`, at once, or nothing where that would need a lock that is taken, growing, pages, or waiting.
+  // A slot for `bytes`, at once; nullopt if that would need a lock that is held, growth, pages, or waiting.
   std::optional<ClaimedSlot> try_claim(std::uint64_t bytes) {
     check_not_forked();
     std::unique_lock lock(mutex_, std::try_to_lock);
@@ -83,7 +83,7 @@ class PublisherCore final : ExitHandler {
     for (;;) {
       std::uint32_t ticket = 0;
       std::int64_t left = 0;
-      std::shared_ptr<Control> control;  // where we wait, even if the channel moves to another one meanwhile
+      std::shared_ptr<Control> control;  // the one whose word we wait for, even if the channel moves meanwhile
       {
         std::unique_lock lock(mutex_);
         check_open(lock);
@@ -98,7 +98,7 @@ class PublisherCore final : ExitHandler {
         if (claimed) return std::move(*claimed);
         if (on_full_ == OnFull::raise) fail_full(*files_.control(), Errc::channel_full);
         if (!wanted.is_set()) {
-          wanted.set();  // and look once more, since a reader may have moved before it could see this
+          wanted.set();  // and claim once more, since a reader may have moved before it could see this
           continue;
         }
         left = deadline - now;
@@ -110,7 +110,7 @@ class PublisherCore final : ExitHandler {
     }
   }
 
-  // Makes a filled slot the newest frame; returns its sequence. Timestamps that are 0 are set to now.
+  // Publishes a filled slot as the newest frame; returns its sequence. Timestamps that are 0 are set to now.
   std::uint64_t commit(ClaimedSlot& filled, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
     const std::uint64_t end = frame.meta_offset + meta.size();
     check_not_forked();
@@ -122,14 +122,14 @@ class PublisherCore final : ExitHandler {
       } else if (has_room(filled, end)) {
         continue;
       }
-      // The channel has grown under this slot, or the metadata does not fit: move.
+      // The channel has grown meanwhile, or the metadata does not fit: move to another slot.
       ClaimedSlot other = copy_of(filled, frame, end, interrupt);
       abandon(filled);
       filled = std::move(other);
     }
   }
 
-  // The same at once, or nothing where that would need a lock that is taken, pages, or to move the frame.
+  // The same at once; nullopt if that would need a lock that is held, pages, or moving the frame.
   std::optional<std::uint64_t> try_commit(ClaimedSlot& filled, Descriptor& frame, std::string_view meta) {
     check_not_forked();
     if (!write_meta(filled, frame, meta)) return std::nullopt;
@@ -140,7 +140,7 @@ class PublisherCore final : ExitHandler {
     return publish(filled, frame);
   }
 
-  // Publishes a copy and leaves the slot with its owner, who still has writable arrays in it.
+  // Publishes a copy; the slot stays with its owner, which still has writable arrays in it.
   std::uint64_t commit_copy(const ClaimedSlot& filled, Descriptor& frame, std::string_view meta, Interrupt interrupt) {
     ClaimedSlot other = copy_of(filled, frame, frame.meta_offset + meta.size(), interrupt);
     return commit(other, frame, meta, interrupt);
@@ -172,7 +172,7 @@ class PublisherCore final : ExitHandler {
     return s;
   }
 
-  // After fork() the child has a copy of this object, but not the channel. Asked before the mutex is taken.
+  // After fork() the child has a copy of this object, but not the channel. To be called before the mutex is taken.
   void check_not_forked() const {
     if (mark_.is_inherited()) {
       fail(Errc::forked_child,
@@ -190,7 +190,7 @@ class PublisherCore final : ExitHandler {
   }
 
  private:
-  // Says "wake me when there is space" as long as it lives.
+  // Keeps `space_wanted` set while it exists.
   class SpaceWanted {
    public:
     explicit SpaceWanted(PublisherCore& core) : core_(core) {}
@@ -225,7 +225,7 @@ class PublisherCore final : ExitHandler {
     closed_ = true;
     files_.close();
   }
-  // Readers of replaced control blocks get time to attach to the current one.
+  // Waits for readers of replaced control blocks to attach to the current one.
   void await_replaced() noexcept {
     std::shared_ptr<Control> replaced;
     {
@@ -248,7 +248,8 @@ class PublisherCore final : ExitHandler {
     return slots_.has_room(claimed, bytes);
   }
 
-  // Not where it would not fit into what is reserved for this slot. Without the mutex: the slot is the caller's.
+  // False if it does not fit into the pages that are reserved for this slot. Without the mutex: the slot is the
+  // caller's.
   static bool write_meta(const ClaimedSlot& filled, Descriptor& frame, std::string_view meta) {
     if (!filled.store->is_reserved(filled.slot, frame.meta_offset + meta.size())) return false;
     frame.meta_bytes = static_cast<std::uint32_t>(meta.size());
@@ -268,11 +269,11 @@ class PublisherCore final : ExitHandler {
     files_.writer().publish(filled.slot, frame.seq);
     filled.store = nullptr;
     files_.set_seq(frame.seq);
-    const int woken = announce(block);  // before all that readers need not wait for
+    const int woken = announce(block);  // before the work that readers need not wait for
     counts_.add(block, frame, filled.since_ns, woken);
     if (counts_.is_futile()) reap_readers(*files_.control(), block.sleepers.load());
     slots_.prefault_next(frame);
-    files_.check_intact();  // a caller that was told that it was sent may rely on it
+    files_.check_intact();  // a frame whose number is returned must have been sent
     return frame.seq;
   }
 

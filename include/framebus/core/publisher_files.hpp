@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a publisher: the control block and the store of the current generation. They grow with the frames, and
-// they are made again when another program has removed them.
+// The files of a publisher: the control block and the store of the current generation. They grow with the frames and
+// are recreated when another program has removed them.
 //
 // Another program may remove the files of a live channel; logind does so for all files of a user who logs out. Open and
-// mapped files go on, but no program can attach to them any more. So the publisher looks: whenever it claims a slot a
-// millisecond after the last look or later, and at every 16th claim, it asks the kernel whether either file it has open
-// is without a name (two fstat calls of 0.3 to 0.7 microseconds). Once a second it also compares the names with the
-// files, which finds files that were renamed or replaced. A publisher that finds no room looks before it fails, and
-// after each slice of its wait.
+// mapped files keep working, but no program can attach to them any more. So the publisher checks: at a claim a
+// millisecond after the last check or later, and at every 16th claim, it asks the kernel whether either of its open
+// files has lost its name (two fstat calls of 0.3 to 0.7 microseconds). Once a second it also compares the names with
+// the files, which finds files that were renamed or replaced. A publisher that finds no free slot checks before it
+// fails, and after each slice of its wait.
 //
-// Then it makes again what is missing: a control block for the same channel (succession.hpp), and a store of the next
-// generation with all frames that the old one has. The sequence goes on. Subscribers attach again and keep their
-// cursors; frames that one with every=True has not fetched are needed also before it has attached again, so that
-// on_full means what it says. A frame that is given up all the same is counted when the subscriber fetches its next
-// one. Where the name belongs to another live publisher by then, or the files can't be made, the call that claims a
-// slot fails and says why, and so does each one after it, until it succeeds.
+// It then recreates what is missing: a control block for the same channel (succession.hpp), and a store of the next
+// generation with all frames of the old one. The sequence continues. Subscribers rejoin and keep their cursors; frames
+// that one with every=True has not fetched are needed also before it has rejoined, so that on_full keeps its meaning. A
+// frame that is given up nevertheless is counted when the subscriber fetches its next one. If the name belongs to
+// another live publisher by then, or the files can't be created, the call that claims a slot fails with the reason, and
+// so does each later one until it succeeds.
 //
-// A publisher that sends nothing does not look, since there is no thread for it.
+// A publisher that sends nothing does not check, since there is no thread for it.
 //
-// No function here waits or locks, but for await_readers(): the publisher's mutex protects all of it.
+// No function here waits or locks, except await_readers(): the publisher's mutex protects all of it.
 //
 // A publisher that closes while readers are left in a replaced control block (after a removal, or after a takeover with
-// a narrower mode) first waits for them for half a second. The last one out removes the files, and a reader that
-// is still on its way is not in them yet: without the pause it would lose the last frames.
+// a narrower mode) first waits for them for up to half a second. The last participant removes the files, and a reader
+// that has not rejoined is not yet one: without the pause it would lose the last frames.
 #pragma once
 
 #include <time.h>
@@ -51,20 +51,20 @@ class PublisherFiles {
   [[nodiscard]] const std::string& name() const noexcept { return control_->name(); }
   [[nodiscard]] const std::shared_ptr<Control>& control() const noexcept { return control_; }
   [[nodiscard]] ControlBlock& block() const noexcept { return control_->block(); }
-  // Nothing before the first frame.
+  // nullptr before the first frame.
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return generation_.store; }
   [[nodiscard]] SlotWriter& writer() const noexcept { return *generation_.writer; }
-  // The newest frame's; goes on where the last publisher ended.
+  // The newest frame's; continues the last publisher's sequence.
   [[nodiscard]] std::uint64_t seq() const noexcept { return seq_; }
   void set_seq(std::uint64_t seq) noexcept { seq_ = seq; }
 
-  // Asks readers to say when they have given something up. Pairs with their load after they have moved.
+  // Asks readers to announce that they have released a slot. Pairs with their load after they have moved.
   void want_space(bool wanted) noexcept {
     space_wanted_ = wanted;
     block().space_wanted.store(wanted ? 1 : 0);
   }
 
-  // Has neither file been made shorter?
+  // Throws if either file was truncated.
   void check_intact() const {
     control_->check_intact();
     if (store() != nullptr && store()->is_broken()) fail_truncated(store_path(name(), store()->generation()));
@@ -84,7 +84,7 @@ class PublisherFiles {
     generation_ = make_generation(*control_, old, plan);
   }
 
-  // Is it time to look, and is a file gone?
+  // Is a file gone? Checks only if it is time, or `at_once`.
   bool are_removed(std::int64_t now, bool at_once) {
     if (removed_) return true;
     if (!at_once && ++claims_ < kClaimsPerCheck && now - checked_ns_ < kCheckPeriod) return false;
@@ -97,7 +97,7 @@ class PublisherFiles {
     return removed_;
   }
 
-  // Makes again what is missing of the two files, or throws and will be called again.
+  // Recreates what is missing of the two files. Throws on failure; the next claim then calls it again.
   void recreate() {
     removed_ = true;
     check_still_owner(*control_);
@@ -112,11 +112,11 @@ class PublisherFiles {
     removed_ = false;
   }
 
-  // Are there replaced control blocks with `every` readers that have not attached again?
+  // Are there replaced control blocks with `every` readers that have not rejoined?
   [[nodiscard]] bool awaits_readers() const noexcept { return !awaited_.empty(); }
 
-  // Keeps what these readers have not fetched. Nobody that this publisher's mode shuts out can be among them: that
-  // block had the same mode.
+  // Keeps the frames that these readers have not fetched. All of them may attach with this publisher's mode: the
+  // replaced block had the same mode.
   void keep_for_awaited() {
     if (awaited_.empty()) return;
     std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
@@ -132,7 +132,7 @@ class PublisherFiles {
     writer().keep_after(least);
   }
 
-  // Ends the channel, for readers of replaced control blocks too, and leaves it.
+  // Closes the channel, for readers of replaced control blocks too, and leaves it.
   void close() noexcept {
     block().closed_epoch.store(block().publisher_epoch.load());
     FRAMEBUS_STEP("close:epoch");
@@ -158,7 +158,7 @@ class PublisherFiles {
     for (Control* old = control_->predecessor.get(); old != nullptr; old = old->predecessor.get()) function(*old);
   }
 
-  // A predecessor's broken store, or what stands in its place, holds nothing worth keeping.
+  // The predecessor's store; nullptr if it is broken or not a store, since no frame can be kept then.
   [[nodiscard]] std::shared_ptr<Store> store_of_predecessor() const {
     const std::uint32_t generation = block().generation.load();
     try {
@@ -174,7 +174,7 @@ class PublisherFiles {
            (store() == nullptr || os::is_named(store()->file(), store_path(name(), store()->generation())));
   }
 
-  // The channel without frames under its name: readers that come find nothing until there is a store.
+  // Puts the channel under its name without frames: readers that attach find none until there is a store.
   void recreate_control() {
     auto fresh = make_successor(*control_, options_.mode);
     ControlBlock& to = fresh->block();
@@ -187,7 +187,7 @@ class PublisherFiles {
     if (space_wanted_) to.space_wanted.store(1);
     to.state.store(kStateOpen);
     FRAMEBUS_STEP("recreate:made");
-    // Counts when the name is another's: a death in between leaves no reader here.
+    // Has effect once the name leads elsewhere: a death in between leaves no reader here.
     block().state.store(kStateMoved);
     try {
       take_name_back(*fresh);
@@ -207,16 +207,16 @@ class PublisherFiles {
   Generation generation_;
   std::uint64_t seq_;
   bool space_wanted_ = false;
-  std::uint32_t claims_ = 0;           // since the last look at the files
-  std::int64_t checked_ns_ = 0;        // when that was
-  std::int64_t names_checked_ns_ = 0;  // when the names were looked at
-  std::vector<std::shared_ptr<Control>>
-      awaited_;           // replaced by ours, with `every` readers that have not attached again
-  bool removed_ = false;  // found, and not made again yet
+  std::uint32_t claims_ = 0;                       // since the last check of the files
+  std::int64_t checked_ns_ = 0;                    // the time of that check
+  std::int64_t names_checked_ns_ = 0;              // the time when the names were checked
+  std::vector<std::shared_ptr<Control>> awaited_;  // replaced by ours, with `every` readers that have not rejoined
+  bool removed_ = false;                           // found, and not recreated yet
 };
 
-// Before the channel ends: those that wait have been woken and come within milliseconds. Those that do not look, that
-// may not come, or that hold a frame of the old block are not waited for any longer than this. Without the mutex.
+// Waits, before the channel ends, until the readers of replaced control blocks have rejoined. Sleeping readers have
+// been woken and rejoin within milliseconds. The limit is for readers that do not fetch, may not attach, or hold a
+// frame of the old block. To be called without the mutex.
 inline void await_readers(std::shared_ptr<Control> replaced) noexcept {
   constexpr struct timespec kPause = {0, 1'000'000};
   constexpr int kPauses = 500;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which slot the next frame goes into: a free one, one whose frame may be given up, or one of a larger generation.
+// Chooses the slot of the next frame: a free one, one whose frame may be given up, or one of a larger generation.
 //
-// Promises: a slot that is claimed belongs to one thread until it is published or abandoned; its pages are reserved; a
-// frame that a subscriber with every=true has not fetched is given up only under on_full=drop, and counted. Nothing
-// here waits: a claim that would have to returns nothing. The publisher's mutex protects all of it.
+// Promises: a claimed slot belongs to one thread until it is published or abandoned; its pages are reserved; a frame
+// that a subscriber with every=true has not fetched is given up only under on_full=drop, and counted. No function
+// waits: a claim that would have to returns nullopt. The publisher's mutex protects all of it.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// A slot that one thread fills.
+// A slot that one thread fills; `since_ns` is the time of the claim.
 struct ClaimedSlot {
   std::shared_ptr<Store> store;
   std::uint32_t slot = 0;
@@ -30,7 +30,7 @@ class SlotAllocator {
 
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
-  // At once, or nothing where that would need growing, pages, or waiting.
+  // At once; nullopt if that would need growth, pages, or waiting.
   std::optional<ClaimedSlot> try_claim(std::uint64_t bytes) {
     if (!fits(bytes) || files_.awaits_readers()) return std::nullopt;
     const Claimed claimed = files_.writer().claim(rules(bytes, false));
@@ -42,14 +42,14 @@ class SlotAllocator {
     return taken(claimed, bytes);
   }
 
-  // Grows where it has to. Nothing where a live reader that wants every frame is behind, unless on_full=drop.
+  // Grows if necessary. nullopt if a live reader with every=true is behind, unless on_full=drop.
   std::optional<ClaimedSlot> claim(std::uint64_t bytes) {
     if (!fits(bytes)) files_.grow(bytes, 0);
     files_.keep_for_awaited();
     for (std::uint32_t reaps = 0, futile = 0;;) {
       Claimed claimed = files_.writer().claim(rules(bytes, false));
       if (claimed.shortage == Shortage::none) return taken(claimed, bytes);
-      // No more than there are lines: bits that come back by themselves are not a reader's.
+      // At most once for each record: a bit that is set again after that is not a reader's.
       if (reaps < kMaxReaders && reap_readers(*files_.control(), ~std::uint64_t{0}) > 0) {
         ++reaps;
         continue;
@@ -64,7 +64,7 @@ class SlotAllocator {
         claimed = files_.writer().claim(rules(bytes, true));
         if (claimed.shortage == Shortage::none) return taken(claimed, bytes);
       }
-      // At any instant some slot is free: where none was found, readers moved on during the look, so we look again.
+      // At any moment some slot is free: if none was found, readers moved during the search, so it is repeated.
       if (++futile < kFutileClaims) continue;
       files_.grow(bytes, files_.store()->slot_count() * 2);
     }
@@ -79,34 +79,34 @@ class SlotAllocator {
     return claimed.store != nullptr && claimed.store == files_.store();
   }
 
-  // Makes room for `bytes` in it; false where only another slot has that.
+  // Reserves `bytes` in the slot; false if only another slot has that much room.
   bool has_room(const ClaimedSlot& claimed, std::uint64_t bytes) {
     if (!is_current(claimed) || bytes > files_.store()->slot_bytes()) return false;
     reserve(claimed.slot, bytes);
     return true;
   }
 
-  // Has prefault_next() nothing to do?
+  // Does prefault_next() have nothing to do?
   [[nodiscard]] bool is_prefaulted() const noexcept {
     return files_.store()->generation() == prefaulted_generation_ && files_.store()->reservations() == prefaulted_;
   }
 
-  // Pages for a next frame like this one, while it is on its way to the readers: only where a slot has just come into
-  // use. Where there is no room, that shows when the slot is claimed.
+  // Allocates pages for a next frame like this one, after this one was published; only if a slot has just come into
+  // use. A lack of memory shows when the slot is claimed.
   void prefault_next(const Descriptor& frame) noexcept {
     if (is_prefaulted()) return;
     Store& store = *files_.store();
     const std::uint32_t slot = files_.writer().next_guess();
     if (slot < store.slot_count()) {
-      static_cast<void>(store.try_reserve(slot, used_bytes(frame)));  // a failure is not repeated at every frame
+      static_cast<void>(store.try_reserve(slot, used_bytes(frame)));  // not repeated at every frame if it fails
     }
     prefaulted_generation_ = store.generation();
     prefaulted_ = store.reservations();
   }
 
  private:
-  static constexpr std::uint64_t kCheapRing = 4 << 20;  // bytes; a ring this small is kept whole, for history
-  static constexpr std::uint32_t kFutileClaims = 16;    // claims that found nothing before growing; see tests/model
+  static constexpr std::uint64_t kCheapRing = 4 << 20;  // bytes; a channel this small keeps all its slots for history
+  static constexpr std::uint32_t kFutileClaims = 16;    // claims without a slot before growing; see tests/model
 
   [[nodiscard]] bool fits(std::uint64_t bytes) const noexcept {
     return files_.store() != nullptr && bytes <= files_.store()->slot_bytes();

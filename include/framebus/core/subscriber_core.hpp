@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The receiving end of a channel: the next frame, waiting for it, the end.
+// The receiving side of a channel: the next frame, waiting for it, the end.
 //
-// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up, and
-// then it is counted; try_recv never waits; a wait holds no lock. Threads may share it: each frame goes to one of them.
+// Promises: frames come in order and none twice; with every=true none is left out unless the publisher gave it up,
+// which is counted; try_recv never waits; a wait holds no lock. Threads may share it: each frame goes to one of them.
 #pragma once
 
 #include <memory>
@@ -47,10 +47,10 @@ class SubscriberCore final : ExitHandler {
     return fetch();
   }
 
-  // The next frame, or nothing where there is none yet. Without reconnect, throws where none will come.
+  // The next frame; nullopt if there is none yet. Without reconnect, throws if none will come.
   std::optional<Frame> try_recv() { return try_fetch(false).frame; }
 
-  // The same for iteration: `ended` where next() would return nothing.
+  // The same for iteration: `ended` if next() would return nullopt.
   struct FetchResult {
     std::optional<Frame> frame;
     bool ended = false;
@@ -63,12 +63,12 @@ class SubscriberCore final : ExitHandler {
     return std::move(*frame);  // without `until_closed` there is always one
   }
 
-  // The same, but nothing when the publisher has closed the channel and all its frames have been fetched.
+  // The same, but nullopt when the publisher has closed the channel and all its frames have been fetched.
   std::optional<Frame> next(std::int64_t timeout_ns, Interrupt interrupt) {
     return wait_for_frame(timeout_ns, interrupt, true);
   }
 
-  // For a wait for several channels: would try_recv() return a frame or throw? Where not, `handle` is what to sleep on.
+  // For a wait for several channels: would try_recv() return a frame or throw? If not, `handle` is set for the sleep.
   struct WaitHandle {
     std::shared_ptr<ReaderSession> session;
     std::uint32_t ticket = 0;
@@ -86,27 +86,27 @@ class SubscriberCore final : ExitHandler {
     } else if (options_.reconnect) {
       at_.check_liveness();
     }
-    handle = {at_.session(), at_.session()->waiter().ticket()};  // before the look
+    handle = {at_.session(), at_.session()->waiter().ticket()};  // before the check for frames
     return at_.has_news() || (!options_.reconnect && at_.ending(false, true) != Ending::none);
   }
 
-  // Has the publisher closed the channel, and is nothing left to fetch?
+  // Has the publisher closed the channel, and is no frame left to fetch?
   [[nodiscard]] bool is_ended() const {
     const auto lock = enter();
     return at_.ending(true, false) == Ending::closed && !at_.has_news();  // in this order
   }
 
-  // A descriptor that is readable when there may be something new; for select, poll, asyncio.
+  // A descriptor that is readable when there may be a new frame; for select, poll, asyncio.
   int fileno() {
     const auto lock = enter();
     if (const Notifier* there = at_.notifications().notifier()) return there->fd();
     Notifier& notifier = at_.notifications().make_notifier(at_.session(), !options_.reconnect);
-    // After the notifier has taken its ticket: frames that come from now on make the descriptor readable.
+    // After the notifier has taken its ticket: frames that are published from now on make the descriptor readable.
     if (at_.has_news() || at_.is_over() || is_over(at_.session()->block())) notifier.signal();
     return notifier.fd();
   }
 
-  // A descriptor for one event loop alone.
+  // A descriptor for one event loop.
   std::shared_ptr<Listener> listen(Notify how) {
     const auto lock = enter();
     return at_.notifications().listen(at_.session(), !options_.reconnect, how);
@@ -127,7 +127,7 @@ class SubscriberCore final : ExitHandler {
     if (closed_) return;
     closed_ = true;
     notifier = at_.notifications().close();
-    os::futex_wake_all(at_.session()->block().wake);  // threads that wait in recv look and find it closed
+    os::futex_wake_all(at_.session()->block().wake);  // threads that wait in recv then find it closed
     last_ = measure();
     after_close_ = at_.session();
     at_.detach();
@@ -139,7 +139,7 @@ class SubscriberCore final : ExitHandler {
   }
   [[nodiscard]] const std::string& name() const noexcept { return at_.name(); }
 
-  // After close() what it was then, but for `held`, which still counts the frames that are kept.
+  // After close(), the values of that time, except `held`, which still counts the held frames.
   [[nodiscard]] Statistics statistics() const {
     if (mark_.is_inherited() || !is_closed()) {
       const auto lock = enter();
@@ -153,13 +153,13 @@ class SubscriberCore final : ExitHandler {
   }
 
  private:
-  // Nothing is fetched any more; the place is given up next, by the session.
+  // No frame is fetched any more; the session gives up the reader record next.
   void leave_at_exit() noexcept override {
     const auto lock = lock_briefly(mutex_);
     if (lock.owns_lock()) closed_ = true;
   }
 
-  // The lock, for a Subscriber that may be used: not by a forked child of its process, and not after close().
+  // Locks; throws if the Subscriber may not be used: in a forked child of its process, or after close().
   [[nodiscard]] std::unique_lock<std::mutex> enter() const {
     if (mark_.is_inherited()) {
       detail::fail(Errc::forked_child, "this Subscriber of '" + name() + "' belongs to process " +
@@ -186,13 +186,13 @@ class SubscriberCore final : ExitHandler {
 
   void count(const Descriptor& info) {
     const std::int64_t now = os::monotonic_ns();
-    // Unsigned, since any value may be there.
+    // Unsigned, since shared memory may contain any value.
     meter_.add(now, static_cast<std::int64_t>(static_cast<std::uint64_t>(now) -
                                               static_cast<std::uint64_t>(info.published_ns)));
     at_.session()->waiter().observe(info.seq, info.published_ns);
     ++frames_;
     bytes_ += info.payload_bytes;
-    // Relaxed: figures for other programs' reports.
+    // Relaxed: for reports of other programs.
     ReaderRecord& record = at_.session()->record();
     record.frames.store(frames_, std::memory_order_relaxed);
     record.bytes.store(bytes_, std::memory_order_relaxed);
@@ -200,15 +200,15 @@ class SubscriberCore final : ExitHandler {
     record.dropped.store(at_.dropped(), std::memory_order_relaxed);
   }
 
-  // Throws, unless the process ends: that closes its own publishers, so what their readers find then is no error of the
-  // program's, and a thread that waits for a frame stops here.
+  // Throws, unless the process is exiting. That closes its own publishers, so their end is not an error of the program,
+  // and a thread that waits for a frame stops here.
   [[noreturn]] static void fail(std::unique_lock<std::mutex> lock, const Error& error) {
     lock.unlock();
     Participation::instance().stop_if_ending();
     throw error;
   }
 
-  // One look, without waiting.
+  // Fetches without waiting.
   FetchResult try_fetch(bool until_closed) {
     auto lock = enter();
     if (auto frame = fetch()) return {std::move(frame)};
@@ -217,7 +217,7 @@ class SubscriberCore final : ExitHandler {
     const Ending found = at_.ending(until_closed, true);
     FRAMEBUS_STEP("try_recv:ending_read");
     if (found == Ending::none) return {};
-    if (auto frame = fetch()) return {std::move(frame)};  // it came before the end did, see ending()
+    if (auto frame = fetch()) return {std::move(frame)};  // it was published before the end, see ending()
     if (session != at_.session()) return {};              // attached again: what has ended is the old control block
     if (found == Ending::closed && until_closed) return {std::nullopt, true};
     fail(std::move(lock), ended_error(name(), found));
@@ -247,7 +247,7 @@ class SubscriberCore final : ExitHandler {
         fail_timeout(timeout_ns, until_closed);
       }
       const WaitResult waited = session->waiter().wait(ticket, deadline);
-      // With news at hand it would only take time; but news need not be a frame, and there may be much of it.
+      // Not after every `news`, to save time; but `news` need not mean a frame, and there may be many of them.
       const bool check = waited != WaitResult::news || ++fruitless % kFruitless == 0;
       if (interrupt != nullptr && check) interrupt();
       if (waited == WaitResult::almost_due && options_.before_frame != nullptr) options_.before_frame();

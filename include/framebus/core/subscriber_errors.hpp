@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The errors of a subscriber: what was expected, what is there, and what to do.
+// The errors of a subscriber: what was expected, what was found, and what to do.
 #pragma once
 
 #include <string>
@@ -39,11 +39,11 @@ inline void check_options(const std::string& name, const SubscriberOptions& opti
                "the publisher of '" + name + "' died; pass reconnect=True to go on with the next one");
 }
 
-// Never says "closed" where a frame has come since the last look, or where a close is an end and not an error: then it
-// is a timeout, and the next call fetches the frame or ends.
+// Never "closed" if a frame has come since the last fetch, or if a close is an end and not an error: then it is a
+// timeout, and the next call fetches the frame or ends.
 [[nodiscard]] inline Error timeout_error(const Attachment& at, std::int64_t timeout_ns, bool until_closed) {
   const ControlBlock& block = at.session()->block();
-  const bool closed = is_over(block);  // before the look at the frames, as in ending()
+  const bool closed = is_over(block);  // before the check for frames, as in ending()
   const std::string within = " within " + seconds_text(timeout_ns);
   if (at.has_news())
     return Error(Errc::timeout, "no new frame in '" + at.name() + "'" + within + "; one has come just now");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The description of one frame: as a publisher plans it, and as a subscriber reads it from memory it does not trust.
+// The description of one frame: planned by a publisher, read by a subscriber from memory that it does not trust.
 //
 // Promise: read_descriptor() touches the slot record once, copies it to private memory, and returns either a
-// description whose every array lies inside the slot and has exactly the bytes its shape and type say, or the reason
-// why not.
+// description whose arrays all lie inside the slot and have exactly the bytes that shape and type require, or the
+// reason why not.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +49,7 @@ struct ArrayInfo {
   [[nodiscard]] std::string_view name() const noexcept { return {name_chars, name_bytes}; }
 };
 
-// What of a frame is not its arrays.
+// The description of a frame without its arrays.
 struct FrameFacts {
   std::uint64_t seq = 0;
   std::int64_t timestamp_ns = 0;
@@ -65,7 +65,7 @@ struct FrameFacts {
   [[nodiscard]] std::string_view pixel_format() const noexcept { return {pixel_format_chars, pixel_format_bytes}; }
 };
 
-// Only the first array_count arrays mean anything; the rest is neither cleared nor copied, to touch little memory.
+// Only the first array_count arrays are set; the rest is neither cleared nor copied, to touch little memory.
 struct Descriptor : FrameFacts {
   Descriptor() noexcept {}  // NOLINT: leaves `arrays` as it is
   Descriptor(const Descriptor& other) noexcept : FrameFacts(other) { std::copy_n(other.arrays, array_count, arrays); }
@@ -80,8 +80,8 @@ struct Descriptor : FrameFacts {
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t unit) noexcept { return (n + unit - 1) / unit * unit; }
 
-// Bytes of an array, or false where they exceed what one frame may have. As in numpy, the dimensions of an empty array
-// that are not 0 must not overflow either.
+// Bytes of an array; false if they exceed what one frame may have. As in numpy, the non-zero dimensions of an empty
+// array must not overflow either.
 constexpr bool array_bytes(const ArrayInfo& a, std::uint64_t& bytes) noexcept {
   constexpr std::uint64_t kMost = INT64_MAX;
   bool empty = false;
@@ -96,7 +96,7 @@ constexpr bool array_bytes(const ArrayInfo& a, std::uint64_t& bytes) noexcept {
   return bytes <= kMaxFrameBytes;
 }
 
-// Gives every array its place and returns where the metadata would begin.
+// Sets the offset of every array; returns where the metadata would begin.
 inline std::uint64_t plan_arrays(Descriptor& d) {
   std::uint64_t end = 0;
   d.payload_bytes = 0;
@@ -139,7 +139,7 @@ inline void write_descriptor(SlotRecord& to, const Descriptor& from) noexcept {
   for (std::uint32_t i = 0; i < from.array_count; ++i) write_array(to.arrays[i], from.arrays[i]);
 }
 
-// Copies one array record out and checks it; the reason why not, or nullptr.
+// Copies one array record out and checks it; returns nullptr, or what is wrong.
 inline const char* read_array(ArrayInfo& to, const ArrayRecord& shared, std::uint64_t slot_bytes) noexcept {
   ArrayRecord r;
   std::memcpy(&r, &shared, sizeof r);
@@ -161,7 +161,7 @@ inline const char* read_array(ArrayInfo& to, const ArrayRecord& shared, std::uin
   return nullptr;
 }
 
-// Copies a slot's description out and checks it; the reason why not, or nullptr. `seq` comes from the frame word.
+// Copies a slot's description out and checks it; returns nullptr, or what is wrong. `seq` comes from the frame word.
 inline const char* read_descriptor(Descriptor& to, const SlotRecord& shared, std::uint64_t seq,
                                    std::uint64_t slot_bytes) noexcept {
   to.seq = seq;
@@ -176,7 +176,7 @@ inline const char* read_descriptor(Descriptor& to, const SlotRecord& shared, std
   if (to.array_count == 0 || to.array_count > kMaxArrays) return "a frame without arrays, or with too many";
   if (to.pixel_format_bytes > kNameBytes) return "a pixel format of impossible length";
   if (to.pixel_format_bytes != 0) std::memcpy(to.pixel_format_chars, shared.pixel_format, kNameBytes);
-  if (to.meta_bytes == 0) to.meta_offset = 0;  // whatever it says, nobody computes with it
+  if (to.meta_bytes == 0) to.meta_offset = 0;  // its value is never used
   if (to.meta_bytes != 0 && (to.meta_offset > slot_bytes || to.meta_bytes > slot_bytes - to.meta_offset)) {
     return "metadata outside its slot";
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which process a participant of a channel is, as the control block says it: written by the participant, read by all.
+// The process of a participant, as the control block shows it: written by the participant, read by all.
 //
-// The figures are for people only. Whether a participant lives is asked of the kernel (segment/membership.hpp).
+// It is for messages and reports only. The kernel is asked whether a participant lives (segment/membership.hpp).
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ inline void write_identity(Identity& identity) {
   std::memcpy(identity.command, command.data(), command.size());
 }
 
-// The command line in an identity, as it can be shown: what is there may be garbage, or made to confuse a terminal.
+// The printable command line of an identity: the bytes in memory may be garbage, or made to confuse a terminal.
 inline std::string command_of(const Identity& shared) {
   char copy[kCommandBytes];
   std::memcpy(copy, shared.command, sizeof copy);

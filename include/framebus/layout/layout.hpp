@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every byte of the two files of a channel.
+// The two files of a channel, byte by byte.
 //
 // Promise: a program built by any compiler, with any flags, on any machine of the same byte order reads what another
-// wrote. All numbers here are written down, none is asked from the compiler; tests/cpp/test_layout.cpp freezes them.
+// program wrote. All numbers are written here and none is taken from the compiler; tests/cpp/test_layout.cpp freezes
+// them.
 //
 // Rules for changing this file:
 // - Any change of a size, an offset or a meaning raises kLayoutVersion. There is no compatible change.
 // - Constant fields are written before the file gets its name and never again.
-// - Every atomic says who writes it. A word with one writer is stored; a word with several is changed by fetch_or,
-//   fetch_and or fetch_add only.
+// - Every atomic says which side writes it. A word with one writer is stored; a word with several is changed by
+//   fetch_or, fetch_and or fetch_add only.
 // - docs/protocol.md is generated from here (scripts/protocol), from the trailing comments of the fields.
 #pragma once
 
@@ -23,8 +24,8 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 inline constexpr std::uint32_t kLayoutVersion = 3;                       // moves with every change of this file
 inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFRAMBUS" in memory, little-endian
 inline constexpr std::uint64_t kStoreMagic = 0x5355424d41524653;         // "SFRAMBUS"
-inline constexpr std::size_t kLine = 64;                                 // a cache line, whatever the machine says
-inline constexpr std::size_t kPage = 4096;                               // a page, whatever the machine says
+inline constexpr std::size_t kLine = 64;                                 // a cache line, on every machine
+inline constexpr std::size_t kPage = 4096;                               // a page, on every machine
 inline constexpr std::uint32_t kMaxReaders = 64;                         // reader records; one bit each in `readers`
 inline constexpr std::uint32_t kMaxHolds = 64;                           // holds of one reader
 inline constexpr std::uint32_t kMaxArrays = 8;                           // arrays in one frame
@@ -35,27 +36,27 @@ inline constexpr std::size_t kNameBytes = 32;                            // arra
 inline constexpr std::size_t kCommandBytes = 240;                        // command line of a participant
 inline constexpr std::uint64_t kMaxFrameBytes = std::uint64_t{1} << 40;  // one frame, arrays and metadata
 
-// Who a participant is. For people: nothing is ever decided by it.
+// A participant's process, for messages and reports. No decision depends on it.
 struct Identity {
   std::uint32_t pid;            // process id in its own namespace
   std::uint32_t uid;            // effective user id
-  std::int64_t since_ns;        // wall clock when it came
+  std::int64_t since_ns;        // wall clock when it attached
   char command[kCommandBytes];  // command line, UTF-8, cut to fit, NUL-padded
 };
 
-// One line of the reader table. Written by its owner only, but for wiping a dead owner's line under its lock.
+// One record of the reader table. Only its owner writes it; a dead owner's record is wiped under its lock.
 struct ReaderRecord {
   Atomic<std::uint64_t> cursor;  // sequence of the last frame fetched
   Atomic<std::uint32_t> flags;   // 1: fetches every frame, 2: observer (not counted as a subscriber), 4: keeps a frame
-  Atomic<std::uint32_t> hold_budget;       // how many holds it may use
-  Atomic<std::uint64_t> holds[kMaxHolds];  // frame words it looks at, 0 for none
+  Atomic<std::uint32_t> hold_budget;       // hold budget: the number of holds it may use
+  Atomic<std::uint64_t> holds[kMaxHolds];  // frame words of the frames it holds, 0 for none
   std::uint64_t pad0[6];
   Atomic<std::uint64_t> frames;   // frames fetched
   Atomic<std::uint64_t> bytes;    // bytes of those frames
   Atomic<std::uint64_t> missed;   // frames skipped because a newer one was there
   Atomic<std::uint64_t> dropped;  // frames the publisher gave up for on_full=drop
   std::uint64_t pad1[4];
-  Identity identity;  // who it is
+  Identity identity;  // the subscriber's process
   std::uint8_t pad2[128];
 };
 
@@ -70,7 +71,7 @@ struct ControlBlock {
   std::uint64_t channel_id[2];   // random; the stores of this channel repeat it
   std::int64_t created_ns;       // wall clock of creation
   std::uint64_t pad0[2];
-  // Line 1: the news.
+  // Line 1: changes with every frame.
   Atomic<std::uint64_t> head;             // frame word of the newest frame, 0 before the first; publisher
   Atomic<std::uint64_t> sleepers;         // a bit for each reader record that sleeps on `wake`; readers, fetch_or/and
   Atomic<std::uint32_t> wake;             // futex word, changes with every publication; publisher
@@ -84,9 +85,9 @@ struct ControlBlock {
   Atomic<std::uint64_t> readers;         // a bit for each reader record in use; readers, fetch_or/and
   Atomic<std::uint32_t> space;           // futex word for a waiting publisher; readers, fetch_add
   Atomic<std::uint32_t> space_wanted;    // 1 while the publisher waits on `space`; publisher
-  Atomic<std::uint32_t> history_wanted;  // the largest history anybody asked for; readers, grows only
+  Atomic<std::uint32_t> history_wanted;  // the largest history= of any reader; readers, grows only
   std::uint32_t pad2[11];
-  // Line 3: what the publisher did.
+  // Line 3: the publisher's counts.
   Atomic<std::uint64_t> frames;           // frames published; publisher
   Atomic<std::uint64_t> bytes;            // bytes of those frames; publisher
   Atomic<std::uint64_t> dropped;          // frames given up, once for each reader that needed them; publisher
@@ -94,9 +95,9 @@ struct ControlBlock {
   Atomic<std::uint64_t> last_publish_ns;  // CLOCK_MONOTONIC of the newest frame; publisher
   std::uint64_t pad3[3];
   // Lines 4 to 7.
-  Identity publisher;  // the publisher that is or was last here
+  Identity publisher;  // the process of the current or last publisher
   std::uint8_t pad4[kPage - 512];
-  // The reader table, page 1 and on.
+  // The reader table, from page 1 on.
   ReaderRecord reader[kMaxReaders];  // one record for each subscriber
 };
 
@@ -130,7 +131,7 @@ struct ArrayRecord {
   std::uint64_t pad0;
 };
 
-// One slot: the word that says what is in it, and the frame's description.
+// One slot: the slot word and the description of the frame.
 struct SlotRecord {
   Atomic<std::uint64_t> word;        // sequence << 1, lowest bit: being written; publisher
   std::int64_t timestamp_ns;         // CLOCK_MONOTONIC of capture, as given, or of publication
@@ -147,7 +148,7 @@ struct SlotRecord {
   ArrayRecord arrays[kMaxArrays];  // the arrays, in the order they were sent
 };
 
-// Frame words name one frame and where it is; slot words say what a slot holds.
+// A frame word is a frame's sequence number and slot; a slot word is a sequence number and "being written".
 constexpr std::uint64_t frame_word(std::uint64_t seq, std::uint32_t slot) noexcept { return seq << 16 | slot; }
 constexpr std::uint64_t frame_seq(std::uint64_t word) noexcept { return word >> 16; }
 constexpr std::uint32_t frame_slot(std::uint64_t word) noexcept { return static_cast<std::uint32_t>(word & 0xffff); }
@@ -155,9 +156,9 @@ constexpr std::uint64_t slot_word(std::uint64_t seq) noexcept { return seq << 1;
 constexpr std::uint64_t slot_seq(std::uint64_t word) noexcept { return word >> 1; }
 constexpr bool slot_being_written(std::uint64_t word) noexcept { return (word & 1) != 0; }
 
-// kReaderKeeper: the frame in the first hold is kept for a program that is being started.
+// kReaderKeeper: the frame in the first hold is kept for a subscriber's program that is being started.
 enum ReaderFlag : std::uint32_t { kReaderEvery = 1, kReaderObserver = 2, kReaderKeeper = 4 };
-// kStateMoved: the channel goes on in another control block, which has the name now.
+// kStateMoved: the channel continues in another control block, which has the name now.
 enum ChannelState : std::uint32_t { kStateNew = 0, kStateOpen = 1, kStateClosed = 2, kStateMoved = 3 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channel names and the files they lead to.
+// Channel names and the paths of their files.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,7 @@ inline void check_name(std::string_view name) {
   std::string shown(name.substr(0, 160));
   std::replace_if(shown.begin(), shown.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
   fail(Errc::invalid_name, "'" + shown +
-                               "' is no channel name: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a "
+                               "' is not a channel name: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a "
                                "letter or digit, for example 'camera0'");
 }
 

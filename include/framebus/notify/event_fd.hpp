@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A descriptor for select, poll and event loops: an eventfd that says "look".
+// An eventfd for select, poll and event loops: readable when there may be a frame.
 //
-// Promise: it is readable from signal() to clear(), whoever calls them in whatever thread. A forked child has it no
-// more.
+// Promise: it is readable from signal() to clear(), which any thread may call. A forked child does not have it.
 #pragma once
 
 #include <unistd.h>
@@ -33,7 +32,7 @@ class EventFd {
     const std::lock_guard lock(mutex_);
     static_cast<void>(try_signal());
   }
-  // The watcher's: where nobody has looked since the last time, the channel need not be watched.
+  // For the fallback notifier. Suspended: it was still signalled, so the channel need not be watched until clear().
   void signal_and_suspend() noexcept {
     const std::lock_guard lock(mutex_);
     suspended_ = !try_signal();
@@ -48,15 +47,15 @@ class EventFd {
     return suspended_;
   }
 
-  // Before looking for news, so that news that come later ring again. Returns whether it was dozing: then the watcher
-  // is to be kicked.
+  // To be called before a fetch, so that later frames signal it again. Returns whether it was suspended: the caller
+  // then wakes the fallback notifier.
   bool clear() noexcept {
     const std::lock_guard lock(mutex_);
     if (!signalled_) return false;
     drain();
     return std::exchange(suspended_, false);
   }
-  // The same where the kernel may have rung it, too, or may do so late.
+  // The same if the kernel may have signalled it too, or may still do so.
   bool clear_all() noexcept {
     const std::lock_guard lock(mutex_);
     drain();
@@ -68,7 +67,7 @@ class EventFd {
   }
 
  private:
-  // False where it rings already.
+  // False if it is signalled already.
   bool try_signal() noexcept {
     if (signalled_) return false;
     const std::uint64_t one = 1;

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one thread of a process that turns futex words into descriptors, for all subscribers whose fileno() is used.
+// The one thread of a process that signals eventfds when futex words change, for all subscribers whose fileno() is
+// used.
 //
-// Promise: a bell that hangs here rings after every publication in its channel; without `reconnect` when the publisher
-// is gone, with it when the channel's files are gone. The thread is there while a bell is, and asleep otherwise: on the
-// words of all channels and on one of its own, by which it is told of changes. It never runs Python, gets no signals,
-// and no other thread waits for it longer than a look at all channels takes.
+// Promise: an eventfd that was added here is signalled after every publication in its channel; without `reconnect` when
+// the publisher is gone, with it when the channel's files are gone. The thread exists while an eventfd is here. It
+// sleeps on the words of all channels and on its own wake word, through which it is told of changes. It never runs
+// Python, gets no signals, and no other thread waits for it longer than one check of all channels takes.
 //
-// A bell that nobody has hushed since it rang tells nothing by ringing again. So its channel is left alone from the
-// second publication on, which then costs nobody a system call, until clear() says that somebody looks again.
+// An eventfd that was not cleared since it was signalled needs no further signal. Its channel is therefore suspended
+// from the second publication on, and a publication then costs no system call, until clear() says that the program
+// fetches again.
 //
-// Where the kernel itself rings a bell at every publication (listener.hpp), only the end of its channel is left to the
-// thread: it looks around there, and does not wait for the channel's word. It also rings bells at given times, so that
-// an event loop can wait for a frame without a timer: with one, the system sets an alarm around each sleep of the loop.
+// If the kernel signals an eventfd at every publication (listener.hpp), the thread checks only for the end of that
+// channel and does not wait for its word. It also signals eventfds at given times, so that an event loop can wait for a
+// frame without a timer: with one, the system sets an alarm for each sleep of the loop.
 //
-// Locks: `change_` (who comes and goes; held while the thread is started and ended) before `mutex_` (the list; held by
-// the thread but for its sleep) before that of a bell. The thread takes no other. A forked child has no thread and gets
-// a watcher of its own; what it inherited, whose locks may be taken for ever, is never touched.
+// Locks: `change_` (adding and removing; held while the thread is started and ended) before `mutex_` (the list; held by
+// the thread except in its sleep) before that of an eventfd. The thread takes no other. A forked child has no thread
+// and makes its own notifier; it never touches the inherited one, whose locks may be held permanently.
 #pragma once
 
 #include <pthread.h>
@@ -38,13 +40,13 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// Who else rings a bell, and can be told to let the publisher alone until somebody looks again.
+// The kernel's wait that signals an eventfd, and that can be suspended until the program fetches again.
 class KernelNotifier {
  public:
   KernelNotifier() = default;
   KernelNotifier(const KernelNotifier&) = delete;
   KernelNotifier& operator=(const KernelNotifier&) = delete;
-  // Never waits for a lock: the watcher calls it, with the list locked.
+  // Never waits for a lock: the fallback notifier calls it with the list locked.
   virtual void suspend_if_signalled() noexcept = 0;
 
  protected:
@@ -59,7 +61,7 @@ class FallbackNotifier {
 
   static FallbackNotifier& instance() { return os::of_this_process<FallbackNotifier>(); }
 
-  // The bell and the session are the caller's until remove(), and so is `ringer`, which rings when there is news.
+  // The caller keeps `event_fd`, the session and `kernel_notifier`, which signals new frames if given, until remove().
   void add(EventFd& event_fd, std::shared_ptr<ReaderSession> session, bool watch_publisher,
            KernelNotifier* kernel_notifier = nullptr) {
     const std::lock_guard change(change_);
@@ -81,7 +83,7 @@ class FallbackNotifier {
       throw;
     }
   }
-  // The subscriber has attached again; the bell stays the same.
+  // The subscriber has rejoined; the eventfd stays the same.
   void move(EventFd& event_fd, std::shared_ptr<ReaderSession> session) {
     std::list<Entry> old;  // ends after the lock
     const std::lock_guard lock(mutex_);
@@ -91,13 +93,13 @@ class FallbackNotifier {
     old.splice(old.begin(), entries_, at);
     wake();
   }
-  // From now on the thread rings when there is news.
+  // From now on the thread signals new frames.
   void watch_for_news(EventFd& event_fd) {
     const std::lock_guard lock(mutex_);
     find(event_fd)->kernel_notifier = nullptr;
     wake();
   }
-  // Afterwards the thread knows neither of them any more; after the last bell there is no thread.
+  // Afterwards the thread uses neither eventfd nor session. The thread ends with the last eventfd.
   void remove(EventFd& event_fd) {
     std::list<Entry> old;
     const std::lock_guard change(change_);
@@ -110,13 +112,13 @@ class FallbackNotifier {
     wake();
     if (last) thread_.join();
   }
-  // Rings once at `when_ns` (CLOCK_MONOTONIC), whatever happens before; instead of the time that was set last.
+  // Signals once at `when_ns` (CLOCK_MONOTONIC), in any case; replaces the time that was set last.
   void signal_at(EventFd& event_fd, std::int64_t when_ns) {
     const std::lock_guard lock(mutex_);
     find(event_fd)->signal_at = when_ns;
     if (when_ns < sleeps_until_) wake();
   }
-  // What is watched has changed.
+  // The list, or the state of an entry, has changed.
   void wake() noexcept {
     wake_word_.fetch_add(1);
     os::futex_wake_all(wake_word_);
@@ -137,7 +139,7 @@ class FallbackNotifier {
     KernelNotifier* kernel_notifier;
     std::int64_t signal_at = INT64_MAX;
     std::uint32_t ticket;
-    bool end_reported = false;             // the end of the channel has been told
+    bool end_reported = false;             // the end of the channel was signalled
     std::optional<Waiter::Asleep> asleep;  // ends before the session
   };
 
@@ -153,7 +155,7 @@ class FallbackNotifier {
 
   void start() {
     stop_ = false;
-    sigset_t all, before;  // signals are for the program's own threads, but for those that a fault of this one causes
+    sigset_t all, before;  // signals go to the program's own threads, except those that a fault of this thread causes
     ::sigfillset(&all);
     for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, own);
     ::pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -171,7 +173,7 @@ class FallbackNotifier {
     std::int64_t check_liveness_at = 0;
     std::unique_lock lock(mutex_);
     while (!stop_) {
-      words_.assign(1, {&wake_word_, wake_word_.load()});  // before the list is looked at, see wake()
+      words_.assign(1, {&wake_word_, wake_word_.load()});  // before the list is read, see wake()
       const std::int64_t now = os::monotonic_ns();
       const bool liveness_due = now >= check_liveness_at;
       if (liveness_due) check_liveness_at = now + kSlice;
@@ -191,7 +193,7 @@ class FallbackNotifier {
     }
   }
 
-  // Without the lock, so that the words of others may be unmapped at any moment: only the kernel looks at them.
+  // Without the lock, so the channels' words may be unmapped at any moment: only the kernel reads them.
   void sleep(std::int64_t until_ns) noexcept {
     os::Slept slept{};
     if (how_ == os::ManyFutexes::together && words_.size() <= os::kMostWords &&
@@ -229,14 +231,14 @@ class FallbackNotifier {
     if (!entry.session->control().is_broken()) words_.push_back({&entry.session->block().wake, entry.ticket});
   }
 
-  // Tells an end once, and again where something has been published after it.
+  // Signals an end once, and again if a frame has been published after it.
   static void check_for_end(Entry& entry) noexcept {
     const std::uint32_t ticket = entry.session->waiter().ticket();
     if (std::exchange(entry.ticket, ticket) != ticket) entry.end_reported = false;
     if (!entry.end_reported) check_liveness(entry);
   }
 
-  // Is the channel still what it was?
+  // Signals if the channel is broken, its publisher is gone, or its files were removed.
   static void check_liveness(Entry& entry) noexcept {
     try {
       const Control& control = entry.session->control();
@@ -244,10 +246,10 @@ class FallbackNotifier {
         entry.end_reported = true;
         entry.event_fd.signal();
       } else if (!entry.watch_publisher && !still_has_name(control)) {
-        entry.event_fd.signal_removal();  // again and again, since another channel of the name may come at any time
+        entry.event_fd.signal_removal();  // repeatedly, since another channel of the name may be created at any time
       }
     } catch (const Error&) {
-      entry.event_fd.signal();  // who looks is told
+      entry.event_fd.signal();  // the next fetch throws it
     }
   }
 
@@ -257,7 +259,7 @@ class FallbackNotifier {
   std::int64_t sleeps_until_ = 0;
   std::thread thread_;
   bool stop_ = false;
-  std::vector<os::ExpectedWord> words_;  // the thread's own
+  std::vector<os::ExpectedWord> words_;  // used by the thread only
   Atomic<std::uint32_t> wake_word_{0};
 };
 

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A descriptor of its own for one event loop that waits for a subscriber.
+// A separate descriptor for each event loop that waits for a subscriber.
 //
-//   loop: look; none: arm(), look once more; none: sleep until fd() is readable.
+//   loop: fetch; no frame: arm(), fetch once more; no frame: sleep until fd() is readable.
 //
-// Promise: what comes after arm() makes the descriptor readable: a publication, the end of the channel, the time given
-// to arm(), and the subscriber's close(), after which it stays so. It may be readable without news. Others who wait for
-// the same subscriber, in threads or loops of their own, neither make it readable nor take that back.
+// Promise: after arm() each of these makes the descriptor readable: a publication, the end of the channel, the time
+// passed to arm(), and the subscriber's close(), after which it stays readable. It may be readable without a new frame.
+// Other threads and loops that wait for the same subscriber neither make it readable nor clear it.
 //
-// Where the kernel can, a publication makes it readable without any thread of ours (os::FutexRing); elsewhere the
-// thread behind fileno() does it. Which it is shows nowhere but in the time it takes. Protocol: that of
-// wait/waiter.hpp; arm() says "wake me", then the ticket is taken, then the caller looks, and the kernel compares the
-// word with the ticket.
+// If the kernel can do it, a publication makes it readable without a thread of framebus (os::FutexRing); otherwise the
+// fallback notifier does it. The only difference is the time it takes. Protocol: that of wait/waiter.hpp; arm() sets
+// the bit in `sleepers`, then the ticket is taken, then the caller fetches, and the kernel compares the word with the
+// ticket.
 //
-// Locks: the subscriber's before this one's before the watcher's.
+// Locks: the subscriber's before this one's before the fallback notifier's.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-enum class Notify : std::uint8_t { io_uring, thread };  // thread: as if the kernel could not; for tests
+enum class Notify : std::uint8_t { io_uring, thread };  // thread: as if the kernel can't do it; for tests
 
 class Listener {
  public:
@@ -39,7 +39,7 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
   ~Listener() {
     if (mark_.is_inherited()) {
-      static_cast<void>(state_.release());  // locks, thread and place in the channel are the parent's
+      static_cast<void>(state_.release());  // locks, thread and reader record are the parent's
       return;
     }
     close();
@@ -51,12 +51,12 @@ class Listener {
     return state_->ring != nullptr;
   }
 
-  // Silences it until something comes or `until_ns` (CLOCK_MONOTONIC) has; then look, since what came before does not
-  // ring any more. Where several wait for it, that is the first time that one of them needs.
+  // Clears it until the next event or `until_ns` (CLOCK_MONOTONIC). Then fetch, since earlier frames do not signal it
+  // any more. If several tasks wait for it, `until_ns` is the earliest time that one of them needs.
   void arm(std::int64_t until_ns = INT64_MAX) {
     if (mark_.is_inherited()) return;
     const std::lock_guard lock(state_->mutex);
-    if (state_->session == nullptr) return;  // closed, and rings for good
+    if (state_->session == nullptr) return;  // closed, and readable permanently
     if (state_->ring != nullptr) {
       arm_io_uring();
     } else if (state_->event_fd.clear_all()) {
@@ -65,8 +65,8 @@ class Listener {
     if (until_ns != INT64_MAX) set_signal_time(until_ns);
   }
 
-  // Nobody waits; the publisher need not wake anybody. False where it can't be silenced until arm(): after close(), or
-  // since the thread rings it.
+  // No task waits, so the publisher need not wake this reader. False if it can't stay cleared until arm(): after
+  // close(), or if the fallback notifier signals it.
   bool disarm() {
     if (mark_.is_inherited()) return false;
     const std::lock_guard lock(state_->mutex);
@@ -75,12 +75,12 @@ class Listener {
     state_->event_fd.clear_all();
     return true;
   }
-  // The publisher need not wake anybody where it rings: somebody is going to look and to arm() it again.
+  // If it is signalled already, the publisher need not wake this reader: the loop will fetch and arm() it again.
   void suspend_if_signalled() noexcept { state_->suspend_if_signalled(); }
 
   [[nodiscard]] bool take_removal() noexcept { return state_->event_fd.take_removal(); }
 
-  // The subscriber has attached again.
+  // The subscriber has rejoined.
   void move_to(const std::shared_ptr<ReaderSession>& session) {
     const std::lock_guard lock(state_->mutex);
     if (state_->session == nullptr) return;
@@ -114,8 +114,8 @@ class Listener {
     mutable std::mutex mutex;  // everything below
     std::shared_ptr<ReaderSession> session;
     std::unique_ptr<os::FutexRing> ring;
-    bool waits_elsewhere = false;           // for a word of the channel before
-    std::int64_t signal_at_ns = INT64_MAX;  // when the watcher rings
+    bool waits_elsewhere = false;           // for a word of the previous control block
+    std::int64_t signal_at_ns = INT64_MAX;  // when the fallback notifier signals
     std::optional<Waiter::Asleep> asleep;   // ends before the session
   };
 
@@ -130,14 +130,14 @@ class Listener {
       fall_back_to_thread();
       return;
     }
-    // After wait(), which may ring for what is over. What has rung meanwhile has been silenced with it: there is news,
-    // or a wait that seemed to be under way was just coming to its end.
+    // After wait(), which may signal a wait that is over. A signal in between has been cleared with it: if `wake` has
+    // changed, or a wait that seemed to be in progress has just completed, signal again.
     state_->event_fd.clear_all();
     if (waiter.ticket() != ticket || state_->ring->has_completed()) state_->event_fd.signal();
   }
 
-  // After the bell was silenced, which may have swallowed an alarm; then that one's time has come. One that is set for
-  // earlier is left so: a look in vain costs less than to set it at every frame.
+  // After the eventfd was cleared, which may have removed the signal of a time that has come. A time that is set
+  // earlier is kept: a futile fetch costs less than setting the time at every frame.
   void set_signal_time(std::int64_t until_ns) {
     if (until_ns >= state_->signal_at_ns && state_->signal_at_ns > os::monotonic_ns()) return;
     state_->signal_at_ns = until_ns;

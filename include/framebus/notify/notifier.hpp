@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A subscriber's descriptor for select, poll and asyncio.
 //
-// Promise: it becomes readable after every publication and at the end of the channel, and when its subscriber is closed
-// (for copies of it made by dup(), which live longer). It may be readable without news; who finds nothing waits again.
+// Promise: it becomes readable after every publication, at the end of the channel, and when its subscriber is closed
+// (for copies made by dup(), which last longer). It may be readable without a new frame; the program then waits again.
 #pragma once
 
 #include <memory>
@@ -27,16 +27,16 @@ class Notifier {
 
   [[nodiscard]] int fd() const noexcept { return event_fd_.fd(); }
   void signal() noexcept { event_fd_.signal(); }
-  // The subscriber has attached again; the descriptor stays the same.
+  // The subscriber has rejoined; the descriptor stays the same.
   void move_to(std::shared_ptr<ReaderSession> session) {
     fallback_.move(event_fd_, std::move(session));
     event_fd_.signal();
   }
-  // Before looking for news, so that news that come later make it readable again.
+  // To be called before a fetch, so that later frames make it readable again.
   void clear() noexcept {
     if (event_fd_.clear()) fallback_.wake();
   }
-  // Have the channel's files been removed? Says so once each time it has been found.
+  // Have the channel's files been removed? Returns true once for each time that was found.
   [[nodiscard]] bool take_removal() noexcept { return event_fd_.take_removal(); }
 
  private:

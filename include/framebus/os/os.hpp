@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operating system, as framebus needs it: files, locks, futex, process. One folder a system.
+// The operating system services that framebus needs: files, locks, futexes, processes. One folder for each system.
 #pragma once
 
 #if defined(__linux__)

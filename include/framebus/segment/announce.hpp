@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waking the readers of a channel. The protocol, and why no wake-up is lost, is at the head of wait/waiter.hpp.
+// Waking the readers of a channel. The protocol is at the head of wait/waiter.hpp.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// Publisher: tells all readers that there is news. Returns how many were asleep and are woken, -1 where none slept.
+// Publisher: tells all readers that there is a new frame. Returns how many sleepers were woken; -1 if there were none.
 inline int announce(ControlBlock& control) {
   control.wake.store(control.wake.load(std::memory_order_relaxed) + 1);  // relaxed: only this side writes it
   FRAMEBUS_STEP("publish:wake");

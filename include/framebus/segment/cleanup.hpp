@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removing what the dead have left of one channel, while others may be coming and going.
+// Removing the files that dead programs have left of one channel, while other programs may attach and leave.
 //
-// Promises: a file is unlinked only under locks that keep everybody out who could use it or give its name to another
-// file; whoever comes meanwhile waits (they see the gate taken, see membership.hpp) and is never refused for it; a
-// live publisher keeps its current store and every later one, a dead publisher's subscribers keep the current one.
+// Promises: a file is unlinked only under locks that exclude every program that could use it or link its name to
+// another file; a program that attaches meanwhile waits (it sees the gate locked, see membership.hpp) and is never
+// refused because of the removal; a live publisher keeps its current store and every later one; a dead publisher's
+// subscribers keep the current one.
 //
 // Three cases:
-//   nobody left       all bytes of the control block locked: control block and stores go, as in leave_channel()
-//   somebody there    the gate locked, so that the control block keeps its name: stores before the current generation
-//                     go, since a publisher only ever counts up; with the publisher's byte as well, also later ones
-//   no control block  one of our own is put in its place, all bytes locked from the start: the stores go, then it
+//   no participant    all bytes of the control block locked: control block and stores go, as in leave_channel()
+//   participants      the gate locked, so that the control block keeps its name: stores before the current generation
+//                     go, since a publisher only counts up; with the publisher's byte locked as well, also later ones
+//   no control block  our own control block gets the name, all bytes locked from the start: the stores go, then it
 //
-// No lock keeps a person from removing a control block by hand while it is in use. The next publisher of the name then
-// begins at generation 1 with a control block of its own, while a lock on the old one protects nothing any more. So
-// right before each file goes we look once more whether the locked control block still has the name (`still`). Whoever
-// is left in the nameless channel may lose its store, which it takes as it takes the loss of the name (fetcher.hpp).
+// No lock prevents a person from removing a control block by hand while it is in use. The next publisher of the name
+// then begins at generation 1 with its own control block, and a lock on the old one protects nothing any more. So right
+// before each file is removed we check again that the locked control block still has the name (`still`). Participants
+// that are left in the nameless channel may lose its store; they handle that as the loss of the name (fetcher.hpp).
 #pragma once
 
 #include <charconv>
@@ -28,13 +29,13 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// What the name of a file says: NAME, or NAME@G.
+// The parts of a file name: NAME, or NAME@G.
 struct NamedFile {
   std::string channel;
   std::uint32_t generation = 0;  // 0 for a control block
 };
 
-// Nothing where framebus gives no such names.
+// nullopt for a name that framebus does not use.
 inline std::optional<NamedFile> parse_file_name(std::string_view file) {
   if (!file.starts_with(kFilePrefix)) return std::nullopt;
   file.remove_prefix(kFilePrefix.size());
@@ -52,8 +53,8 @@ inline std::optional<NamedFile> parse_file_name(std::string_view file) {
 // May this process unlink files of that user in a directory with the sticky bit?
 inline bool may_remove(std::uint32_t owner) noexcept { return ::geteuid() == owner || ::geteuid() == 0; }
 
-// Is what has the name of a frame store one by its first bytes, of whatever layout version? Or a control block that was
-// on its way to its own name when its publisher was killed (succession.hpp).
+// Is a file with the name of a frame store one by its first bytes, of any layout version? A control block counts too:
+// its publisher was killed before it got its own name (succession.hpp).
 inline bool is_store(const os::File& file) noexcept {
   std::uint64_t magic = 0;
   if (::pread(file.fd(), &magic, sizeof magic, 0) != static_cast<ssize_t>(sizeof magic)) return false;
@@ -67,7 +68,7 @@ struct StoreFile {
   std::uint32_t group = 0;
 };
 
-// The stores of a channel that this user may remove. What only has the name of one is left out.
+// The stores of a channel that this user may remove. A file that only has the name of a store is left out.
 inline std::vector<StoreFile> stores_of(const std::string& channel) {
   std::vector<StoreFile> stores;
   const std::string prefix = std::string(kFilePrefix) + channel + kGenerationMark;
@@ -82,7 +83,7 @@ inline std::vector<StoreFile> stores_of(const std::string& channel) {
   return stores;
 }
 
-// Unlinks, and says so; or says why not.
+// Unlinks the file and appends it to `removed`, or throws the reason.
 inline void remove_file(const std::string& path, std::vector<std::string>& removed) {
   if (::unlink(path.c_str()) == 0) {
     removed.push_back(path);
@@ -91,7 +92,8 @@ inline void remove_file(const std::string& path, std::vector<std::string>& remov
   }
 }
 
-// Nobody left: everything goes. True where that is so, and also where the files have just changed hands or gone.
+// No participant: removes everything. Returns whether that is the case, also if the files were just replaced or
+// removed.
 inline bool remove_if_unused(const os::File& file, const std::string& channel, std::vector<std::string>& removed) {
   if (!os::try_lock(file, 0, 0)) return false;  // the whole file: another layout may lock other bytes
   const auto still = [&] { return os::is_named(file, control_path(channel)); };
@@ -103,7 +105,7 @@ inline bool remove_if_unused(const os::File& file, const std::string& channel, s
   return true;
 }
 
-// Somebody there: only stores that nobody can come to any more.
+// With participants: removes only stores that no participant can open any more.
 inline void remove_obsolete_stores(const std::string& channel, std::vector<std::string>& removed) {
   const auto control = open_control(channel);
   if (control == nullptr || !os::try_lock(control->file(), kGateByte)) return;  // gone, or being removed
@@ -114,23 +116,23 @@ inline void remove_obsolete_stores(const std::string& channel, std::vector<std::
       const bool obsolete = store.generation < current || (no_publisher && store.generation > current);
       if (obsolete && still_has_name(*control)) remove_file(store.path, removed);
     }
-    // Before the gate: who is refused this byte looks at the gate next.
+    // Before the gate: a publisher that is refused this byte checks the gate next.
     if (no_publisher) os::unlock(control->file(), kPublisherByte);
   }
-  leave_channel(*control, kGateByte);  // whoever left meanwhile could not lock all bytes; so it is up to us
+  leave_channel(*control, kGateByte);  // a participant that left meanwhile could not lock all bytes, so we do
 }
 
-// No control block: the stores go while a control block of our own keeps the name. False where somebody was faster.
+// No control block: removes the stores while our own control block has the name. False if another program was faster.
 inline bool remove_stores_without_control(const std::string& channel, std::vector<std::string>& removed) {
   const std::vector<StoreFile> stores = stores_of(channel);
   if (stores.empty()) return true;
   const auto control = make_control(channel, stores.front().stat.mode & 0666);
-  // As its owner's publisher would have made it, so that nobody who comes now is refused for who made it.
+  // Owned as if the owner's publisher had made it, so that no program is refused because of its owner.
   const std::uint32_t owner = stores.front().stat.owner;
   if (::fchown(control->file().fd(), owner, stores.front().group) != 0 && owner != ::geteuid()) {
     fail_errno("cannot give " + control->path() + " to the owner of " + stores.front().path, control->path());
   }
-  os::try_lock(control->file(), 0, kLockBytes);  // before it has a name, nobody can hold any
+  os::try_lock(control->file(), 0, kLockBytes);  // always free: the file has no name yet
   if (!os::link_name(control->file(), control->path())) return false;
   for (const StoreFile& store : stores_of(channel)) {
     if (still_has_name(*control)) remove_file(store.path, removed);
@@ -139,7 +141,7 @@ inline bool remove_stores_without_control(const std::string& channel, std::vecto
   return true;
 }
 
-// Removes every file of the channel that only the dead have used; returns the paths. Throws where that fails.
+// Removes every file of the channel that no live program can use; returns the paths. Throws if that fails.
 inline std::vector<std::string> clean_channel(const std::string& channel) {
   check_name(channel);
   std::vector<std::string> removed;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control block of a channel as one participant has it: its own descriptor, its own mapping, checked.
 //
-// Promise: a Control is a complete control block of this layout, all of it mapped, its pages reserved. What is written
-// in it later by others is still not trusted.
+// Promise: a Control is a complete control block of this layout, all of it mapped, its pages reserved. Values that
+// other participants write later are still not trusted.
 #pragma once
 
 #include <algorithm>
@@ -46,13 +46,13 @@ class Control {
   [[nodiscard]] const os::File& file() const noexcept { return file_; }
   [[nodiscard]] os::File& file() noexcept { return file_; }
   [[nodiscard]] bool is_forked() const noexcept { return mark_.is_inherited(); }
-  // Was the file made shorter under us? Then what is read here is no longer what others write.
+  // Was the file truncated? Then what is read here is no longer what others write.
   [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
   void check_intact() const {
     if (is_broken()) fail_truncated(path());
   }
 
-  // Publisher only: the control block that this one has replaced, as long as readers may be left in it.
+  // Publisher only: the control block that this one has replaced, while readers may be left in it.
   std::shared_ptr<Control> predecessor;
 
  private:
@@ -62,7 +62,7 @@ class Control {
   os::ForkMark mark_;
 };
 
-// Why an existing file is no control block of this layout; throws, or returns.
+// Throws unless the file is a control block of this layout.
 inline void check_control(const os::File& file, const std::string& path) {
   const std::string remedy = "; stop the programs that use it, then run `framebus doctor --clean` or remove " + path;
   const os::FileStat f = os::stat(file);
@@ -93,7 +93,7 @@ inline void check_control(const os::File& file, const std::string& path) {
   }
 }
 
-// The control block of `name`, or nullptr where there is none.
+// The control block of `name`, or nullptr if there is none.
 inline std::shared_ptr<Control> open_control(const std::string& name) {
   check_name(name);
   const std::string path = control_path(name);
@@ -103,10 +103,10 @@ inline std::shared_ptr<Control> open_control(const std::string& name) {
   return std::make_shared<Control>(name, std::move(file));
 }
 
-// Subscribers write their holds into the control block: who may read frames must be able to write it.
+// Subscribers write their holds into the control block, so every user that may read frames must be able to write it.
 constexpr std::uint32_t control_mode(std::uint32_t mode) noexcept { return mode | (mode & 0444) >> 1; }
 
-// A new control block that has no name yet.
+// A new control block, not linked to a name yet.
 inline std::shared_ptr<Control> make_control(const std::string& name, std::uint32_t mode) {
   check_name(name);
   os::File file = os::create_unnamed(kDirectory, sizeof(ControlBlock), control_mode(mode));

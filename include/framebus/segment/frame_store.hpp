@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One generation of a channel's frame store.
 //
-// Promise: a Store is complete and its numbers are consistent with each other and with the length that is mapped; they
-// were copied out once and are never read from the segment again. Subscribers map it read-only.
+// Promise: a Store is complete, and its numbers are consistent with each other and with the mapped length. They are
+// copied once and never read from the segment again. Subscribers map it read-only.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// What the slot algorithm needs of a store: pointers and counts, all checked.
+// The part of a store that the slot algorithm uses: pointers and counts, all checked.
 struct SlotTable {
   SlotRecord* slots = nullptr;
   Atomic<std::uint64_t>* directory = nullptr;
@@ -51,20 +51,20 @@ class Store {
   [[nodiscard]] const os::File& file() const noexcept { return file_; }  // publisher only
   [[nodiscard]] std::uint64_t allocated_bytes() const { return os::stat(file_).allocated_bytes; }
 
-  // Was the file made shorter under us?
+  // Was the file truncated?
   [[nodiscard]] bool is_broken() const noexcept { return mapping_.is_broken(); }
 
-  // Publisher only, whoever has the slot.
+  // Publisher only, in the thread that has claimed the slot.
   [[nodiscard]] bool is_reserved(std::uint32_t slot, std::uint64_t bytes) const noexcept {
     return reserved_[slot] >= bytes;
   }
-  // Publisher only: makes sure that the first `bytes` of a slot have pages, and maps them. False where memory is full.
+  // Publisher only: allocates and maps pages for the first `bytes` of a slot. False if memory is full.
   bool reserve(std::uint32_t slot, std::uint64_t bytes) {
     const int error = try_reserve(slot, bytes);
     if (error != 0 && error != ENOSPC) os::fail_on(file_, "fallocate", error);
     return error == 0;
   }
-  // The same; an errno.
+  // The same; returns 0 or an errno.
   int try_reserve(std::uint32_t slot, std::uint64_t bytes) noexcept {
     const std::uint64_t wanted = round_up(bytes, kPage);
     if (reserved_[slot] >= wanted) return 0;
@@ -75,7 +75,7 @@ class Store {
     ++reservations_;
     return 0;
   }
-  // How often that was more than a look.
+  // Number of reserve() calls that allocated pages.
   [[nodiscard]] std::uint64_t reservations() const noexcept { return reservations_; }
 
  private:
@@ -101,7 +101,7 @@ class Store {
   std::uint64_t reservations_ = 0;
 };
 
-// Fills in every number of a header for so many slots of so many bytes.
+// The header of a store with `slots` slots of `slot_bytes` bytes each.
 inline StoreHeader plan_store(const ControlBlock& control, std::uint32_t generation, std::uint32_t slots,
                               std::uint64_t slot_bytes) {
   StoreHeader h{};
@@ -138,7 +138,7 @@ inline std::string no_room(const std::string& what, std::uint64_t wanted) {
          "working as it was";
 }
 
-// Subscribers open only stores of the channel's owner, and only the owner can remove what a new store replaces.
+// Subscribers open only stores of the channel's owner, and only the owner can remove the store that a new one replaces.
 inline void check_still_owner(const Control& control) {
   const std::uint32_t owner = os::stat(control.file()).owner;
   if (owner == ::geteuid()) return;
@@ -150,13 +150,13 @@ inline void check_still_owner(const Control& control) {
        EPERM, control.path());
 }
 
-// A new store, complete but for its frames and not linked to its name yet.
+// A new store without frames, otherwise complete, not linked to its name yet.
 inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t generation, std::uint32_t slots,
                                          std::uint64_t slot_bytes, std::uint32_t mode) {
   check_still_owner(control);
   const StoreHeader header = plan_store(control.block(), generation, slots, slot_bytes);
   os::File file = os::create_unnamed(kDirectory, header.total_bytes, mode);
-  os::take_group(file, control.file());  // this program's may have changed, or somebody's hand the channel's
+  os::take_group(file, control.file());  // this program's group may have changed, or the channel's was changed by hand
   if (!os::reserve(file, 0, header.payload_offset)) {
     fail(Errc::frame_too_large, no_room("the index of channel '" + control.name() + "'", header.payload_offset));
   }
@@ -164,7 +164,7 @@ inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t g
   return std::make_shared<Store>(std::move(file), header, true);
 }
 
-// The store of a generation, checked; nullptr where no file of that name exists (any more).
+// The store of a generation, checked; nullptr if no file of that name exists (any more).
 inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t generation) {
   const std::string path = store_path(control.name(), generation);
   os::File file = os::open_existing(path, false);

@@ -2,9 +2,9 @@
 // The next generation of a channel's store: larger slots, more slots, or a new publisher's own.
 //
 // Promise: either the channel has moved to a complete new store with every valid frame of the old one in the same slot,
-// or an error is thrown and nothing has changed. Readers need not be told: they meet the new generation when they look
-// for a frame that the old store does not have. The old store is never written again and lives as long as somebody maps
-// it.
+// or an error is thrown and nothing has changed. Readers need not be told: they see the new generation when they search
+// for a frame that the old store does not have. The old store is never written again and exists while it is mapped
+// anywhere.
 #pragma once
 
 #include <cstring>
@@ -22,14 +22,14 @@ struct Generation {
   std::unique_ptr<SlotWriter> writer;
 };
 
-// Where the bytes of a frame end in its slot.
+// The end of a frame's bytes in its slot.
 inline std::uint64_t used_bytes(const Descriptor& d) noexcept {
   std::uint64_t end = d.meta_bytes == 0 ? 0 : d.meta_offset + d.meta_bytes;
   for (std::uint32_t i = 0; i < d.array_count; ++i) end = std::max(end, d.arrays[i].offset + d.arrays[i].bytes);
   return end;
 }
 
-// Copies the frames that `head` covers, checking them as a subscriber would: the old store may be a dead program's.
+// Copies the frames that `head` covers and checks them as a subscriber does: the old store may be a dead program's.
 inline void copy_frames(const Store& from, Generation& to, std::uint64_t head_seq) {
   for (std::uint32_t s = 0; s < from.slot_count(); ++s) {
     const SlotRecord& old = from.table().slots[s];
@@ -45,12 +45,13 @@ inline void copy_frames(const Store& from, Generation& to, std::uint64_t head_se
   }
 }
 
-// Reserves room for the frame that made the growth necessary, so that a lack of it shows before anything has changed.
-// In a store without frames that is the slot which will be claimed; the next one is prepared when the frame is out.
+// Reserves room for the frame that made the growth necessary, so that a lack of memory shows before anything has
+// changed. In a store without frames that is the slot that will be claimed; the next one is prefaulted when the frame
+// is published.
 inline void reserve_first(Generation& to, std::uint64_t bytes) {
   for (std::uint32_t s = to.writer->next_guess(); s < to.store->slot_count(); ++s) {
     if (to.store->table().slots[s].word.load(std::memory_order_relaxed) != 0)
-      continue;  // relaxed: nobody else has it yet
+      continue;  // relaxed: no other thread has the store yet
     if (!to.store->reserve(s, bytes)) fail(Errc::frame_too_large, no_room("one frame", bytes));
     return;
   }
@@ -61,11 +62,11 @@ struct GrowthPlan {
   std::uint64_t slot_bytes = 0;
   std::uint64_t frame_bytes = 0;  // of the frame that is about to be sent
   std::uint32_t mode = 0600;
-  std::uint64_t head = 0;  // the newest frame's word where the control block does not say it yet; 0: as it says
+  std::uint64_t head = 0;  // the newest frame's word if the control block does not have it yet; 0: it has
 };
 
-// A channel whose control block somebody has removed by hand has no name any more: the next publisher has taken it, and
-// the stores of that name are its own.
+// A channel whose control block was removed by hand has no name any more. The name, and the stores of that name, belong
+// to the next publisher.
 inline void check_has_name(const Control& control) {
   if (still_has_name(control)) return;
   fail(Errc::corrupt_channel, control.path() +
@@ -73,7 +74,7 @@ inline void check_has_name(const Control& control) {
                                   "it could have another store; close this Publisher and open a new one");
 }
 
-// `old` is the current store, or what can be read of it, or nullptr.
+// `old`: the current store if it can be read, else nullptr.
 inline Generation make_generation(Control& control, const std::shared_ptr<Store>& old, const GrowthPlan& plan) {
   check_has_name(control);
   ControlBlock& block = control.block();
@@ -97,7 +98,7 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   FRAMEBUS_STEP("grow:copied");
   if (!os::link_name(next.store->file(), store_path(control.name(), number))) {
     fail(Errc::corrupt_channel, store_path(control.name(), number) +
-                                    ": somebody else has just made it; find out which program that is, then try again");
+                                    ": another program has just created it; find out which one, then try again");
   }
   FRAMEBUS_STEP("grow:named");
   const std::uint32_t slot = frame_slot(head);
@@ -106,9 +107,9 @@ inline Generation make_generation(Control& control, const std::shared_ptr<Store>
   if (head != 0 && lost) {
     block.head.store(frame_word(frame_seq(head), kNoSlot));  // the newest frame is lost, its number is not used again
   }
-  block.generation.store(number);  // pairs with the load in Fetcher::has_moved: who sees it can open the file
+  block.generation.store(number);  // pairs with the load in Fetcher::has_moved: a reader that sees it can open the file
   FRAMEBUS_STEP("grow:switched");
-  if (plan.head != 0 && !lost) block.head.store(head);  // not before: who sees it looks for it in that store
+  if (plan.head != 0 && !lost) block.head.store(head);  // not before: a reader that sees it searches that store for it
   if (last != 0 && still_has_name(control)) os::unlink_quietly(store_path(control.name(), last));
   return next;
 }

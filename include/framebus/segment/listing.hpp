@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which channels there are: names only, nothing mapped, nothing joined.
+// The channels of this machine: names only; nothing is mapped or attached.
 #pragma once
 
 #include <algorithm>
@@ -22,13 +22,13 @@ inline std::vector<std::string> channel_names() {
   return names;
 }
 
-// Does a live program publish it?
+// Does the channel have a live publisher?
 inline bool is_running(const std::string& name) {
   try {
     const os::File file = os::open_existing(control_path(name), false);
     return file.is_open() && os::is_locked(file, kPublisherByte);
   } catch (const Error&) {
-    return false;  // not ours to read: for us it does not run
+    return false;  // this user can't read it: for this user it does not run
   }
 }
 

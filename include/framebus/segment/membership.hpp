@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coming, being there, and leaving: who is part of a channel, decided by kernel locks alone.
+// Attaching to a channel, being a participant, and leaving. Kernel locks alone decide which participants are alive.
 //
-// Bytes of the control block that are locked (see docs/design.md, "Who is alive"):
+// Locked bytes of the control block (see docs/design.md, "Who is alive"):
 //   0        the publisher
 //   1 + i    the owner of reader record i
-//   128      the gate: locked only by a leaver that has found everybody gone and is removing the files
+//   128      the gate: locked only by a leaving participant that has found no other and is removing the files
 //
-// Promises: a participant is alive exactly while its lock is held; a dead reader's line is wiped only under its lock;
-// the files are removed only by one who holds all the locks at once, and only if the path still leads to that very
-// file; nobody is left in a file that has lost its name without noticing it.
+// Promises: a participant is alive exactly while its lock is held; a dead reader's record is wiped only under its lock;
+// only a process that holds all the locks at once removes the files, and only if the path still leads to this file; no
+// participant stays in a file that has lost its name without noticing it.
 #pragma once
 
 #include <sched.h>
@@ -36,9 +36,9 @@ inline bool is_reader_alive(const Control& control, std::uint32_t index) {
   return os::is_locked(control.file(), reader_byte(index));
 }
 
-// Leaves nothing of a reader behind. The caller holds the line's lock.
+// Clears a reader record and its bits. The caller holds the record's lock.
 inline void wipe_reader(ControlBlock& block, std::uint32_t index) noexcept {
-  // Bits first: a publisher that sees the bit gone does not look at the line (pairs with its load of `readers`).
+  // Bits first: a publisher that sees the bit cleared does not read the record (pairs with its load of `readers`).
   block.readers.fetch_and(~reader_bit(index));
   FRAMEBUS_STEP("wipe:bit_cleared");
   block.sleepers.fetch_and(~reader_bit(index));
@@ -47,7 +47,7 @@ inline void wipe_reader(ControlBlock& block, std::uint32_t index) noexcept {
   record.flags.store(0, std::memory_order_release);
 }
 
-// Wipes the lines of readers that died; returns how many. `mask` says which lines to ask about.
+// Wipes the records of readers that died; returns their number. `mask`: the records to check.
 inline int reap_readers(Control& control, std::uint64_t mask) {
   ControlBlock& block = control.block();
   int reaped = 0;
@@ -62,28 +62,28 @@ inline int reap_readers(Control& control, std::uint64_t mask) {
   return reaped;
 }
 
-// Does the control block still have its name? If not, whoever came through that name must come again.
+// Does the control block still have its name? If not, a participant that has opened it by that name must rejoin.
 inline bool still_has_name(const Control& control) { return os::is_named(control.file(), control.path()); }
 
-// Has the channel been closed, by the publisher that this control block knows? Also where it had moved before.
+// Has the publisher that this control block knows closed the channel? Also if the channel had moved before.
 inline bool is_over(const ControlBlock& block) noexcept {
   const std::uint32_t state = block.state.load();
   return state == kStateClosed || (state == kStateMoved && block.closed_epoch.load() == block.publisher_epoch.load());
 }
 
-// Begins the epoch of the next publisher. How the last one ended is noted first: pairs with ending(),
-// which looks for a new epoch and then for this.
+// Begins the epoch of the next publisher. The end of the last one is recorded first: pairs with ending(), which reads
+// the epoch first and then these.
 inline void begin_epoch(ControlBlock& block) noexcept {
   const std::uint32_t last = block.publisher_epoch.load();
   if (block.closed_epoch.load() != last) block.died_epoch.store(last);
   block.publisher_epoch.store(last + 1);
 }
 
-// Is somebody removing the files right now?
+// Is a participant removing the files right now?
 inline bool is_being_removed(const Control& control) { return os::is_locked(control.file(), kGateByte); }
 
-// Unlinks every store of the channel but that of generation `keep` (0: keeps none). A publisher killed while growing
-// may have left one. Only for the live publisher, or for the last one out. What can't be removed stays, for
+// Unlinks every store of the channel except that of generation `keep` (0: keeps none). A publisher killed while growing
+// may have left one. Only for the live publisher, or for the last participant. A store that can't be removed stays for
 // `framebus doctor`.
 inline void remove_stores(const std::string& name, std::uint32_t keep) {
   const std::string prefix = std::string(kFilePrefix) + name + kGenerationMark;
@@ -99,7 +99,7 @@ inline void remove_stores(const std::string& name, std::uint32_t keep) {
   }
 }
 
-// Drops my lock and, if nobody is left, removes the files. `byte` is the one I hold.
+// Drops the lock of `byte`, which the caller holds. Removes the files if no participant is left.
 inline void leave_channel(Control& control, std::uint64_t byte) noexcept {
   if (control.is_forked() || !control.file().is_open()) return;
   try {
@@ -108,7 +108,7 @@ inline void leave_channel(Control& control, std::uint64_t byte) noexcept {
     if (!os::try_lock(control.file(), 0, kLockBytes)) return;
     FRAMEBUS_STEP("leave:all_locked");
     if (still_has_name(control)) {
-      // By its name first: with no descriptor left the directory can't be listed.
+      // By its name first: the directory can't be listed if the process has no descriptor left.
       os::unlink_quietly(store_path(control.name(), control.block().generation.load()));
       remove_stores(control.name(), 0);
       FRAMEBUS_STEP("leave:stores_removed");
@@ -116,12 +116,12 @@ inline void leave_channel(Control& control, std::uint64_t byte) noexcept {
     }
     os::unlock(control.file(), 0, kLockBytes);
   } catch (const Error&) {
-    // Leaving cannot fail: the kernel drops the lock with the descriptor, and the files stay for the next one.
+    // Leaving cannot fail: the kernel drops the lock with the descriptor, and the next participant removes the files.
   }
 }
 
-// Bounds the loops of the two functions that come in: whoever is in the way moves on within microseconds, unless it was
-// stopped in the middle of leaving, or holds locks that are not its own.
+// Bounds the retries of the functions that attach. The participant that they wait for is done within microseconds,
+// unless it was stopped while leaving, or is a program that holds locks of others.
 class RetryBackoff {
  public:
   explicit RetryBackoff(const std::string& name) : name_(name) {}
@@ -135,7 +135,7 @@ class RetryBackoff {
       ::nanosleep(&kPause, nullptr);
     } else {
       fail(Errc::timeout, "the files of channel '" + name_ +
-                              "' are being removed by a process that does not get on with it; is one of its programs "
+                              "' are being removed by a process that makes no progress; is one of its programs "
                               "stopped? Resume or end it, then try again");
     }
   }
@@ -150,7 +150,7 @@ struct ReaderClaim {
   std::uint32_t index = 0;
 };
 
-// Takes a reader record. Nothing where the channel has no files. Its bit is not set yet.
+// Claims a reader record; nullopt if the channel has no files. The record's bit is not set yet.
 inline std::optional<ReaderClaim> join_as_reader(const std::string& name) {
   for (RetryBackoff backoff(name);; backoff.pause()) {
     std::shared_ptr<Control> control = open_control(name);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publishing and holding: the algorithm that decides who may touch a slot. No operating system, no allocation.
+// Publishing and holding: the algorithm that decides which side may touch a slot. No system call, no allocation.
 //
-// Overview. One publisher, many readers. `head` names the newest frame: its sequence and its slot. A reader that wants
-// a frame stores the frame's word into one of its holds and then looks whether the slot still has that frame. A
-// publisher that wants a slot marks the slot's word and then looks whether anybody holds the frame that is in it.
+// Overview. One publisher, many readers. `head` is the frame word of the newest frame: its sequence and its slot. A
+// reader that wants a frame stores the frame word into one of its holds and then checks that the slot still has that
+// frame. A publisher that wants a slot marks the slot word and then checks that no reader holds the frame in it.
 //
 // Concurrency. Let R1 = reader stores hold, R2 = reader loads slot word, P1 = publisher marks slot word, P2 = publisher
 // loads the holds. All four are sequentially consistent, so they have one total order S that agrees with each side's
@@ -11,16 +11,16 @@
 // that this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2, and R2 sees the mark (or a later
 // sequence). So reader and publisher never both believe that the slot is theirs.
 //
-// What the publisher writes into a slot it has got is ordered after all that earlier holders read: a holder clears its
-// hold with release (or stores its next hold, which is sequentially consistent and thus a release), P2 reads that value
-// or a later one of the same reader, and acquires. What a reader reads in a slot it holds is ordered after the
+// The publisher's writes into a slot that it has taken are ordered after all reads of earlier holders: a holder clears
+// its hold with release (or stores its next hold, which is sequentially consistent and thus a release), P2 reads that
+// value or a later one of the same reader, and acquires. A reader's reads of a slot that it holds are ordered after the
 // publisher's writes: the publisher stores the slot word with release after the last write, R2 reads that value and
 // acquires.
 //
 // Life cycle of a slot word: 0 (never used) or an old frame's word -> marked, still with the old sequence -> either
-// back, because somebody holds it, or 1, being written for good -> the new frame's word. A publisher that dies leaves a
-// mark; nobody takes over a store, so a mark is never met by another publisher. A reader that dies leaves a hold; it
-// counts until its line is wiped.
+// back, because a reader holds the frame, or 1, being written -> the new frame's word. A publisher that dies leaves a
+// mark; no publisher takes over a store, so another publisher never meets a mark. A reader that dies leaves a hold,
+// which counts until its record is wiped.
 #pragma once
 
 #include <algorithm>
@@ -36,7 +36,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// Calls f(index, line) for each reader record in use.
+// Calls f(index, record) for each reader record in use.
 template <class F>
 void for_each_reader(ControlBlock& control, F&& f) {
   // Sequentially consistent: pairs with the fetch_or in ReaderSession. A reader whose bit is missed here sets it, and
@@ -54,9 +54,9 @@ inline std::uint32_t budget_of(const ReaderRecord& record) noexcept {
                   kMaxHolds);  // relaxed: set before the reader's bit
 }
 
-// What a publisher may take when it looks for a slot.
+// The frames that a publisher may give up when it claims a slot.
 struct ClaimRules {
-  std::uint64_t retain = 0;  // keep that many newest frames if there is anything else
+  std::uint64_t retain = 0;  // the number of newest frames to keep if another slot can be taken
   bool may_drop = false;     // give up the oldest frame that a lagging reader needs
 };
 
@@ -65,14 +65,14 @@ enum class Shortage { none, needed, held };
 struct Claimed {
   Shortage shortage = Shortage::none;  // none: `slot` is yours
   std::uint32_t slot = 0;
-  std::uint64_t dropped = 0;  // frames times readers given up for it
+  std::uint64_t dropped = 0;  // for each frame given up, the number of readers that needed it
 };
 
 // The publisher's half: one for each store, used under the publisher's mutex.
 class SlotWriter {
  public:
   SlotWriter(ControlBlock& control, const SlotTable& table) : SlotWriter(control, table, control.head.load()) {}
-  // `head`: the newest frame's word, where the control block does not say it yet.
+  // `head`: the newest frame's word if the control block does not have it yet.
   SlotWriter(ControlBlock& control, const SlotTable& table, std::uint64_t head)
       : control_(control),
         table_(table),
@@ -80,7 +80,7 @@ class SlotWriter {
         sequences_(table.slot_count, 0),
         in_flight_(table.slot_count, 0) {}
 
-  // Finds a slot: the lowest one free; else the oldest one kept for history; else, if allowed, the oldest one needed.
+  // Takes a slot: the lowest free one; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
     needed_ = std::min(needed_after(), needed_elsewhere_);
     const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
@@ -101,14 +101,14 @@ class SlotWriter {
     return {some_needed ? Shortage::needed : Shortage::held, 0, 0};
   }
 
-  // The slot that the next claim takes if nobody holds or needs what is in it: a guess, slot_count for none.
+  // The slot that the next claim takes if no reader holds or needs its frame: a guess, slot_count for none.
   [[nodiscard]] std::uint32_t next_guess() const {
     std::uint32_t s = 0;
     while (s < table_.slot_count && (in_flight_[s] != 0 || frame_word(sequences_[s], s) == head_)) ++s;
     return s;
   }
 
-  // Gives a claimed slot back; its old frame is gone all the same, its word stays marked.
+  // Returns a claimed slot. Its old frame is gone, its word stays marked.
   void abandon(std::uint32_t slot) {
     sequences_[slot] = 0;
     in_flight_[slot] = 0;
@@ -128,7 +128,7 @@ class SlotWriter {
   // Puts a filled slot into the store without making it the newest frame.
   void place(std::uint32_t slot, std::uint64_t seq) {
     FRAMEBUS_STEP("publish:filled");
-    // Release: pairs with R2; who sees this sequence sees the frame.
+    // Release: pairs with R2; a reader that sees this sequence sees the frame.
     table_.slots[slot].word.store(slot_word(seq), std::memory_order_release);
     FRAMEBUS_STEP("publish:slot_word");
     Atomic<std::uint64_t>& entry = table_.directory[seq & table_.directory_mask];
@@ -159,8 +159,8 @@ class SlotWriter {
     return held;
   }
 
-  // The smallest cursor of the readers that want every frame; frames after it are needed. Cursors only grow, so an
-  // old answer is on the safe side.
+  // The smallest cursor of the readers with every=true; frames after it are needed. Cursors only grow, so an old value
+  // is safe.
   [[nodiscard]] std::uint64_t needed_after() const {
     std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
     for_each_reader(control_, [&](std::uint32_t, ReaderRecord& record) {
@@ -170,9 +170,9 @@ class SlotWriter {
     return least;
   }
 
-  // How many readers lose the frame `seq` if its slot is reused. After try_take: a reader moves its cursor before it
-  // clears its hold, and the holds were read before, so a cursor below `seq` means that this reader will not get the
-  // frame.
+  // The number of readers that lose the frame `seq` if its slot is reused. To be called in try_take, after the holds
+  // were read: a reader moves its cursor before it clears its hold, so a cursor below `seq` means that it will not get
+  // the frame.
   [[nodiscard]] std::uint64_t losers(std::uint64_t seq) const {
     std::uint64_t count = 0;
     for_each_reader(control_, [&](std::uint32_t, ReaderRecord& record) {
@@ -181,7 +181,7 @@ class SlotWriter {
     return count;
   }
 
-  // P1, P2 and, if the frame is held, the way back. True: the slot is ours to write.
+  // P1, P2 and, if the frame is held, the old word again. True: the slot may be written.
   bool try_take(std::uint32_t slot) {
     Atomic<std::uint64_t>& word = table_.slots[slot].word;
     const std::uint64_t seq = sequences_[slot];
@@ -191,16 +191,15 @@ class SlotWriter {
       word.store(slot_word(seq), std::memory_order_release);  // release: the frame is as it was published
       return false;
     }
-    // Readers that see the mark wait for what comes of it, so none of them moves its cursor past `seq` before this
-    // count.
+    // Readers that see the mark wait for the decision, so none of them moves its cursor past `seq` before this count.
     losers_ = seq > needed_ ? losers(seq) : 0;
-    word.store(1, std::memory_order_release);  // for good: whoever looks for `seq` need not wait any more
+    word.store(1, std::memory_order_release);  // final: a reader that searches for `seq` stops waiting
     FRAMEBUS_STEP("claim:taken");
     in_flight_[slot] = 1;
     return true;
   }
 
-  // The oldest takeable slot whose sequence is in (above, up_to].
+  // Takes the oldest possible slot whose sequence is in (above, up_to].
   std::optional<std::uint32_t> take_oldest(std::uint64_t above, std::uint64_t up_to) {
     for (;;) {
       std::optional<std::uint32_t> oldest;
@@ -216,16 +215,16 @@ class SlotWriter {
 
   ControlBlock& control_;
   SlotTable table_;
-  // Private copies of what only this side writes: exact, and out of others' reach.
+  // Private copies of what only this side writes: exact, and not writable by others.
   std::uint64_t head_;
-  std::vector<std::uint64_t> sequences_;  // what each slot holds
+  std::vector<std::uint64_t> sequences_;  // the frame in each slot
   std::vector<std::uint8_t> in_flight_;   // slots being filled right now
   std::uint64_t needed_ = 0;              // as of the latest claim
   std::uint64_t needed_elsewhere_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t losers_ = 0;
 };
 
-// A reader's half, on the reader's own line.
+// A reader's half, on the reader's own record.
 class SlotReader {
  public:
   SlotReader(ReaderRecord& record, const SlotTable& table) : record_(record), table_(table) {}
@@ -243,14 +242,14 @@ class SlotReader {
     return false;
   }
 
-  // Where the frame `seq` is, or 0. Acquire: pairs with publish().
+  // The frame word of the frame `seq`, or 0. Acquire: pairs with place().
   [[nodiscard]] std::uint64_t find(std::uint64_t seq) const {
     const std::uint64_t word = table_.directory[seq & table_.directory_mask].load(std::memory_order_acquire);
     return frame_seq(word) == seq ? word : 0;
   }
 
-  // The oldest frame with a sequence in (after, up_to], wherever it is, or 0. Slots that are marked keep their old
-  // sequence until they are published anew, and may yet be put back: whether they count is the caller's choice.
+  // The frame word of the oldest frame with a sequence in (after, up_to] in any slot, or 0. A marked slot keeps its old
+  // sequence until it is published again, and its word may still be restored: `marked_too` says whether it counts.
   [[nodiscard]] std::uint64_t oldest_after(std::uint64_t after, std::uint64_t up_to, bool marked_too) const {
     std::uint64_t oldest = 0;
     for (std::uint32_t s = 0; s < table_.slot_count; ++s) {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new control block for a channel that goes on: made complete, put under the channel's name, the old one left behind.
+// A new control block for a channel that continues: made complete, linked to the channel's name, the old one marked as
+// moved.
 //
 // Two situations need one:
-//   the mode is narrowed   a publisher takes a channel over and its mode gives less than the old one gave. A chmod
-//   takes
-//                          nothing away from a program that has the control block open and mapped; a new file does.
+//   the mode is narrowed   a publisher takes a channel over and its mode grants less than the old one. A chmod takes
+//                          nothing from a program that has the control block open and mapped; a new file does.
 //   the files are gone     another program removed the control block of a live publisher (logind does so at a logout).
 //
-// What goes on: channel id, sequence, counts, number of the store. Readers are not copied: each comes along on its own
-// by the name, if it may still open the file, and then keeps its cursor, since the channel id is the same.
+// The channel id, the sequence, the counts and the number of the store continue. Readers are not copied: each rejoins
+// by name if it may open the new file, and keeps its cursor, since the channel id is the same.
 //
-// Order and death:
-//   1. The new block is made without a name, complete, with the publisher's byte locked.   Death: nothing has changed.
-//   2. It gets the name: by link() where the name is free; else by rename() over the block that has the name, whose
-//      publisher's byte is locked by the caller, so that no other publisher and no leaver acts on that name. For the
-//      rename it has the name of a store first.    Death: a leftover under a store's name, which everybody removes who
-//      removes stores; or a channel with a dead publisher under the name.
+// Order, and the effect of a death at each step:
+//   1. The new block is made complete without a name, with the publisher's byte locked.   Death: nothing has changed.
+//   2. It gets the name: by link() if the name is free; else by rename() over the block that has the name, whose
+//      publisher's byte the caller has locked, so that no other publisher and no leaving participant changes that name.
+//      For the rename it has the name of a store first.    Death: a file under a store's name, which remove_stores()
+//      removes; or a channel with a dead publisher under the name.
 //   3. The old block is marked as moved and its sleepers are woken.    Death: its readers find the publisher's lock
 //   free
 //      and the name with another file, as after any removal.
 //
-// Nothing in the old block decides whether a reader comes along: a program that still has it mapped may write there.
-// So a reader also compares, after each slice of a sleep, the file that has the name (Attachment::is_orphaned).
+// No value in the old block decides whether a reader rejoins: a program that still has it mapped may write there. So a
+// reader also compares the file that has the name, after each slice of a sleep (Attachment::is_orphaned).
 #pragma once
 
 #include <algorithm>
@@ -35,23 +35,24 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// The number for a store after generation `last`: the next one, unless something that we can't remove has its name.
+// The number for the store after generation `last`: the next one whose name is free, or can be freed.
 inline std::uint32_t next_generation(const std::string& name, std::uint32_t last) {
   constexpr std::uint32_t kTries = 100;
   for (std::uint32_t i = 1; i <= kTries; ++i) {
     const std::uint32_t number = last + i;
-    if (number == 0) continue;                     // means that there is none
+    if (number == 0) continue;                     // 0 means that there is no store
     os::unlink_quietly(store_path(name, number));  // a dead publisher's leftover
     if (!os::exists(store_path(name, number))) return number;
   }
-  fail(Errc::corrupt_channel, store_path(name, last + 1) + " and " + std::to_string(kTries - 1) +
-                                  " names after it are taken by what is no frame store of ours; remove them by hand");
+  fail(Errc::corrupt_channel,
+       store_path(name, last + 1) + " and " + std::to_string(kTries - 1) +
+           " names after it are taken by files that are not frame stores of framebus; remove them by hand");
 }
 
-// A control block without a name for the same channel, with the publisher's byte locked. It is not open yet.
+// A control block for the same channel, without a name, with the publisher's byte locked. Its state is not open yet.
 inline std::shared_ptr<Control> make_successor(const Control& old, std::uint32_t mode) {
   auto fresh = make_control(old.name(), mode);
-  os::try_lock(fresh->file(), kPublisherByte);  // before it has a name, nobody can hold it
+  os::try_lock(fresh->file(), kPublisherByte);  // always free: the file has no name yet
   const ControlBlock& from = old.block();
   ControlBlock& to = fresh->block();
   to.channel_id[0] = from.channel_id[0];
@@ -71,8 +72,8 @@ inline std::shared_ptr<Control> make_successor(const Control& old, std::uint32_t
   return fresh;
 }
 
-// Gives `fresh` the name that `old` has, in one step. The caller has the publisher's byte of `old`. False where `old`
-// has lost the name meanwhile.
+// Replaces `old` by `fresh` under the channel's name, in one step. The caller has the publisher's byte of `old`. False
+// if `old` has lost the name meanwhile.
 inline bool replace_named(const Control& fresh, const Control& old) {
   const std::string way = store_path(fresh.name(), next_generation(fresh.name(), old.block().generation.load()));
   if (!os::link_name(fresh.file(), way)) return false;
@@ -90,7 +91,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
   return true;
 }
 
-// Tells the readers of a replaced block to come along. `by_another`: for them it is another publisher's channel now.
+// Tells the readers of a replaced block to rejoin. `by_another`: the channel has another publisher now.
 inline void mark_moved(ControlBlock& old, bool by_another) {
   if (by_another) begin_epoch(old);
   FRAMEBUS_STEP("move:epoch");
@@ -99,10 +100,10 @@ inline void mark_moved(ControlBlock& old, bool by_another) {
   announce(old);
 }
 
-// Is a reader left in it? Only then need a replaced block be told of the channel's end.
+// Is a reader left in the control block? Only then must a replaced block show the channel's end.
 inline bool has_readers(const Control& control) { return os::is_locked(control.file(), reader_byte(0), kMaxReaders); }
 
-// Appends `old` to what `fresh` has replaced, without those that have no reader any more.
+// Makes `old` the predecessor of `fresh`, without predecessors that have no reader any more.
 inline void keep_predecessor(Control& fresh, std::shared_ptr<Control> old) {
   while (old != nullptr && !has_readers(*old)) old = old->predecessor;
   fresh.predecessor = std::move(old);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Becoming the publisher of a name: making the channel, taking it over, taking the name back.
+// Becoming the publisher of a name: creating the channel, taking it over, taking the name back.
 //
-// Promises: one publisher has a name at a time; the next one goes on with the sequence; the control block and every
-// store it makes have exactly the mode it asked for and its group, whatever the predecessor asked for, and the umask
-// changes nothing. Where the predecessor's mode gave more, the control block is replaced (succession.hpp), so that
-// programs which had it open are put out; where it gave less, the mode of both files is changed. Where that can't be
-// done the channel is not taken over.
+// Promises: one publisher has a name at a time; the next one continues the sequence; the control block and every store
+// that it makes have exactly the mode that it asked for and its group, independent of the predecessor's mode and of the
+// umask. If the predecessor's mode granted more, the control block is replaced (succession.hpp), so that programs which
+// had it open lose access; if it granted less, the mode of both files is changed. If that fails the channel is not
+// taken over.
 #pragma once
 
 #include <sys/stat.h>
@@ -32,11 +32,12 @@ inline std::shared_ptr<Control> open_for_takeover(const std::string& name) {
   return control;
 }
 
-// Removes a control block that can't be used, and its stores, if it is an ordinary file of ours that nobody has locked.
+// Removes an unusable control block and its stores, if this user owns it and no program has locked it. True if the name
+// is free afterwards, or leads to another file.
 inline bool remove_if_abandoned(const std::string& name) {
   const os::File file = os::open_existing(control_path(name), true);
   if (!file.is_open()) return true;
-  // The whole file, however long: another layout may lock other bytes.
+  // The whole file, of any length: another layout may lock other bytes.
   if (os::stat(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
   if (!os::is_named(file, control_path(name))) return true;  // there is another one now
   remove_stores(name, 0);
@@ -44,8 +45,8 @@ inline bool remove_if_abandoned(const std::string& name) {
   return true;
 }
 
-// Says that the channel has a publisher, and who. A channel gets its name after this, or is being taken over, which its
-// state tells: no subscriber comes in between and takes the old publisher's epoch for the new one's.
+// Records the publisher and begins its epoch. A channel gets its name after this, or its state says that it is being
+// taken over: no subscriber attaches in between and mistakes the old publisher's epoch for the new one's.
 inline void open_channel(ControlBlock& block) {
   write_identity(block.publisher);
   block.space_wanted.store(0);  // a predecessor may have died waiting
@@ -55,9 +56,9 @@ inline void open_channel(ControlBlock& block) {
   FRAMEBUS_STEP("open:state");
 }
 
-// The channel of that name, publisher's byte locked by us; nothing where there is none. Fails with channel_in_use where
-// another publisher lives, with permission_denied where another user owns it. One that is broken, or of another layout,
-// is removed where nobody is left in it.
+// The channel of that name, its publisher's byte locked by us; nullptr if there is none. Fails with channel_in_use if
+// another publisher lives, with permission_denied if another user owns it. A channel that is broken, or of another
+// layout, is removed if it has no participant.
 inline std::shared_ptr<Control> lock_existing(const std::string& name) {
   for (RetryBackoff backoff(name);; backoff.pause()) {
     std::shared_ptr<Control> control;
@@ -88,7 +89,7 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
   }
 }
 
-// Would a user keep a right that `mode` does not give, or that it gives to our group and not to the file's?
+// Does the file grant a right that `mode` does not grant, or that it grants to our group and not to the file's?
 inline bool grants_more(const os::File& file, std::uint32_t mode) {
   constexpr std::uint32_t kGroupBits = 070;
   struct stat s{};
@@ -97,7 +98,7 @@ inline bool grants_more(const os::File& file, std::uint32_t mode) {
   return s.st_gid != ::getegid() && (s.st_mode & kGroupBits) != 0;
 }
 
-// Gives a file of ours this mode and our group. Neither group has at any moment what its mode does not give.
+// Sets mode and group of a file of this user. At no moment does either group have a right that its mode does not grant.
 inline void set_mode(const os::File& file, std::uint32_t mode, const std::string& path) {
   struct stat s{};
   if (::fstat(file.fd(), &s) != 0) os::fail_on(file, "fstat");
@@ -116,8 +117,8 @@ inline void set_mode(const os::File& file, std::uint32_t mode, const std::string
   }
 }
 
-// The predecessor's store, as long as it is the current one. A file that is not our store is left alone: no program
-// opens it.
+// Sets mode and group of the current store, which is the predecessor's. A file that is not our store is left alone: no
+// program opens it.
 inline void set_store_mode(const Control& control, std::uint32_t mode) {
   const std::string path = store_path(control.name(), control.block().generation.load());
   struct stat s{};
@@ -126,8 +127,8 @@ inline void set_store_mode(const Control& control, std::uint32_t mode) {
   if (store.is_open()) set_mode(store, mode, path);
 }
 
-// The same channel with what `mode` gives, open. The store first: a reader that may open the control block may open it.
-// Nothing where the channel has lost its name meanwhile.
+// Opens the channel with the rights of `mode`. The store first: a reader that may open the control block may open it.
+// Returns nullptr if the channel has lost its name meanwhile.
 inline std::shared_ptr<Control> open_with_mode(const std::shared_ptr<Control>& control, std::uint32_t mode) {
   const bool narrowed = grants_more(control->file(), control_mode(mode));
   set_store_mode(*control, mode);
@@ -142,14 +143,14 @@ inline std::shared_ptr<Control> open_with_mode(const std::shared_ptr<Control>& c
   open_channel(fresh->block());
   FRAMEBUS_STEP("move:made");
   control->block().state.store(
-      kStateMoved);  // counts when the name is another's: a death in between leaves no reader here
+      kStateMoved);  // has effect once the name leads elsewhere: a death in between leaves no reader here
   if (!replace_named(*fresh, *control)) return nullptr;
   mark_moved(control->block(), true);
   keep_predecessor(*fresh, control);
   return fresh;
 }
 
-// The publisher's part of a channel whose publisher's byte we have; nothing where it has lost its name meanwhile.
+// Takes over a channel whose publisher's byte we have locked; nullptr if it has lost its name meanwhile.
 inline std::shared_ptr<Control> take_over(const std::shared_ptr<Control>& control, std::uint32_t mode) {
   ControlBlock& block = control->block();
   const std::uint32_t state = block.state.load();
@@ -164,7 +165,7 @@ inline std::shared_ptr<Control> take_over(const std::shared_ptr<Control>& contro
   }
 }
 
-// Becomes the publisher of a name: makes the control block or takes it over. Fails as lock_existing() does.
+// Becomes the publisher of a name: creates the control block or takes it over. Fails as lock_existing() does.
 inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::uint32_t mode) {
   for (RetryBackoff backoff(name);; backoff.pause()) {
     if (auto control = lock_existing(name)) {
@@ -172,15 +173,15 @@ inline std::shared_ptr<Control> join_as_publisher(const std::string& name, std::
       continue;
     }
     auto control = make_control(name, mode);
-    os::try_lock(control->file(), kPublisherByte);  // before it has a name, nobody can hold it
+    os::try_lock(control->file(), kPublisherByte);  // always free: the file has no name yet
     open_channel(control->block());
     FRAMEBUS_STEP("publisher:made");
     if (os::link_name(control->file(), control->path())) return control;  // else another publisher was faster
   }
 }
 
-// Gives a control block whose channel has lost its name that name back. What a dead publisher has put there meanwhile
-// is replaced, and its subscribers come along. Fails as lock_existing() does.
+// Links a control block to its channel's name again. A channel that a dead publisher has left there meanwhile is
+// replaced, and its subscribers rejoin. Fails as lock_existing() does.
 inline void take_name_back(const Control& fresh) {
   for (RetryBackoff backoff(fresh.name());; backoff.pause()) {
     if (os::link_name(fresh.file(), fresh.path())) return;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A subscriber's place in a channel, and which holds of it are in use.
+// A subscriber's reader record in a channel, and which of its holds are in use.
 //
-// Promise: the place, its lock and its holds last until the subscriber and every frame it gave out are gone, in
-// whichever order, but no longer than to the end of the process (leaving.hpp); and a forked child that inherited them
-// changes nothing. A line that was given up at the end of the process is not written any more, since it may be another
-// program's by then.
+// Promise: the record, its lock and its holds last until the subscriber and every frame that it returned are gone, in
+// any order, but no longer than until the process exits (leaving.hpp); a forked child that inherited them changes
+// nothing. A record that was given up at exit is not written any more, since it may belong to another program by then.
 #pragma once
 
 #include <array>
@@ -34,7 +33,7 @@ class ReaderSession final : ExitHandler {
         frames_(options.hold),
         free_(options.hold >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << options.hold) - 1) {
     ReaderRecord& mine = record();
-    // Until the start is chosen the cursor stands at the head: nothing that comes from now on is missed.
+    // Until the start is chosen the cursor is at the head: no frame that is published from now on is missed.
     mine.cursor.store(frame_seq(block().head.load()));
     mine.hold_budget.store(options.hold);
     mine.flags.store((options.every ? kReaderEvery : 0U) | (options.observer ? kReaderObserver : 0U) |
@@ -63,9 +62,9 @@ class ReaderSession final : ExitHandler {
   [[nodiscard]] Waiter& waiter() noexcept { return waiter_; }
   [[nodiscard]] bool is_forked() const noexcept { return claim_.control->is_forked(); }
   [[nodiscard]] std::uint32_t epoch() const noexcept { return epoch_; }
-  // For a subscriber that has come along from another control block, whose publisher it wants and no other.
+  // For a subscriber that has rejoined from another control block and wants the frames of that publisher only.
   void keep_epoch(std::uint32_t epoch) noexcept { epoch_ = epoch; }
-  // Which channel it was when we came. Another control block of the same id goes on with it.
+  // The id of the channel at the time of attaching. Another control block with this id continues the channel.
   [[nodiscard]] const ChannelId& channel() const noexcept { return channel_; }
   [[nodiscard]] Descriptor& frame(std::uint32_t hold) noexcept { return frames_[hold]; }
   [[nodiscard]] std::uint32_t held() const noexcept {
@@ -73,11 +72,11 @@ class ReaderSession final : ExitHandler {
            static_cast<std::uint32_t>(std::popcount(free_.load(std::memory_order_relaxed)));  // relaxed: stale at once
   }
 
-  // A hold that nobody uses. Which are free is kept here, not read from the segment, which others may write.
+  // A hold that is not in use. The free ones are kept here and not read from the segment, which others may write.
   std::optional<std::uint32_t> take_hold() noexcept {
     std::uint64_t free = free_.load(std::memory_order_relaxed);
     while (free != 0) {
-      // Acquire: pairs with give_back(); the hold's last user is done with it.
+      // Acquire: pairs with give_back(); the previous use of the hold is over.
       if (free_.compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire, std::memory_order_relaxed)) {
         return static_cast<std::uint32_t>(std::countr_zero(free));
       }
@@ -99,16 +98,16 @@ class ReaderSession final : ExitHandler {
     notify_space();
   }
 
-  // A publisher may be waiting for what this reader has just given up.
+  // Wakes a publisher that waits for a slot, since this reader has just released one.
   void notify_space() noexcept {
-    if (block().space_wanted.load() == 0) return;  // pairs with SpaceWanted::set: it stores, then looks at the readers
+    if (block().space_wanted.load() == 0) return;  // pairs with SpaceWanted::set, which stores, then claims again
     block().space.fetch_add(1);
     FRAMEBUS_STEP("release:space_changed");
     os::futex_wake_all(block().space);
   }
 
  private:
-  // Frames that are held stay mapped; nobody looks after what is in them.
+  // Held frames stay mapped but are not protected any more.
   void leave_at_exit() noexcept override {
     if (is_forked() || !waiter_.retire()) return;
     const auto lock = lock_briefly(leaving_);
@@ -123,7 +122,7 @@ class ReaderSession final : ExitHandler {
     leave_channel(*claim_.control, reader_byte(claim_.index));
   }
   void raise_history(std::uint32_t history) noexcept {
-    // A failure means that another reader has just come; there are not more of them than this.
+    // A failure means that another reader has just attached; there are no more of them than this.
     std::uint32_t wanted = block().history_wanted.load();
     for (std::uint32_t i = 0; i < 16 * kMaxReaders && wanted < history; ++i) {
       if (block().history_wanted.compare_exchange_weak(wanted, history)) return;
@@ -136,7 +135,7 @@ class ReaderSession final : ExitHandler {
   std::atomic<std::uint64_t> free_;
   std::uint32_t epoch_ = 0;
   ChannelId channel_{};
-  std::mutex leaving_;  // `left_`; and that the line is ours as long as a frame is being released
+  std::mutex leaving_;  // protects `left_`; the record is ours while a frame is being released
   bool left_ = false;
 };
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reader that spins must not sit on the publisher's core.
+// Moves a spinning reader off the publisher's core.
 //
-// Both sleep most of the time, and the kernel likes to put a thread that is woken beside the one that woke it. There
-// the two stay: each is woken by its own timer where it was last. A publisher that is due while the reader spins then
-// has to push it aside, and the reader sees the frame only when it gets the core back, some microseconds later instead
-// of at once. What can be seen of this is that the reader was interrupted while it spun. After two such spins in a row
-// the thread changes to another core, in the time in which nothing is expected; and then not again for a while, since
-// on a busy machine it would be interrupted everywhere.
+// Both threads sleep most of the time, and the kernel tends to place a thread that is woken beside the one that woke
+// it. The two then stay on that core, because each is woken by its own timer where it ran last. A publisher that is due
+// while the reader spins has to preempt it, and the reader sees the frame only when it gets the core back, some
+// microseconds later. The visible sign is that the reader was preempted while it spun. After two such spins in a row
+// the thread moves to another core, at a time when no frame is expected. Then it does not move again for a number of
+// spins, since on a busy machine it would be preempted on every core.
 #pragma once
 
 #include <mutex>
@@ -26,11 +26,11 @@ class CoreMigration {
     before_ = before;
   }
 
-  // After the spin, when there is time. Returns whether the thread has changed to another core.
+  // After the spin, at a time when no frame is expected. Returns whether the thread has moved to another core.
   bool after_spin() {
     {
       const std::lock_guard lock(mutex_);
-      if (thread_ != std::this_thread::get_id()) return false;  // nobody has spun, or another thread
+      if (thread_ != std::this_thread::get_id()) return false;  // no spin since the last call, or in another thread
       thread_ = {};
       const bool preempted = os::preemptions() > before_;
       consecutive_ = preempted ? consecutive_ + 1 : 0;
@@ -43,7 +43,7 @@ class CoreMigration {
   }
 
  private:
-  static constexpr int kPreemptions = 2;  // spins in a row
+  static constexpr int kPreemptions = 2;  // consecutive spins
   static constexpr int kCooldown = 16;    // spins
 
   std::mutex mutex_;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// When is the next frame due? Learned from the sequence numbers and publication times of those before it.
+// Predicts when the next frame is due, from the sequence numbers and publication times of the frames before it.
 //
-// Two publishers have to be told apart. One keeps to a grid, as a camera or a loop that sleeps until absolute times
-// does: what delays one frame does not delay the next, and the best guess averages over many. The other begins each
-// period when it has sent, as a loop around sleep() does: delays add up, and the best guess is the newest frame plus a
-// period. Both guesses are kept, each with how far it has been off of late; the one that has been off less is used.
+// There are two kinds of publishers. One keeps to a grid, as a camera or a loop that sleeps until absolute times does:
+// a delay of one frame does not delay the next, and the best prediction averages over many frames. The other begins
+// each period when it has sent, as a loop around sleep() does: delays add up, and the best prediction is the newest
+// frame plus a period. Both models are kept, each with its recent errors; the one with the smaller errors is used.
 //
-// The forecast is a window, as wide as the caller is ready to spin. Only its beginning has to be chosen: to spin from
-// then on costs what lies between it and the frame, a frame before it finds a sleeper, and one after its end as well.
-// All three have a price, and the beginning is the one with which the last frames would have been cheapest.
+// The forecast is a window, as wide as the caller may spin. Only its beginning has to be chosen: spinning costs the
+// time from the beginning to the frame, a frame before the beginning finds a sleeper, and so does one after the end.
+// Each has a price, and the beginning with the lowest total price for the last frames is chosen.
 //
-// Promise: learning a frame costs a few dozen operations, a forecast some hundreds; no memory but its own, no system
-// call. There is no forecast before kMinIntervals intervals, after a stop, a change of rate or a jump of the clock,
-// until it has been learned anew; and none where fewer than half of the last frames came when they were expected.
+// Promise: observing a frame costs a few dozen operations, a forecast some hundreds; no memory but its own, no system
+// call. There is no forecast before kMinIntervals intervals, and none after a stop, a change of rate or a jump of the
+// clock until that many intervals were observed again; and none if fewer than half of the last frames came when they
+// were expected.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +59,7 @@ class Predictor {
     } else {
       judge(published_ns, steps);
       const auto at = static_cast<double>(published_ns - origin_);
-      if (surprise) {  // once is a stutter, which must not spoil what is known; twice is another rate
+      if (surprise) {  // one is a delay, which must not change the models; two in a row are another rate
         grid_.phase = step_.phase = at;
         return;
       }
@@ -67,7 +68,7 @@ class Predictor {
     ++count_;
   }
 
-  // The next frame's, no wider than `most` ns and a quarter of a period.
+  // The window of the next frame, no wider than `most` ns and a quarter of a period.
   [[nodiscard]] std::optional<Window> next(std::int64_t most) noexcept {
     if (count_ < kMinIntervals) return std::nullopt;
     if (!forecast_) forecast_ = forecast(most);
@@ -80,14 +81,14 @@ class Predictor {
   static constexpr std::int64_t kLongest = 10'000'000'000;
   static constexpr std::int64_t kEndOfTime = INT64_MAX / 4;
   static constexpr std::uint32_t kOffsets = 64;
-  static constexpr std::int64_t kEarly = 50'000;    // ns; a sleeper wakes up before the window opens
-  static constexpr std::uint32_t kMostLeftOut = 8;  // frames that may have come before the beginning of the window
-  static constexpr double kMissed = 20'000'000;     // ns of spinning that it is worth to catch one more frame
-  static constexpr int kJudged = 16;                // forecasts; the newest that say whether there is a rhythm
-  static constexpr double kSettled = 24;            // frames over which the grid is averaged in the end
+  static constexpr std::int64_t kEarly = 50'000;    // ns; a sleeper wakes up this long before the window
+  static constexpr std::uint32_t kMostLeftOut = 8;  // frames that may come before the beginning of the window
+  static constexpr double kMissed = 20'000'000;     // ns of spinning that one more frame in the window is worth
+  static constexpr int kJudged = 16;                // the number of newest forecasts that are judged
+  static constexpr double kSettled = 24;            // frames over which the grid is averaged at most
 
   struct Beginning {
-    double offset = 0;  // from when a frame is due to when the window opens
+    double offset = 0;  // from the time a frame is due to the beginning of the window
     double price = 0;
   };
 
@@ -128,7 +129,7 @@ class Predictor {
     return {origin_ + static_cast<std::int64_t>(from), origin_ + static_cast<std::int64_t>(from + width)};
   }
 
-  // How good was the forecast?
+  // Did the frame come in its window?
   void judge(std::int64_t came, std::uint64_t steps) noexcept {
     if (forecast_ && steps == 1) {
       judged_ = std::min(judged_ + 1, kJudged);
@@ -139,7 +140,7 @@ class Predictor {
 
   void take(double at, double steps) noexcept {
     const auto place = static_cast<std::uint32_t>((count_ - 1) % kOffsets);
-    // At first these gains make the best straight line through all frames so far; later they forget the oldest.
+    // At first these gains fit the best straight line through all frames so far; later the oldest lose their weight.
     const double n = std::min(static_cast<double>(count_), kSettled);
     grid_.take(at, steps, 2 * (2 * n + 1) / ((n + 1) * (n + 2)), 6 / ((n + 1) * (n + 2)), place);
     step_.take(at, steps, 1, std::max(1 / (n + 1), 1.0 / 16), place);
@@ -148,12 +149,12 @@ class Predictor {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(count_ - 1, kOffsets));
   }
 
-  std::uint64_t seq_ = 0, count_ = 0;  // count_: intervals since the last beginning
+  std::uint64_t seq_ = 0, count_ = 0;  // count_: intervals since the models began
   std::int64_t newest_ = 0, origin_ = 0;
   Model grid_, step_;
   std::optional<Window> forecast_;
-  int judged_ = 0;              // how many of the last forecasts have been compared with their frame
-  std::uint32_t outcomes_ = 0;  // a bit for each frame, the newest lowest: did it come when it was expected?
+  int judged_ = 0;              // the number of forecasts in `outcomes_`
+  std::uint32_t outcomes_ = 0;  // a bit for each forecast, the newest lowest: did the frame come in its window?
   int surprises_ = 0;
 };
 

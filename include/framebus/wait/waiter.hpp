@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waiting for the next frame, and waking those who wait.
+// Waiting for the next frame, and the protocol by which a publisher wakes its readers.
 //
-// Protocol. A reader takes a ticket (the value of `wake`), looks for news, finds none, and waits until `wake` is no
-// longer the ticket. To sleep it sets its bit in `sleepers` first. The publisher stores `head`, then `wake`, then reads
-// `sleepers` and makes the system call only if there is a bit. All of these are sequentially consistent: if the
-// publisher misses the bit, the bit was set after the publisher's read, thus after its store of `wake`, and the kernel,
-// which compares `wake` with the ticket before it lets anybody sleep, sends the reader back.
+// Protocol. A reader takes a ticket (the value of `wake`), looks for a frame, finds none, and waits while `wake` is
+// equal to the ticket. Before it sleeps it sets its bit in `sleepers`. The publisher stores `head`, then `wake`, then
+// loads `sleepers`, and makes the system call only if a bit is set. All of these are sequentially consistent. If the
+// publisher misses the bit, the bit was set after the publisher's load, thus after its store of `wake`; the kernel
+// compares `wake` with the ticket before it lets a thread sleep, and so does not let this reader sleep.
 //
-// A sleeper that is killed leaves its bit; the publisher's wake-ups then wake nobody, and after a few of those it asks
-// the kernel who is still alive (publisher.hpp).
+// A sleeper that is killed leaves its bit. The publisher's wake-ups then wake no reader, and after a few such it asks
+// the kernel which readers are alive (publisher_core.hpp).
 //
 // No sleep is longer than kSlice, so that signals, dead publishers and removed files are noticed.
 #pragma once
@@ -32,10 +32,10 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 
 inline constexpr std::int64_t kSlice = 50'000'000;      // ns; the longest sleep of a reader
 inline constexpr std::int64_t kSpaceSlice = 5'000'000;  // ns; the longest sleep of a publisher that waits for a reader
-inline constexpr std::int64_t kShortSpin = 20'000;      // ns; what `adaptive` spends before it sleeps
+inline constexpr std::int64_t kShortSpin = 20'000;      // ns; how long `adaptive` spins before it sleeps
 
-// Why a wait is over. `almost_due`: there may be no news, but the next frame is about to come, and the reader is to
-// look now, which also brings what it will need then back into the caches.
+// Why a wait is over. `news`: `wake` has changed. `almost_due`: it may not have changed, but the next frame is due
+// soon; the reader is to try to fetch now, which also brings code and memory for the frame into the caches.
 enum class WaitResult : std::uint8_t { news, almost_due, slice };
 
 // Reader: how one subscriber waits. Threads that share it may wait at the same time.
@@ -44,7 +44,8 @@ class Waiter {
   Waiter(ControlBlock& control, std::uint64_t bit, Wait policy, std::int64_t max_spin_ns)
       : control_(control), bit_(bit), policy_(policy), max_spin_(max_spin_ns) {}
 
-  // Says "wake me" as long as it lives. Whoever sleeps on `wake`, here or among several channels, has one.
+  // Keeps the reader's bit in `sleepers` set while it exists. Every sleep on `wake`, of one or of several channels, has
+  // one.
   class Asleep {
    public:
     explicit Asleep(Waiter& waiter) : waiter_(waiter) { waiter_.fall_asleep(); }
@@ -56,7 +57,7 @@ class Waiter {
     Waiter& waiter_;
   };
 
-  // From now on threads that are still asleep leave `sleepers` alone. False where that can't be had.
+  // From now on threads that are still asleep do not change `sleepers`. False if the lock was not free in time.
   [[nodiscard]] bool retire() noexcept {
     const auto lock = lock_briefly(mutex_);
     retired_ = lock.owns_lock();
@@ -72,7 +73,7 @@ class Waiter {
     predictor_.observe(seq, published_ns);
   }
 
-  // Until there is news after `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal has, or a slice is over.
+  // Until `wake` differs from `ticket`, `until_ns` (CLOCK_MONOTONIC) has come, a signal arrives, or a slice is over.
   WaitResult wait(std::uint32_t ticket, std::int64_t until_ns) { return wait(ticket, until_ns, policy_); }
   WaitResult wait(std::uint32_t ticket, std::int64_t until_ns, Wait policy) {
     const std::int64_t now = os::monotonic_ns();
@@ -110,8 +111,8 @@ class Waiter {
     return news ? WaitResult::news : WaitResult::slice;
   }
 
-  // Spins briefly as long as that has paid of late; otherwise tries it again now and then. Never where every core has
-  // something else to do: who spins there keeps the publisher from running.
+  // Spins briefly if that has been successful recently; otherwise only every kRetry-th time. Never if every core is
+  // busy: a reader that spins there keeps the publisher from running.
   bool spin_adaptively(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
     constexpr std::uint32_t kRetry = 64;
     const std::uint32_t futile = futile_.load(std::memory_order_relaxed);  // relaxed: a guess, shared by threads
@@ -125,8 +126,8 @@ class Waiter {
     return paid;
   }
 
-  // Sleeps until shortly before the next frame is due, or spins once that has come. Nothing: there is no saying when it
-  // is due, or it is late.
+  // Sleeps until shortly before the next frame is due, or spins once that time has come. nullopt: there is no forecast,
+  // or the frame is late.
   std::optional<WaitResult> wait_for_predicted(std::uint32_t ticket, std::int64_t now, std::int64_t end) {
     if (max_spin_ == 0) return std::nullopt;
     std::optional<Predictor::Window> window;
@@ -148,7 +149,7 @@ class Waiter {
     const std::int64_t late = os::monotonic_ns() - rise;
     if (late < 0) return WaitResult::slice;  // a signal
     const std::lock_guard lock(mutex_);
-    // Rises at once and sinks slowly: to be late costs more than to be early.
+    // Rises at once and falls slowly: being late costs more than being early.
     const std::int64_t step = late - oversleep_;
     oversleep_ = std::min(oversleep_ + (step > 0 ? step : step / 16), kLatest);
     return WaitResult::almost_due;
@@ -176,8 +177,8 @@ class Waiter {
     if (--asleep_ == 0 && !retired_) control_.sleepers.fetch_and(~bit_);
   }
 
-  static constexpr std::int64_t kWakeEarly = 40'000;  // ns; to look once and get ready before the window opens
-  static constexpr std::int64_t kLatest = 200'000;    // ns; the largest delay of a timer to be reckoned with
+  static constexpr std::int64_t kWakeEarly = 40'000;  // ns; for one try and before_frame before the window
+  static constexpr std::int64_t kLatest = 200'000;    // ns; the largest delay of a timer that is compensated
 
   ControlBlock& control_;
   std::uint64_t bit_;
@@ -190,11 +191,11 @@ class Waiter {
   int asleep_ = 0;
   bool retired_ = false;
   Predictor predictor_;
-  std::int64_t oversleep_ = kLatest / 4;  // by how much a timer is late
+  std::int64_t oversleep_ = kLatest / 4;  // how late a timer is
   CoreMigration core_migration_;
 };
 
-// A moment on CLOCK_MONOTONIC; a negative timeout means never.
+// The deadline on CLOCK_MONOTONIC; a negative timeout means no deadline.
 inline std::int64_t deadline_after(std::int64_t timeout_ns) noexcept {
   constexpr std::int64_t kNever = INT64_MAX;
   const std::int64_t now = timeout_ns < 0 ? 0 : os::monotonic_ns();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cores: is there one to spare for a thread that spins, and does it have its own to itself? And timers that are exact.
+// Processor cores and timers: is a core idle, was this thread preempted, move it to another core, exact timers.
 #pragma once
 
 #include <fcntl.h>
@@ -18,14 +18,14 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
-// How many cores this thread may run on, 1 where nobody says.
+// How many cores this thread may run on; 1 if unknown.
 inline int usable_cores() noexcept {
   cpu_set_t set;
   CPU_ZERO(&set);
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
-// How many threads of the whole machine run or want to run, this one among them; -1 where nobody says.
+// How many threads of the whole machine are running or runnable, including this one; -1 if unknown.
 inline int running_threads() noexcept {
   const File file(open_path("/proc/loadavg", O_RDONLY));
   char text[128] = {};
@@ -35,12 +35,12 @@ inline int running_threads() noexcept {
   return *at == '\0' ? -1 : static_cast<int>(std::strtol(at, nullptr, 10));
 }
 
-// Are there fewer threads that want to run, besides this one, than cores? Asks at most once in 20 ms a process.
+// Are there fewer runnable threads, besides this one, than cores? A process asks the kernel at most once in 20 ms.
 inline bool has_idle_core(std::int64_t now_ns) noexcept {
   constexpr std::int64_t kFresh = 20'000'000;
   static std::atomic<std::int64_t> asked{0};
   static std::atomic<bool> idle{false};
-  // Relaxed: threads that ask at the same time may both ask the kernel, or one may use an answer that is a bit older.
+  // Relaxed: two threads at the same time may both ask the kernel, or one may use a slightly older answer.
   if (asked.load(std::memory_order_relaxed) == 0 || now_ns - asked.load(std::memory_order_relaxed) > kFresh) {
     const int running = running_threads();
     idle.store(running > 0 && running - 1 < usable_cores(), std::memory_order_relaxed);
@@ -49,15 +49,15 @@ inline bool has_idle_core(std::int64_t now_ns) noexcept {
   return idle.load(std::memory_order_relaxed);
 }
 
-// How often this thread has been interrupted by another that wanted its core.
+// How often this thread has been preempted by another one.
 inline long preemptions() noexcept {
   struct rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
   return usage.ru_nivcsw;
 }
 
-// Moves this thread to another core; false where it may run on no other. What it may run on is afterwards what it was,
-// unless somebody else has changed it in these microseconds.
+// Moves this thread to another core; false if it may run on this one only. Its affinity mask is restored afterwards; a
+// change that another program makes in these microseconds is lost.
 inline bool change_core() noexcept {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -70,7 +70,7 @@ inline bool change_core() noexcept {
   return true;
 }
 
-// The kernel delays the timers of a thread by 50 us, to take several at once, but not as long as this lives.
+// While it exists, the timers of this thread are exact. Otherwise the kernel delays them by up to 50 us, to group them.
 class ExactTimers {
  public:
   ExactTimers() noexcept : slack_(::prctl(PR_GET_TIMERSLACK)) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files in shared memory on Linux: opened safely, made nameless, linked when complete, mapped, locked by byte.
+// Files in shared memory on Linux: opened safely, created without a name, linked when complete, reserved, mapped.
 //
-// Promises: a path is never followed through a symlink, never blocks (FIFO), and only a regular file is accepted;
-// a file gets its name when it is complete; a lock belongs to the open file description and goes with it.
+// Promises: a path is never followed through a symlink, opening never blocks (FIFO), and only a regular file is
+// accepted; a file gets its name when it is complete; a lock belongs to the open file description and ends with it.
 #pragma once
 
 #include <dirent.h>
@@ -91,7 +91,7 @@ inline FileStat stat(const File& file) {
   return file_stat_of(s);
 }
 
-// Is `path` still the name of this very file?
+// Is `path` still the name of this file?
 inline bool is_named(const File& file, const std::string& path) {
   struct stat s{};
   if (::lstat(path.c_str(), &s) != 0) return false;
@@ -99,7 +99,7 @@ inline bool is_named(const File& file, const std::string& path) {
   return s.st_ino == mine.inode && s.st_dev == mine.device;
 }
 
-// Has the file no name any more, so that nobody can open it? One system call on an open file, without a path.
+// Has the file lost its last name, so that it can't be opened any more? One system call, without a path.
 inline bool is_unlinked(const File& file) noexcept {
   struct stat s{};
   return ::fstat(file.fd(), &s) == 0 && s.st_nlink == 0;
@@ -115,14 +115,14 @@ inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
   return ::lstat(path.c_str(), &s) == 0 ? static_cast<std::uint64_t>(s.st_blocks) * 512 : 0;
 }
 
-// Opens a regular file; a File that is not open where there is none of that name.
+// Opens a regular file; returns a File that is not open if the path does not exist.
 inline File open_existing(const std::string& path, bool writable) {
   const int fd = open_path(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT) return {};
   if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO)) {
     fail(Errc::corrupt_channel, path +
                                     ": expected a regular file, found something else (symlink, directory or "
-                                    "device); remove it by hand if nobody needs it");
+                                    "device); remove it by hand if no program needs it");
   }
   if (fd < 0 && errno == EACCES) {
     struct stat s{};
@@ -140,14 +140,14 @@ inline File open_existing(const std::string& path, bool writable) {
   File file(fd);
   if (!stat(file).regular) {
     fail(Errc::corrupt_channel, path +
-                                    ": expected a regular file, found something else; remove it by hand if nobody "
+                                    ": expected a regular file, found something else; remove it by hand if no program "
                                     "needs it");
   }
   return file;
 }
 
 // Another open file description of the same file. A mapping keeps its description, and with it the description's locks,
-// also in a forked child that has closed its descriptors; so what is mapped and what is locked must not be the same.
+// even in a forked child that has closed its descriptors; so mapping and locks need two descriptions.
 inline File reopen(const File& file, bool writable) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
   File other(open_path(self.c_str(), writable ? O_RDWR : O_RDONLY));
@@ -155,7 +155,7 @@ inline File reopen(const File& file, bool writable) {
   return other;
 }
 
-// A file without a name yet, in `directory`, of `bytes` zeros.
+// Creates a file of `bytes` zeros in `directory`, without a name.
 inline File create_unnamed(const std::string& directory, std::uint64_t bytes, std::uint32_t mode) {
   File file(open_path(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
   if (!file.is_open()) {
@@ -169,13 +169,13 @@ inline File create_unnamed(const std::string& directory, std::uint64_t bytes, st
   return file;
 }
 
-// Gives a file the group of another one, as far as this user may.
+// Sets the group of a file to that of another one, as far as this user may.
 inline void take_group(const File& file, const File& from) noexcept {
   struct stat s{};
   if (::fstat(from.fd(), &s) != 0 || ::fchown(file.fd(), static_cast<uid_t>(-1), s.st_gid) != 0) return;
 }
 
-// Gives a nameless file its name; false where the name is taken.
+// Links a file without a name to `path`; false if the name is taken.
 inline bool link_name(const File& file, const std::string& path) {
   const std::string self = "/proc/self/fd/" + std::to_string(file.fd());
   if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
@@ -183,7 +183,7 @@ inline bool link_name(const File& file, const std::string& path) {
   fail_errno("cannot name " + path + " (needs /proc)", path);
 }
 
-// The names of the files in `directory` that begin with `prefix`; none where there is no such directory.
+// The names of the files in `directory` that begin with `prefix`; none if the directory does not exist.
 inline std::vector<std::string> list_files(const std::string& directory, std::string_view prefix) {
   std::vector<std::string> names;
   const int fd = open_path(directory.c_str(), O_RDONLY | O_DIRECTORY);
@@ -209,8 +209,8 @@ inline std::uint64_t free_bytes(const std::string& directory) noexcept {
   return static_cast<std::uint64_t>(s.f_bavail) * s.f_frsize;
 }
 
-// Reserves pages, so that touching them later cannot fail; an errno, ENOSPC where there is no room. Never makes the
-// file longer: one that somebody cut short is to be noticed, not to be filled up with zeros.
+// Reserves pages, so that touching them later cannot fail. Returns 0 or an errno, ENOSPC if there is no room. Never
+// extends the file: one that another program has truncated must be noticed, not filled up with zeros.
 inline int try_reserve(const File& file, std::uint64_t offset, std::uint64_t bytes) noexcept {
   if (bytes == 0) return 0;
   int error = 0;
@@ -222,7 +222,7 @@ inline int try_reserve(const File& file, std::uint64_t offset, std::uint64_t byt
   return error;
 }
 
-// The same; false where there is no room, an exception for any other error.
+// The same; false if there is no room, an exception for any other error.
 inline bool reserve(const File& file, std::uint64_t offset, std::uint64_t bytes) {
   const int error = try_reserve(file, offset, bytes);
   if (error != 0 && error != ENOSPC) fail_on(file, "fallocate", error);
@@ -249,20 +249,20 @@ class Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
-    guard_ = Guard();  // before the range can belong to somebody else
+    guard_ = Guard();  // before the range can be mapped by other code
     if (data_ != nullptr) ::munmap(data_, bytes_);
   }
 
   [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-  // Maps the pages of a range now, in one call, instead of each when it is first written. Only saves time: an old
-  // kernel can't do it, and a page that can't be had shows when it is touched.
+  // Maps the pages of a range now, in one call, instead of each at its first write. Only saves time: it fails on an old
+  // kernel, and a missing page shows when it is touched.
   void populate(std::uint64_t offset, std::uint64_t bytes) const noexcept {
     constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
     if (bytes != 0) ::madvise(data_ + offset, bytes, kPopulateWrite);
   }
 
-  // Was the file made shorter while it was mapped? Then some of what is read here is zeros.
+  // Was the file truncated while it was mapped? Then some of what is read here is zeros.
   [[nodiscard]] bool is_broken() const noexcept { return guard_.is_broken(); }
 
  private:

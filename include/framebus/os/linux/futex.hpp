@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sleeping on a 32-bit word of shared memory, and waking all who sleep there.
+// Sleeping on a 32-bit word of shared memory, and waking all sleepers of a word.
 #pragma once
 
 #include <linux/futex.h>
@@ -18,7 +18,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 enum class Slept { woken, timed_out, interrupted };
 
 // Sleeps while the word is `expected`, for `timeout_ns` at most. The kernel compares under its own lock, so a
-// change before the sleep is never missed. May return early for no reason.
+// change before the sleep is never missed. May return early without a reason.
 inline Slept futex_wait(Atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t timeout_ns) noexcept {
   struct timespec ts{};
   ts.tv_sec = timeout_ns / 1'000'000'000;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sleeping on several 32-bit words of shared memory at once, by futex_waitv (Linux 5.16).
 //
-// Where the kernel has no such call (ENOSYS), a sandbox forbids it (EPERM), it fails, or there are more words than it
-// takes, the sleep is in slices of kPollSlice, and all words are looked at after each. Slower to notice and not free of
-// cost, but right.
+// If the kernel does not have this call (ENOSYS), a sandbox forbids it (EPERM), it fails, or there are more words than
+// it takes, the sleep is in slices of kPollSlice, and all words are read after each. This notices a change later and
+// costs processor time, but is correct.
 //
-// The words may go away during futex_waitv(), also by another thread's munmap: that ends it as a change does.
-// futex_wait_any() looks at them itself; who calls it keeps them.
+// The words may be unmapped during futex_waitv(), also by another thread: that ends it as a change does.
+// futex_wait_any() reads them itself; its caller keeps them mapped.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +21,8 @@
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
 inline constexpr std::size_t kMostWords = 128;         // FUTEX_WAITV_MAX
-inline constexpr std::int64_t kPollSlice = 1'000'000;  // ns; the longest sleep where not all words can wake us
-inline constexpr long kFutexWaitv = 449;               // of every architecture; older headers do not have it
+inline constexpr std::int64_t kPollSlice = 1'000'000;  // ns; the longest sleep if not all words can end it
+inline constexpr long kFutexWaitv = 449;               // on every architecture; older headers do not have it
 inline constexpr std::uint32_t kSharedWord32 = 2;      // FUTEX2_SIZE_U32 without FUTEX2_PRIVATE
 
 struct ExpectedWord {
@@ -32,7 +32,7 @@ struct ExpectedWord {
 
 enum class ManyFutexes : std::uint8_t { together, one_by_one };  // one_by_one: as if the kernel had no futex_waitv
 
-// Sleeps on the first kMostWords of them. False where the kernel can't. Looks at no word itself.
+// Sleeps on the first kMostWords of them. False if the kernel can't. Reads no word itself.
 inline bool futex_waitv(std::span<const ExpectedWord> words, std::int64_t until_ns, Slept& slept) noexcept {
   struct KernelWord {  // struct futex_waitv of <linux/futex.h>, which older headers do not have
     std::uint64_t expected;
@@ -59,7 +59,7 @@ inline bool futex_waitv(std::span<const ExpectedWord> words, std::int64_t until_
   return true;
 }
 
-// Sleeps while every word is as expected, until `until_ns` (CLOCK_MONOTONIC) at most. May return early for no reason.
+// Sleeps while every word is as expected, until `until_ns` (CLOCK_MONOTONIC) at most. May return early.
 inline Slept futex_wait_any(std::span<const ExpectedWord> words, std::int64_t until_ns,
                             ManyFutexes how = ManyFutexes::together) noexcept {
   for (;;) {

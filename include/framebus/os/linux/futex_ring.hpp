@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lets the kernel ring an eventfd when a futex word changes, without a thread that sleeps: by io_uring (Linux 6.7).
+// An io_uring that signals an eventfd when a futex word changes, without a thread that sleeps (Linux 6.7).
 //
-// Promise: after wait(word, expected) the eventfd rings once the word is woken, or at once where it is no longer as
-// expected. There is at most one such wait at a time, has_completed() says without a system call whether it is over,
-// and wait() does nothing where it is not. The eventfd may ring once more when the next wait() begins.
+// Promise: after wait(word, expected) the eventfd is signalled once the word is woken, or at once if the word has
+// changed already. At most one such wait is in progress; has_completed() says without a system call whether it is over,
+// and wait() does nothing if it is not. The eventfd may be signalled once more when the next wait() begins.
 //
-// Only the thread that made the ring may begin a wait; in others wait() returns false, if none is under way. In
-// exchange the kernel touches nothing but the eventfd when it rings: what else there is to do is done in the next
-// wait() (DEFER_TASKRUN). Without that it would have to interrupt the thread, which then comes back from epoll_wait
-// twice.
+// Only the thread that created the ring may begin a wait; in other threads wait() returns false unless one is in
+// progress. In exchange the kernel touches only the eventfd when it signals and does the rest of its work in the next
+// wait() (DEFER_TASKRUN). Otherwise it would interrupt the thread, which would return from epoll_wait twice.
 //
-// open() gives nothing where the kernel has no such thing, a sandbox or an administrator forbids it, or there are no
-// descriptors left; then a thread does the same, see fallback_notifier.hpp. The structures of the kernel's interface
-// are written out here, since headers are often older than kernels.
+// open() returns nullptr if the kernel does not have this, a sandbox or an administrator forbids it, or no descriptor
+// is left. A thread then does the same, see fallback_notifier.hpp. The structures of the kernel's interface are
+// declared here, since headers are often older than kernels.
 #pragma once
 
 #include <sys/mman.h>
@@ -40,7 +39,7 @@ class FutexRing {
  public:
   static constexpr long kSetup = kIoUringSetup;
 
-  // Nothing where it can't be had.
+  // nullptr if it is not available.
   static std::unique_ptr<FutexRing> open(int eventfd) {
     std::unique_ptr<FutexRing> ring(new FutexRing);
     return ring->set_up(eventfd) ? std::move(ring) : nullptr;
@@ -53,7 +52,7 @@ class FutexRing {
     if (entries_ != MAP_FAILED) ::munmap(entries_, kEntriesBytes);
   }
 
-  // False: this thread may not, or the kernel no longer can.
+  // False: this thread may not begin a wait, or the kernel can't any more.
   bool wait(const Atomic<std::uint32_t>& word, std::uint32_t expected) noexcept {
     if (!has_completed()) return true;
     if (failed_) return false;
@@ -67,7 +66,7 @@ class FutexRing {
     entry.bits = ~std::uint32_t{0};
     order_[tail % kEntries] = tail % kEntries;
     at(submitted_).store(tail + 1, std::memory_order_release);  // pairs with the kernel's acquire in io_uring_enter
-    // Also does what the wait before has left to be done.
+    // Also does what the previous wait has deferred.
     if (::syscall(kEnter, fd_.fd(), 1U, 0U, kGetEvents, nullptr, 0) != 1) {
       at(submitted_).store(tail, std::memory_order_release);  // the kernel has not taken it
       return false;
@@ -76,9 +75,9 @@ class FutexRing {
     return true;
   }
 
-  // Is there no wait under way?
+  // Is no wait in progress?
   [[nodiscard]] bool has_completed() noexcept {
-    // What the kernel has finished and what it has put off until the next wait(); acquire: pairs with its release.
+    // What the kernel has finished and what it has deferred to the next wait(); acquire: pairs with its release.
     const std::uint32_t finished = at(completed_).load(std::memory_order_acquire);
     for (std::uint32_t taken = *taken_; taken != finished; ++taken) {  // only this side writes it
       const std::int32_t result = completions_[taken % completion_count_].result;
@@ -89,7 +88,7 @@ class FutexRing {
     return finished == begun_ || (at(state_).load(std::memory_order_acquire) & kPutOff) != 0;
   }
 
-  // Has the kernel taken a wait and could not do it?
+  // Has the kernel accepted a wait that then failed?
   [[nodiscard]] bool has_failed() const noexcept { return failed_; }
 
  private:
@@ -194,8 +193,8 @@ class FutexRing {
   void* rings_ = MAP_FAILED;
   void* entries_ = MAP_FAILED;
   std::size_t rings_bytes_ = 0;
-  // In the rings: how many we have submitted, the kernel's state, which entry is which, how many completions we have
-  // taken and the kernel has written.
+  // In the rings: the number of submissions, the kernel's state, the order of entries, the number of completions that
+  // were taken here and that the kernel has written.
   std::uint32_t *submitted_ = nullptr, *state_ = nullptr, *order_ = nullptr, *taken_ = nullptr, *completed_ = nullptr;
   const Completion* completions_ = nullptr;
   std::uint32_t completion_count_ = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locks on bytes of a file that belong to the open file description (Linux 3.15 and later).
 //
-// Promise: the kernel drops them with the last descriptor of the description, whatever ends the process, and they are
-// seen across pid namespaces. No call here waits.
+// Promise: the kernel drops them with the last descriptor of the description, however the process ends, and they are
+// visible across pid namespaces. No call here waits.
 #pragma once
 
 #include <fcntl.h>

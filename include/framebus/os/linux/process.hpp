@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// This process: its clocks, its command line, and what happens to a channel when it forks.
+// This process: its clocks, its command line, and the effect of fork() on its channels.
 //
 // Promise: after fork() the child's copies of a channel's descriptors are closed before fork() returns, so a child
-// never keeps a dead parent's locks, and fork_epoch() differs from the parent's, so that objects the child inherited
-// can refuse to be used and do not undo what belongs to the parent.
+// never keeps a dead parent's locks. fork_epoch() differs from the parent's, so objects that the child inherited can
+// refuse to be used and do not undo what belongs to the parent.
 #pragma once
 
 #include <fcntl.h>
@@ -91,8 +91,8 @@ class ForkGuard {
 
 inline std::uint32_t fork_epoch() noexcept { return ForkGuard::instance().epoch(); }
 
-// Remembers which process made an object. Asked before any lock is taken: a mutex that another thread of the parent
-// held at fork() is never released in the child.
+// Remembers which process made an object. To be asked before any lock is taken: a mutex that another thread of the
+// parent held at fork() is never released in the child.
 class ForkMark {
  public:
   [[nodiscard]] bool is_inherited() const noexcept { return epoch_ != fork_epoch(); }
@@ -101,8 +101,8 @@ class ForkMark {
   std::uint32_t epoch_ = fork_epoch();
 };
 
-// The one T of this process: made at first use and never destroyed, since objects may end after static ones. A forked
-// child makes one of its own. It never looks into its parent's, whose locks may be taken and whose threads are missing.
+// The one T of this process: made at first use and never destroyed, since objects may be destroyed after static ones. A
+// forked child makes its own. It never uses its parent's, whose locks may be held and whose threads do not exist.
 template <class T>
 T& of_this_process() {
   struct Marked {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Staying alive when somebody truncates a file that is mapped here.
+// Survives the truncation of a mapped file.
 //
-// Touching a page beyond the end of a mapped file raises SIGBUS. The handler here, for a fault inside a Guarded range:
-// marks the range as broken, puts a private page of zeros in the place of the page that is gone, and lets the
-// instruction go on. Whoever uses the mapping asks is_broken() before it trusts what it read. Any other fault goes to
-// the handler that was there before.
+// Touching a page beyond the end of a mapped file raises SIGBUS. For a fault inside a Guarded range, the handler here
+// marks the range as broken, maps a private page of zeros in place of the missing page, and lets the instruction
+// continue. Code that uses the mapping checks is_broken() before it trusts what it read. Any other fault goes to the
+// previous handler.
 //
-// Promises: nothing that is still there is replaced; the handler allocates nothing, takes no lock and calls mmap only.
-// Limits (docs/robustness.md): the newest kRanges mappings at a time; a handler for SIGBUS that others install later
-// must pass on what it does not know. FRAMEBUS_SIGBUS=off in the environment, or framebus::handle_sigbus(false),
-// switches the handler off; the faults then go where they would go without it.
+// Promises: no page that still exists is replaced; the handler allocates nothing, takes no lock and calls mmap only.
+// Limits (docs/robustness.md): the newest kRanges mappings at a time; a handler for SIGBUS that other code installs
+// later must pass on the faults it does not handle. FRAMEBUS_SIGBUS=off in the environment, or
+// framebus::handle_sigbus(false), switches the handler off; the faults then go where they would go without it.
 #pragma once
 
 #include <sys/mman.h>
@@ -28,7 +28,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
-// A mapped range, or a free place in the table of them. Only its Guard writes it, but for `broken`.
+// A mapped range, or a free entry of the table. Only its Guard writes it, except for `broken`.
 struct GuardedRange {
   std::atomic<std::uintptr_t> begin{0};  // 0: free, 1: being filled in
   std::atomic<std::uintptr_t> end{0};
@@ -46,22 +46,23 @@ inline constinit bool sigbus_is_installed = false;  // also behind a later handl
 inline constinit struct sigaction sigbus_before = {};
 inline constinit std::uintptr_t system_page = 4096;
 
-// Puts zeros where a page of a guarded range is gone. False: not one of ours.
+// Maps zeros in place of a missing page of a guarded range. False: the address is in none.
 inline bool replace_page(std::uintptr_t address) noexcept {
   for (GuardedRange& range : guarded_ranges) {
-    // Acquire: pairs with the release store in Guard. A place that changes hands meanwhile is not the one we look for.
+    // Acquire: pairs with the release store in Guard. An entry that is reused meanwhile is not the one we search.
     const std::uintptr_t begin = range.begin.load(std::memory_order_acquire);
     if (begin <= 1 || address < begin || address >= range.end.load(std::memory_order_acquire)) continue;
     if (range.begin.load(std::memory_order_acquire) != begin) continue;
-    range.broken.store(true, std::memory_order_release);  // before anybody can read a zero
+    range.broken.store(true, std::memory_order_release);  // before a zero can be read
     const int access = range.writable.load(std::memory_order_relaxed) ? PROT_READ | PROT_WRITE : PROT_READ;
-    void* page = reinterpret_cast<void*>(address / system_page * system_page);  // NOLINT: that is where it was
+    void* page =
+        reinterpret_cast<void*>(address / system_page * system_page);  // NOLINT: the address of the missing page
     return ::mmap(page, system_page, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
   }
   return false;
 }
 
-// Does what would have happened without us.
+// Does what would have happened without this handler.
 inline void pass_on_sigbus(int number, siginfo_t* info, void* context) noexcept {
   if ((sigbus_before.sa_flags & SA_SIGINFO) != 0) {
     sigbus_before.sa_sigaction(number, info, context);
@@ -69,7 +70,7 @@ inline void pass_on_sigbus(int number, siginfo_t* info, void* context) noexcept 
     sigbus_before.sa_handler(number);
   } else if (sigbus_before.sa_handler == SIG_DFL || info->si_code > 0) {  // a fault can't be ignored
     std::signal(number, SIG_DFL);
-    std::raise(number);  // comes as soon as this handler has returned
+    std::raise(number);  // delivered as soon as this handler has returned
   }
 }
 
@@ -90,7 +91,7 @@ inline void install_sigbus_handler() noexcept {
   ours.sa_sigaction = &on_sigbus;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   ::sigemptyset(&ours.sa_mask);
-  // Asked for first: from the moment that ours is there, it may need the one before.
+  // Read first: ours may need the previous one from the moment it is installed.
   struct sigaction before = {};
   if (::sigaction(SIGBUS, nullptr, &before) != 0) return;
   sigbus_before = before;
@@ -121,7 +122,7 @@ inline void begin_sigbus() noexcept {
   static_cast<void>(begun);
 }
 
-// Keeps one mapped range in the table for as long as it lives.
+// Keeps one mapped range in the table while it exists.
 class Guard {
  public:
   Guard() = default;
@@ -150,7 +151,7 @@ class Guard {
     if (range_ != nullptr) range_->begin.store(0, std::memory_order_release);
   }
 
-  // Has anything of the range been replaced by zeros? Acquire: pairs with replace_page(), also in another thread.
+  // Has any page of the range been replaced by zeros? Acquire: pairs with replace_page(), also in another thread.
   [[nodiscard]] bool is_broken() const noexcept {
     return range_ != nullptr && range_->broken.load(std::memory_order_acquire);
   }
