@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from tests.support.started import Started
 
 import framebus
 from framebus import baseimage
@@ -32,8 +33,8 @@ Figures = dict[str, int]
 
 
 def build(folder: Path) -> dict[str, Path]:
-    sys.path.append(str(TESTS))
-    from compiler import PROGRAMS, compile_cpp
+    from tests.support.compiler import compile_cpp
+    from tests.support.paths import PROGRAMS
 
     names = {"a": "article_a", "b": "article_b", "channel a": "article_a_channel", "channel b": "article_b_channel"}
     return {which: compile_cpp(PROGRAMS / f"{name}.cpp", folder / name) for which, name in names.items()}
@@ -99,30 +100,22 @@ def python_b(a: subprocess.Popen[bytes], name: str, retries: int, settle: float 
 
 
 @contextmanager
-def channel_a(programs: dict[str, Path], name: str, on_full: str = "drop") -> Iterator[subprocess.Popen[str]]:
+def channel_a(programs: dict[str, Path], name: str, on_full: str = "drop") -> Iterator[Started]:
     """A that has made its channel; sends when a line is written to it."""
-    command = [programs["channel a"], name, str(FRAMES), str(WIDTH), str(HEIGHT), on_full]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as a:
-        assert a.stdout is not None
-        if a.stdout.readline() != "ready\n":
+    with Started(programs["channel a"], name, FRAMES, WIDTH, HEIGHT, on_full, stderr=None) as a:
+        if a.line() != "ready":
             raise RuntimeError("program A did not start")
         yield a
-
-
-def go(a: subprocess.Popen[str]) -> None:
-    assert a.stdin is not None
-    a.stdin.write("\n")
-    a.stdin.flush()
+        a.finish()
 
 
 def cpp_b_of_channel(programs: dict[str, Path], name: str) -> Figures:
     with channel_a(programs, name) as a:
-        b = subprocess.Popen([programs["channel b"], name], stdout=subprocess.PIPE, text=True)
-        assert b.stdout is not None
-        if b.stdout.readline() != "attached\n":
+        b = Started(programs["channel b"], name, stderr=None)
+        if b.line() != "attached":
             raise RuntimeError("program B did not start")
-        go(a)
-        return figures_in(b.communicate()[0])
+        a.tell()
+        return figures_in(b.finish()[1])
 
 
 def python_b_of_channel(programs: dict[str, Path], name: str, every: bool) -> Figures:
@@ -132,7 +125,7 @@ def python_b_of_channel(programs: dict[str, Path], name: str, every: bool) -> Fi
         channel_a(programs, name, "block" if every else "drop") as a,
         framebus.Subscriber(name, every=every) as subscriber,
     ):
-        go(a)
+        a.tell()
         for frame in subscriber:
             flat, before = frame.array.reshape(-1), number
             number = int(flat[:4].view("<i4")[0])

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -67,8 +66,7 @@ def picture(height: int, width: int) -> Array:
 
 def compare_ways() -> None:
     print("\ncopy into shared memory + sum by a thread on another core, µs, medians")
-    sys.path.append(str(ROOT / "tests/multiprocess"))
-    from compiler import compile_cpp
+    from tests.support.compiler import compile_cpp
 
     with tempfile.TemporaryDirectory() as folder:
         program = compile_cpp(ROOT / "benchmarks/cpp/copies.cpp", Path(folder) / "copies")

@@ -8,11 +8,11 @@ before it subscribes and after it has received 100 frames.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 
 import numpy as np
+from tests.support.started import Started
 
 import framebus
 
@@ -47,19 +47,15 @@ def main() -> None:
         pub.send(image)
         thread = threading.Thread(target=publish)
         thread.start()
-        programs: list[subprocess.Popen[str]] = []
+        programs: list[Started] = []
         try:
             for number in range(1, SUBSCRIBERS + 1):
-                program = subprocess.Popen(
-                    [sys.executable, "-c", PROGRAM, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-                programs.append(program)
-                assert program.stdout is not None
-                private_kib = int(program.stdout.readline())
+                programs.append(Started(sys.executable, "-c", PROGRAM, name, stderr=None))
+                private_kib = int(programs[-1].line())
                 frames = pub.statistics().memory_bytes / image.nbytes
                 print(f"subscriber {number}: {private_kib:5d} KiB private memory, {frames:.2f} frames in shared memory")
         finally:
             done.set()
             thread.join()
             for program in programs:
-                program.communicate("\n")
+                program.finish("\n")

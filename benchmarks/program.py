@@ -2,7 +2,8 @@
 """A fresh interpreter that does what it is told over a pipe, under a watchdog, and is gone when its handle is.
 
 Benchmarks that need several programs start them here. The program's half reads (command, argument) from the pipe and
-writes answers; a Failed that it sends is raised here, and silence is a Hang.
+writes answers; a Failed that it sends is raised here, and silence is a Hang. What goes through the pipe are objects and
+shared counters, and what runs is a function, so this builds on multiprocessing and not on framebus._util.child.
 """
 
 from __future__ import annotations

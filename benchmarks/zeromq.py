@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import json
 import socket
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -23,6 +22,7 @@ import uuid
 import numpy as np
 import zmq
 from numpy.typing import NDArray
+from tests.support.started import Started
 
 import framebus
 from benchmarks.rounds import in_turn
@@ -66,7 +66,7 @@ def send_bare(
     address: str,
     image: NDArray[np.uint8],
     count: int,
-    receiver: subprocess.Popen[str],
+    receiver: Started,
     copy: bool,
     buffer: int | None = None,
 ) -> float:
@@ -78,21 +78,14 @@ def send_bare(
         for seq in range(count):
             header = {"seq": seq, "shape": image.shape, "dtype": image.dtype.str}
             push.send_multipart([json.dumps(header).encode(), image], copy=copy)
-        return said(receiver)
+        return float(receiver.line())
 
 
-def send_framebus(
-    address: str, image: NDArray[np.uint8], count: int, receiver: subprocess.Popen[str], copy: bool
-) -> float:
+def send_framebus(address: str, image: NDArray[np.uint8], count: int, receiver: Started, copy: bool) -> float:
     with framebus.sink(address, mode="every", hwm=HWM, copy=copy) as sink:
         for _ in range(count):
             sink.send(image)
-        return said(receiver)
-
-
-def said(receiver: subprocess.Popen[str]) -> float:
-    assert receiver.stdout is not None
-    return float(receiver.stdout.readline())
+        return float(receiver.line())
 
 
 def address_of(scheme: str, folder: str) -> str:
@@ -107,22 +100,13 @@ def address_of(scheme: str, folder: str) -> str:
 def frames_per_second(way: str, scheme: str, folder: str, image: NDArray[np.uint8]) -> float:
     kind, address = way.partition(",")[0], address_of(scheme, folder)
     count = min(2000, max(20, BYTES_A_ROUND // image.nbytes))
-    receiver = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, kind, address, str(count), json.dumps(image.shape)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert receiver.stdout is not None
-        assert receiver.stdout.readline() == "ready\n"
+    with Started(sys.executable, "-c", PROGRAM, kind, address, count, json.dumps(image.shape), stderr=None) as receiver:
+        assert receiver.line() == "ready"
         send = send_bare if kind == "bare" else send_framebus
         if way == SAME_BUFFER:
             send = functools.partial(send_bare, buffer=LOOPBACK_BUFFER)
         rate = send(address, image, count, receiver, way.lower().endswith("copy=true"))
         assert receiver.wait(LONG_S) == 0
-    finally:
-        receiver.kill()
-        receiver.communicate()
     return rate
 
 

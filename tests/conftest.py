@@ -4,7 +4,7 @@
 `channel_name` is a valid name that no other test and no other run uses; a test that leaves a file of its channels
 behind fails. A run that leaves anything in /dev/shm fails at its end, see leftovers.py. `--no-skips` makes every
 skipped test a failed one, so that a run in CI cannot pass by testing nothing. What keeps tests apart that run side by
-side is in side_by_side.py.
+side is in side_by_side.py of tests/support.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from tests import leftovers, side_by_side
-from tests.leftovers import SHARED_MEMORY
+from tests.support import leftovers, side_by_side
+from tests.support.leftovers import SHARED_MEMORY
+from tests.support.names import fresh_name
 
 FAULTS = (signal.SIGBUS, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGABRT)
 
@@ -125,7 +126,7 @@ def _no_handler_of_a_fault_is_lost() -> Iterator[None]:
 @pytest.fixture
 def channel_name() -> Iterator[str]:
     """A name for a channel; a test that needs several appends to it ("{channel_name}-depth")."""
-    name = f"test-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    name = fresh_name()
     yield name
     if _files_left(name):
         gc.collect()  # ends kept in reference cycles, as exceptions make them, close here

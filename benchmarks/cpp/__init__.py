@@ -7,19 +7,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-TESTS = FOLDER.parents[1] / "tests/multiprocess"
 
 
 def build(names: list[str], folder: Path) -> dict[str, Path]:
     """Compiles programs with the helper of the tests. Raises OSError or CalledProcessError."""
-    if str(TESTS) not in sys.path:
-        sys.path.append(str(TESTS))
-    from compiler import compile_cpp
+    from tests.support.compiler import compile_cpp
 
     return {name: compile_cpp(FOLDER / f"{name}.cpp", folder / name) for name in names}
 

@@ -6,9 +6,10 @@ Without that, frames are lost and may be torn, which tests/multiprocess/test_bas
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support.names import fresh_name
 
 from framebus.testing import conformance, specimen
 from framebus.testing.conformance.pair import Pair
@@ -18,7 +19,7 @@ class TestBaseImage(conformance.Suite):
     pixel_format = "BGR8"
 
     def link(self, tmp_path: Path) -> conformance.Link:  # noqa: ARG002 - a name of its own will do
-        name = f"test-{uuid.uuid4().hex}"
+        name = fresh_name()
 
         def cleanup() -> None:
             for file in (name, f"sem.{name}Mutex"):

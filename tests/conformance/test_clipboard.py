@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.desktop import display, needs_display
+from tests.support.desktop import display, needs_display
 
 from framebus.testing import conformance
 from framebus.testing.conformance.carrying import DTYPES

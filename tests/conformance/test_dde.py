@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.bus import GOOD_DESCRIPTION, ForeignPoker, ForeignService, message_bus, needs_bus
+from tests.support.bus import message_bus, needs_bus
+from tests.support.foreign_dde import GOOD_DESCRIPTION, ForeignPoker, ForeignService
+from tests.support.names import fresh_name
 
 from framebus.testing import conformance
 from framebus.testing.conformance.foreign import Throw
@@ -26,7 +27,7 @@ def bus() -> Iterator[None]:
 
 
 def link(query: str, **options: object) -> conformance.Link:
-    name = f"test-{uuid.uuid4().hex}"
+    name = fresh_name()
     return conformance.Link(source=f"dde:{name}{query}", sink=f"dde:{name}{query}", **options)  # type: ignore[arg-type]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import socket
-import uuid
 from pathlib import Path
 
 import numpy as np
+from tests.support.names import fresh_name
 
 import framebus
 from framebus.endpoint.kinds.mailslot import datagram, directory
@@ -17,8 +17,8 @@ from framebus.testing.conformance.foreign import Throw
 
 
 class TestMailslot(conformance.Suite):
-    def link(self, tmp_path: Path) -> conformance.Link:
-        name = f"test-{tmp_path.name[:40]}-{uuid.uuid4().hex[:12]}"
+    def link(self, tmp_path: Path) -> conformance.Link:  # noqa: ARG002 - a name of its own will do
+        name = fresh_name()
 
         def nothing_is_left() -> None:
             framebus.sink(f"mailslot:{name}").close()  # removes the boxes of killed programs

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pytest
+from tests.support.names import fresh_name
 
 from framebus.endpoint.kinds.msg import parts
 from framebus.endpoint.kinds.msg.queue import Queue
@@ -17,8 +17,8 @@ pytest.importorskip("posix_ipc", reason='needs posix_ipc; run: pip install "fram
 
 
 class TestMsg(conformance.Suite):
-    def link(self, tmp_path: Path) -> conformance.Link:
-        name = f"test-{tmp_path.name[:40]}-{uuid.uuid4().hex[:12]}"
+    def link(self, tmp_path: Path) -> conformance.Link:  # noqa: ARG002 - a name of its own will do
+        name = fresh_name()
 
         def cleanup() -> None:
             # The next one who comes removes what killed programs left, and it counts against this user's limit.

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
+
+from tests.support.names import fresh_name
 
 from framebus.testing import conformance
 
@@ -13,7 +14,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 def link(source_options: str, sink_options: str, **changes: object) -> conformance.Link:
     """A channel of a new name, whose files must be gone at the end."""
-    name = f"test-{uuid.uuid4().hex}"
+    name = fresh_name()
 
     def nothing_is_left() -> None:
         left = sorted(SHARED_MEMORY.glob(f"framebus.{name}*"))

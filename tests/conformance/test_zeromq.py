@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 from framebus.endpoint import url as urls
 from framebus.testing import conformance

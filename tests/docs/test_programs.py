@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every program in README.md, CONTRIBUTING.md and docs/ runs and prints what its page says.
 
-Those in C++ are run by test_cpp_page.py. What the blocks of a page mean is said in tests/documents.py.
+Those in C++ are run by test_cpp_page.py. What the blocks of a page mean is said in tests/support/documents.py.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bus import message_bus, needs_bus
-from tests.desktop import display, needs_display
-from tests.documents import ROOT, blocks_of, check_programs_of, documents, matches, programs_of, terminals_of
+from tests.support.bus import message_bus, needs_bus
+from tests.support.desktop import display, needs_display
+from tests.support.documents import blocks_of, check_programs_of, documents, matches, programs_of, terminals_of
+from tests.support.paths import ROOT
 
 # Blocks that are not programs: outputs, drawings, files of other programs and commands for an administrator.
 NOT_RUN = {"text", "", "toml", "json", "ini", "sh"}

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.side_by_side import is_worker
-
-from compiled import CppPrograms
-from harness import Programs
-from places import Place
+from tests.support.compiled import CppPrograms
+from tests.support.harness import Programs
+from tests.support.places import Place
+from tests.support.side_by_side import is_worker
 
 
 @pytest.fixture

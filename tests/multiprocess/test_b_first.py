@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.support.harness import Programs
 
 import framebus
-from harness import Programs
 
 
 def test_channel_that_is_not_there_is_refused_with_the_names_of_the_running_ones(

@@ -6,16 +6,16 @@ Programs "a" and "b" of `article` do what the article does; `writer` and `reader
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.harness import Program, Programs, Refused
+from tests.support.waiting import WATCHDOG_S, wait_until
 
 import framebus
 from framebus import baseimage
-from harness import WATCHDOG_S, Program, Programs, Refused
 
 SHARED_MEMORY = Path("/dev/shm")
 SHAPE = [48, 64]
@@ -147,17 +147,11 @@ def test_article_b_gets_a_mixture_when_a_writes_meanwhile(start: Start) -> None:
     assert b.ask("get_image") == {**image_of(0), "values": [1, 2]}
 
 
-def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WATCHDOG_S
-    while not what():
-        assert time.monotonic() < deadline, "it never happened"
-
-
 def test_our_reader_notices_that_a_writes_meanwhile_and_marks_the_frame(start: Start, channel_name: str) -> None:
     a = start("a", size=[1920, 1080])
     with baseimage.Reader(channel_name, retries=0) as reader:
         a.tell("flood")
-        until(lambda: reader.recv(WATCHDOG_S).meta == {"torn_suspected": True})
+        wait_until(lambda: reader.recv(WATCHDOG_S).meta == {"torn_suspected": True})
         statistics = reader.statistics()
         a.hang_up()
     assert statistics.torn_suspected == 1
@@ -177,7 +171,7 @@ def test_our_reader_raises_instead_if_asked_to_and_goes_on(start: Start, channel
 
     with baseimage.Reader(channel_name, retries=1, on_torn="raise") as reader:
         a.tell("flood")
-        until(lambda: raises(reader))
+        wait_until(lambda: raises(reader))
         for _ in range(5):
             raises(reader)
         statistics = reader.statistics()
@@ -202,7 +196,7 @@ def test_our_reader_gives_changing_frames_up_for_the_next_one_until_its_timeout(
 
     with baseimage.Reader(channel_name, retries=1000, settle=0.05) as reader:
         a.tell("flood")
-        until(lambda: gave_up(reader))
+        wait_until(lambda: gave_up(reader))
         a.hang_up()
         assert reader.statistics().torn_suspected == 0
     assert all(meta == {} for meta in metas)

@@ -6,16 +6,17 @@ from __future__ import annotations
 import random
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
+from tests.support.compiled import CppPrograms
+from tests.support.harness import Program, Programs
+from tests.support.started import Started
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from compiled import CppPrograms
 from framebus import baseimage
 from framebus.baseimage.place import system
-from harness import WATCHDOG_S, Program, Programs
 
 SHARED_MEMORY = Path("/dev/shm")
 KILLS = 8
@@ -167,26 +168,13 @@ def test_a_reader_goes_on_with_a_program_a_that_comes_back(programs: Programs, c
 # Plain C++
 
 
-def run(program: Path, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen([program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def output_of(process: subprocess.Popen[str]) -> str:
-    try:
-        output, errors = process.communicate(timeout=WATCHDOG_S)
-    finally:
-        process.kill()
-    assert (process.returncode, errors) == (0, "")
-    return output
-
-
 def test_plain_cpp_program_a_to_a_python_reader(
     programs: Programs, channel_name: str, cpp_programs: CppPrograms
 ) -> None:
     baseimage.Writer(channel_name, keep=True).close()  # so that the reader is there before A
     reader = start(programs, channel_name, "reader")
     reader.tell("recv_numbers", last=200)
-    assert output_of(run(cpp_programs["article_a"], channel_name, 200, 320, 240, 5)) == "sent 200\n"
+    assert Started(cpp_programs["article_a"], channel_name, 200, 320, 240, 5).output() == "sent 200\n"
     counts = reader.answer()
     numbers = heard_numbers(reader)
     assert numbers[-1] == 200
@@ -199,23 +187,23 @@ def test_python_writer_to_plain_cpp_program_b_loses_nothing_where_b_acknowledges
     programs: Programs, channel_name: str, cpp_programs: CppPrograms, width: int
 ) -> None:
     writer = writer_that_waits(programs, channel_name)
-    b = run(cpp_programs["article_b"], channel_name, 300, "after")
+    b = Started(cpp_programs["article_b"], channel_name, 300, "after")
     writer.ask("send_numbers", first=1, last=300, shape=[24, width, 3])
-    assert output_of(b) == "received 300, torn 0, missed 0, last 300\n"
+    assert b.output() == "received 300, torn 0, missed 0, last 300\n"
 
 
 def test_python_writer_to_plain_cpp_program_b_as_the_article_has_it(
     programs: Programs, channel_name: str, cpp_programs: CppPrograms
 ) -> None:
     writer = start(programs, channel_name, "writer")
-    b = run(cpp_programs["article_b"], channel_name, 300, "before")
+    b = Started(cpp_programs["article_b"], channel_name, 300, "before")
     writer.ask("send_numbers", first=1, last=300, shape=SHAPE)
-    found = re.fullmatch(r"received (\d+), torn (\d+), missed (\d+), last 300\n", output_of(b))
+    found = re.fullmatch(r"received (\d+), torn (\d+), missed (\d+), last 300\n", b.output())
     assert found
     assert int(found[1]) + int(found[3]) >= 300  # some may have come twice
 
 
 def test_plain_cpp_program_b_says_that_a_has_not_started(channel_name: str, cpp_programs: CppPrograms) -> None:
-    b = run(cpp_programs["article_b"], channel_name, 1, "before")
+    b = Started(cpp_programs["article_b"], channel_name, 1, "before")
     output, errors = b.communicate(timeout=WATCHDOG_S)
     assert (b.returncode, output, errors) == (1, "", "program A has not started: No such file or directory\n")

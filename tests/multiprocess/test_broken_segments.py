@@ -6,7 +6,6 @@ What stands in the way is made with ordinary file operations, as an accident or 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -19,10 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.harness import Programs
 
 import framebus
 from framebus import _core
-from harness import Programs
+from framebus._util import ofd_lock
 
 CONTROL_BYTES = 69632
 VERSION_AT = 8
@@ -61,7 +61,7 @@ def check_it_works(name: str) -> None:
 def somebody_in(path: Path) -> Iterator[None]:
     """Somebody alive in a file, as the kernel sees it: a lock on a byte of it."""
     with path.open("r+b") as file:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 1, 1, 0))
+        assert ofd_lock.lock(file.fileno(), 1)
         yield
 
 

@@ -7,9 +7,9 @@ import os
 import time
 
 import pytest
+from tests.support.harness import Programs
 
 import framebus
-from harness import Programs
 
 FRESH_S = 0.02  # for so long it goes by an older answer to the question whether a core is idle
 

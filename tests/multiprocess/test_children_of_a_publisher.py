@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.harness import Programs
 
 import framebus
-from harness import Programs
 
 
 @pytest.mark.parametrize("how", ["fork", "exec"])

@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from tests.support.processes import runs
+from tests.support.started import Started
+from tests.support.waiting import WATCHDOG_S, wait_until
 
 import framebus
 from framebus.cli.app import app
-from harness import WATCHDOG_S
-from launching import runs, until
 
 FRAMEBUS = [sys.executable, "-W", "error", "-m", "framebus"]
 NOT_UTF_8 = b"\xff-camera"
@@ -188,28 +189,19 @@ def test_report_of_a_relay_into_a_pipe_does_not_go_into_the_pipe() -> None:
 def test_signal_ends_a_command_and_what_it_has_started(
     channel: str, tmp_path: Path, name: str, number: signal.Signals
 ) -> None:
-    process = subprocess.Popen(
-        words_of(ENDLESS[name], channel, tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
     below: list[psutil.Process] = []
-    try:
+    with Started(*words_of(ENDLESS[name], channel, tmp_path), stdin=None, start_new_session=True) as process:
         if name == "relay":
             with framebus.Subscriber(f"{channel}-relay", connect_timeout=WATCHDOG_S) as subscriber:
                 subscriber.recv(WATCHDOG_S)
         else:
             wanted = 1 if name != "run" else 2  # a guard and its program
-            until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= wanted, "what it starts")
+            wait_until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= wanted, "what it starts")
             below = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        output, errors = process.communicate(timeout=WATCHDOG_S)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 128 + number, errors.decode()
-    assert b"Traceback" not in output + errors
+        status, output, errors = process.finish()
+    assert status == 128 + number, errors
+    assert "Traceback" not in output + errors
     assert [each for each in below if runs(each.pid)] == []
     left = [each.name for each in framebus.channels() if each.name.startswith(f"bench-{process.pid}-")]
     assert left == []
@@ -218,10 +210,7 @@ def test_signal_ends_a_command_and_what_it_has_started(
 @pytest.mark.parametrize("name", ["relay", "run"])
 def test_command_under_nohup_does_not_mind_its_terminal(channel: str, tmp_path: Path, name: str) -> None:
     script = 'trap "" HUP; exec "$@"'
-    process = subprocess.Popen(
-        [*SH, script, "sh", *words_of(ENDLESS[name], channel, tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
+    with Started(*SH, script, "sh", *words_of(ENDLESS[name], channel, tmp_path)) as process:
         if name == "relay":
             with framebus.Subscriber(f"{channel}-relay", connect_timeout=WATCHDOG_S) as subscriber:
                 subscriber.recv(WATCHDOG_S)
@@ -229,14 +218,10 @@ def test_command_under_nohup_does_not_mind_its_terminal(channel: str, tmp_path: 
                 subscriber.recv(WATCHDOG_S)
                 subscriber.recv(WATCHDOG_S)
         else:
-            until(lambda: bool(process.poll() is None and _ignores_sighup(process.pid)), "the start")
+            wait_until(lambda: bool(process.poll() is None and _ignores_sighup(process.pid)), "the start")
             process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=WATCHDOG_S)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 143
+        assert process.finish()[0] == 143
 
 
 def _ignores_sighup(pid: int) -> bool:
@@ -296,13 +281,8 @@ def test_signals_that_a_command_inherits_do_not_change_how_it_ends(channel: str,
         prepare = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})"
     start = f"import os, signal, sys; {prepare}; os.execv(sys.argv[1], sys.argv[1:])"
     words = [sys.executable, "-c", start, *words_of(ENDLESS["run"], channel, tmp_path)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
+    with Started(*words) as process:
+        assert process.stderr is not None
         assert "has been started" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=WATCHDOG_S)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == 143
+        assert process.finish()[0] == 143

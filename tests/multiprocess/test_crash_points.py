@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.compiled import CppPrograms
+from tests.support.started import Started
 
 import framebus
-from compiled import CppPrograms
 from framebus import _core
 
 ROOT = Path(__file__).parents[2]
@@ -69,26 +69,19 @@ def role(cpp_programs: CppPrograms) -> Path:
     return cpp_programs.compiled(ROOT / "tests/crash/role.cpp", "-DFRAMEBUS_CRASH_POINTS")
 
 
-def start(role: Path, what: str, name: str, frames: int, crash_at: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [role, what, name, str(frames)],
-        env={"FRAMEBUS_CRASH_AT": crash_at},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(role: Path, what: str, name: str, frames: int, crash_at: str) -> Started:
+    return Started(role, what, name, frames, env={"FRAMEBUS_CRASH_AT": crash_at})
 
 
 def picture(seq: int, size: int = 5000) -> np.ndarray:
     return np.full(size, seq % 251, np.uint8)
 
 
-def was_killed(program: subprocess.Popen[str]) -> bool:
+def was_killed(program: Started) -> bool:
     """Waits for the end; the step was reached only if the program killed itself there."""
-    _, errors = program.communicate(timeout=PATIENCE)
+    status, _, errors = program.finish()
     assert errors == ""
-    return program.returncode == -signal.SIGKILL
+    return status == -signal.SIGKILL
 
 
 def control_mode(name: str) -> int:
@@ -257,9 +250,7 @@ def test_publisher_killed_while_it_clears_up_after_a_dead_subscriber(
     check_that_life_goes_on(channel_name, watchers)
 
 
-def sent_while_alive(
-    pub: framebus.Publisher, program: subprocess.Popen[str], watcher: Watcher, pause: float
-) -> Iterator[int]:
+def sent_while_alive(pub: framebus.Publisher, program: Started, watcher: Watcher, pause: float) -> Iterator[int]:
     while program.poll() is None:
         yield pub.send(picture(watcher.last + 1), timeout=PATIENCE)
         watcher.drain()

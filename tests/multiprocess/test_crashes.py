@@ -6,9 +6,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from tests.support.harness import Program, Programs
 
 import framebus
-from harness import Program, Programs
 
 KILLS = 12
 NOTHING_WRONG = {"torn": 0, "changed": 0, "out_of_order": 0, "repeated": 0}

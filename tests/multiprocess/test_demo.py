@@ -8,44 +8,35 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from tests.support.clips import make_clip
+from tests.support.started import Started
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from clips import make_clip
 from framebus.demo.algorithm import EdgesAndMotion
 from framebus.demo.pattern import Board
 from framebus.demo.side_by_side import CAPTION_HEIGHT, MARGIN, WIDTH
 
-WATCHDOG_S = 60.0
 
-
-class Demo:
+class Demo(Started):
     """A running `framebus demo`."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.picture = folder / "framebus-demo.png"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "framebus", "demo", *arguments],
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.pid = self._process.pid
-        self.output = ""
+        super().__init__(sys.executable, "-m", "framebus", "demo", *arguments, cwd=folder, stdin=None)
+        self.before = ""
 
     def wait_until_it_plays(self) -> dict[str, psutil.Process]:
         """Returns program A and program B, once frames have come through."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.output += line
+        assert self.stdout is not None
+        for line in self.stdout:
+            self.before += line
             if re.search(r"channel to here: [1-9]", line):
                 break
         found = {}
@@ -53,38 +44,17 @@ class Demo:
             module = re.search(r"framebus\.demo\.(\w+)", " ".join(child.cmdline()))
             if module:
                 found[{"play": "A", "process": "B"}[module[1]]] = child
-        assert set(found) == {"A", "B"}, self.output
+        assert set(found) == {"A", "B"}, self.before
         return found
 
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def finish(self) -> tuple[int, str, str]:
-        """Waits for its end; returns exit status, what it printed and what it complained about."""
-        output, errors = self._process.communicate(timeout=WATCHDOG_S)
-        self.output += output
-        return self._process.returncode, self.output, errors
+    def finish(self, last: str | None = None) -> tuple[int, str, str]:
+        """Waits for its end; returns exit status, all that it printed and what it complained about."""
+        status, output, errors = super().finish(last)
+        return status, self.before + output, errors
 
     def files(self) -> list[str]:
         """What is there of its channels."""
         return sorted(path.name for path in Path("/dev/shm").glob(f"framebus.demo-{self.pid}-*"))
-
-    def end(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
-        self._process.wait(WATCHDOG_S)
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Demo]:
-    demo = Demo(folder, *arguments)
-    try:
-        yield demo
-    finally:
-        demo.end()
 
 
 def gone(processes: dict[str, psutil.Process]) -> bool:
@@ -105,7 +75,7 @@ def assert_nothing_lost(output: str) -> int:
 
 
 def test_every_frame_of_the_pattern_is_played_fetched_and_processed(tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "1.5") as demo:
+    with Demo(tmp_path, "--seconds", "1.5") as demo:
         status, output, errors = demo.finish()
         assert (status, errors) == (0, "")
         assert assert_nothing_lost(output) <= 45
@@ -113,7 +83,7 @@ def test_every_frame_of_the_pattern_is_played_fetched_and_processed(tmp_path: Pa
 
 
 def test_the_picture_shows_a_frame_and_the_result_of_that_very_frame(tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "0.5") as demo:
+    with Demo(tmp_path, "--seconds", "0.5") as demo:
         status, output, errors = demo.finish()
         assert (status, errors) == (0, "")
     seq = int(re.findall(r"frame (\d+) and its result", output)[0])
@@ -135,7 +105,7 @@ def test_the_picture_shows_a_frame_and_the_result_of_that_very_frame(tmp_path: P
 
 def test_a_clip_is_played_in_its_own_size_and_its_picture_goes_where_it_is_wanted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
-    with running(tmp_path, "--source", str(clip), "--seconds", "1", "--output", "other.png") as demo:
+    with Demo(tmp_path, "--source", str(clip), "--seconds", "1", "--output", "other.png") as demo:
         status, output, errors = demo.finish()
         assert (status, errors) == (0, "")
         assert f"frames of {clip.name}, 160x120 BGR8" in output
@@ -145,16 +115,16 @@ def test_a_clip_is_played_in_its_own_size_and_its_picture_goes_where_it_is_wante
 
 
 def test_ctrl_c_ends_it_with_the_summary_and_a_second_run_works_straight_after(tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "3600") as demo:
+    with Demo(tmp_path, "--seconds", "3600") as demo:
         programs = demo.wait_until_it_plays()
-        demo.signal(signal.SIGINT)
+        demo.send_signal(signal.SIGINT)
         status, output, errors = demo.finish()
         assert (status, errors) == (130, "")
         assert_nothing_lost(output)
         assert demo.picture.exists()
         assert gone(programs)
         assert demo.files() == []
-    with running(tmp_path, "--seconds", "0.5") as again:
+    with Demo(tmp_path, "--seconds", "0.5") as again:
         status, output, errors = again.finish()
         assert (status, errors) == (0, "")
         assert_nothing_lost(output)
@@ -164,7 +134,7 @@ def test_two_demos_at_once_do_not_meet(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir()
-    with running(folders[0], "--seconds", "1") as one, running(folders[1], "--seconds", "1") as two:
+    with Demo(folders[0], "--seconds", "1") as one, Demo(folders[1], "--seconds", "1") as two:
         for demo in (one, two):
             status, output, errors = demo.finish()
             assert (status, errors) == (0, "")
@@ -174,20 +144,20 @@ def test_two_demos_at_once_do_not_meet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["A", "B"])
 def test_when_a_program_is_killed_the_demo_says_which_and_fails(tmp_path: Path, victim: str) -> None:
-    with running(tmp_path, "--seconds", "3600") as demo:
+    with Demo(tmp_path, "--seconds", "3600") as demo:
         programs = demo.wait_until_it_plays()
         programs[victim].kill()
         status, _, errors = demo.finish()
         assert status == 1
-        assert f"program {victim} (pid {programs[victim].pid}) was killed by SIGKILL" in errors
+        assert f"program {victim} (pid {programs[victim].pid}) was ended by SIGKILL" in errors
         assert gone(programs)
         assert demo.files() == []
 
 
 def test_when_the_demo_is_killed_both_programs_end_and_take_their_channels_along(tmp_path: Path) -> None:
-    with running(tmp_path, "--seconds", "3600") as demo:
+    with Demo(tmp_path, "--seconds", "3600") as demo:
         programs = demo.wait_until_it_plays()
-        demo.signal(signal.SIGKILL)
+        demo.send_signal(signal.SIGKILL)
         assert demo.finish()[0] == -signal.SIGKILL
         assert gone(programs)
         # The demo was in both channels; if the kernel was slower with it than its programs with their leaving, it was
@@ -213,7 +183,7 @@ def test_what_cannot_work_is_an_error_that_says_why(
 ) -> None:
     (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
     time = [] if any(argument.startswith("--seconds") for argument in arguments) else ["--seconds", "0.2"]
-    with running(tmp_path, *arguments, *time) as demo:
+    with Demo(tmp_path, *arguments, *time) as demo:
         found, _, errors = demo.finish()
         assert found == status
         assert re.search(says, errors), errors

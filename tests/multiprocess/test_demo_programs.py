@@ -6,44 +6,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.clips import PICTURES, RATE_HZ, make_clip
+from tests.support.started import Started
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from clips import PICTURES, RATE_HZ, make_clip
 from framebus.demo.algorithm import EdgesAndMotion
-
-WATCHDOG_S = 60.0
-
-
-@contextmanager
-def program(*arguments: str, stdin: int | None = None) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ends_well(process: subprocess.Popen[str]) -> str:
-    output, errors = process.communicate(timeout=WATCHDOG_S)
-    assert (process.returncode, errors) == (0, "")
-    return output
 
 
 def test_a_clip_is_played_picture_by_picture_and_over_again(channel_name: str, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     play = ("-m", "framebus.demo.play", channel_name, "--source", str(clip), "--seconds", "1.5", "--audience", "1")
-    with program(*play) as process:
+    with Started(sys.executable, *play) as process:
         with framebus.Subscriber(channel_name, every=True, connect_timeout=WATCHDOG_S, reconnect=False) as subscriber:
             frames = [frame.copy() for frame in subscriber]
-        assert ends_well(process) == ""
+        assert process.output() == ""
     assert [frame.meta["picture"] for frame in frames] == list(range(30))
     assert {frame.array.shape for frame in frames} == {(120, 160, 3)}
     assert {frame.pixel_format for frame in frames} == {"BGR8"}
@@ -60,7 +41,7 @@ def test_every_frame_has_a_result_that_says_what_it_was_made_from(channel_name: 
     algorithm, expected = EdgesAndMotion(), np.empty((60, 80, 3), np.uint8)
     out = f"{channel_name}-out"
     with framebus.Publisher(channel_name, on_full="block") as publisher:
-        with program("-m", "framebus.demo.process", channel_name, out) as process:
+        with Started(sys.executable, "-m", "framebus.demo.process", channel_name, out) as process:
             with framebus.Subscriber(out, every=True, connect_timeout=WATCHDOG_S, reconnect=False) as results:
                 while publisher.statistics().subscribers == 0:
                     os.sched_yield()
@@ -73,23 +54,23 @@ def test_every_frame_has_a_result_that_says_what_it_was_made_from(channel_name: 
                     assert result.meta == {"source": source, "edges": found.edges, "motion": found.motion}
                 publisher.close()
                 assert list(results) == []
-            assert ends_well(process) == ""
+            assert process.output() == ""
 
 
 @pytest.mark.parametrize("module", ["play", "process"])
 def test_a_program_on_a_leash_ends_when_its_standard_input_does(channel_name: str, module: str) -> None:
     names = {"play": [channel_name], "process": [f"{channel_name}-in", channel_name]}[module]
-    with program("-m", f"framebus.demo.{module}", *names, "--lifeline", stdin=subprocess.PIPE) as process:
+    with Started(sys.executable, "-m", f"framebus.demo.{module}", *names, "--lifeline") as process:
         with framebus.Subscriber(channel_name, connect_timeout=WATCHDOG_S, reconnect=False):
             assert process.stdin is not None
             process.stdin.close()
             process.stdin = None
-            assert ends_well(process) == ""
+            assert process.output() == ""
 
 
 def test_a_program_whose_input_does_not_exist_says_so(channel_name: str) -> None:
     run = ("-m", "framebus.demo.process", channel_name, f"{channel_name}-out", "--patience", "0")
-    with program(*run) as process:
+    with Started(sys.executable, *run) as process:
         _, errors = process.communicate(timeout=WATCHDOG_S)
     assert process.returncode == 1
     assert errors.startswith(f"framebus.demo.process: no program publishes '{channel_name}'")
@@ -99,8 +80,8 @@ def test_a_program_whose_input_does_not_exist_says_so(channel_name: str) -> None
 def test_list_shows_the_channels_with_their_programs(channel_name: str) -> None:
     with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name, every=True):
         publisher.send({"color": np.zeros((4, 5, 3), np.uint8), "depth": np.zeros((4, 5), np.uint16)})
-        with program("-m", "framebus", "list") as process:
-            output = ends_well(process)
+        with Started(sys.executable, "-m", "framebus", "list") as process:
+            output = process.output()
     assert channel_name in output
     assert "color 4x5x3 uint8" in output
     assert "depth 4x5 uint16" in output
@@ -130,7 +111,7 @@ def test_a_clip_without_pyav_is_an_error_that_names_the_extra(channel_name: str,
         "import sys; sys.modules['av'] = None; from framebus.demo.play import main; "
         f"main([{channel_name!r}, '--source', {str(clip)!r}])"
     )
-    with program("-c", code) as process:
+    with Started(sys.executable, "-c", code) as process:
         _, errors = process.communicate(timeout=WATCHDOG_S)
     assert process.returncode == 1
     assert 'pip install "framebus[video]"' in errors

@@ -14,10 +14,10 @@ import struct
 from typing import Any
 
 import pytest
+from tests.support.harness import Program, Programs
+from tests.support.places import Place, needs_root
 
 from framebus import _core
-from harness import Program, Programs
-from places import Place, needs_root
 
 pytestmark = needs_root
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from PIL import Image
-from tests.desktop import display, needs_display
+from tests.support.desktop import display, needs_display
+from tests.support.started import Started
 
 from framebus.testing.process import WATCHDOG_S
 
@@ -55,28 +56,9 @@ def desktop() -> Iterator[dict[str, str]]:
         yield {**os.environ, "DISPLAY": name}
 
 
-class Program:
+def program(code: str, *arguments: str, desktop: dict[str, str]) -> Started:
     """A Python program on the desktop, which ends with the block."""
-
-    def __init__(self, code: str, *arguments: str, desktop: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
-            env=desktop,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().rstrip("\n")
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+    return Started(sys.executable, "-c", code, *arguments, env=desktop)
 
 
 def xclip(desktop: dict[str, str], *arguments: str, data: bytes | None = None, kind: str = "image/png") -> bytes:
@@ -114,7 +96,7 @@ def test_another_program_pastes_what_was_sent(
     desktop: dict[str, str],
 ) -> None:
     shape = "x".join(map(str, sent.shape))
-    with Program(SEND, sent.tobytes().hex(), shape, form, desktop=desktop) as sender:
+    with program(SEND, sent.tobytes().hex(), shape, form, desktop=desktop) as sender:
         assert sender.line() == "sent"
         found = np.array(Image.open(io.BytesIO(xclip(desktop, "-o"))).convert("RGBA"))
     assert np.array_equal(found, pasted)
@@ -123,7 +105,7 @@ def test_another_program_pastes_what_was_sent(
 def test_what_another_program_copies_is_fetched_once(desktop: dict[str, str]) -> None:
     other = IMAGE[::-1].copy()
     xclip(desktop, "-i", data=png(IMAGE))
-    with Program(RECEIVE, "clipboard:", desktop=desktop) as receiver:
+    with program(RECEIVE, "clipboard:", desktop=desktop) as receiver:
         assert receiver.line() == "ready"
         assert receiver.line() == f"1 2 3 4 RGBa8 {IMAGE.tobytes().hex()}", "what was there already comes first"
         xclip(desktop, "-i", data=png(other))
@@ -132,7 +114,7 @@ def test_what_another_program_copies_is_fetched_once(desktop: dict[str, str]) ->
 
 def test_the_receiver_chooses_the_order_of_colours(desktop: dict[str, str]) -> None:
     xclip(desktop, "-i", data=png(IMAGE))
-    with Program(RECEIVE, "clipboard:?pixel_format=BGR8", desktop=desktop) as receiver:
+    with program(RECEIVE, "clipboard:?pixel_format=BGR8", desktop=desktop) as receiver:
         assert receiver.line() == "ready"
         assert receiver.line() == f"1 2 3 3 BGR8 {np.ascontiguousarray(IMAGE[..., 2::-1]).tobytes().hex()}"
 
@@ -144,7 +126,7 @@ def test_the_receiver_chooses_the_order_of_colours(desktop: dict[str, str]) -> N
 )
 def test_what_is_no_image_is_no_frame_and_no_error(kind: str, data: bytes, desktop: dict[str, str]) -> None:
     xclip(desktop, "-i", data=data, kind=kind)
-    with Program(RECEIVE, "clipboard:", desktop=desktop) as receiver:
+    with program(RECEIVE, "clipboard:", desktop=desktop) as receiver:
         assert receiver.line() == "ready"
         xclip(desktop, "-i", data=png(IMAGE))
         assert receiver.line().startswith("1 2 3 4 RGBa8 ")

@@ -8,25 +8,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from tests.bus import (
-    ALL_SEALS,
-    FRAMES,
-    GOOD_DESCRIPTION,
-    PATH,
-    POKES,
-    ForeignCaller,
-    memory_with,
-    message_bus,
-    needs_bus,
-)
+from tests.support.bus import message_bus, needs_bus
+from tests.support.foreign_dde import ALL_SEALS, FRAMES, GOOD_DESCRIPTION, PATH, POKES, ForeignCaller, memory_with
+from tests.support.names import fresh_name
+from tests.support.started import PYTHON, Started
 
 import framebus
 from framebus.testing.process import WATCHDOG_S
@@ -43,7 +33,7 @@ def bus() -> Iterator[str]:
 
 @pytest.fixture
 def service() -> str:
-    return f"test-{uuid.uuid4().hex}"
+    return fresh_name()
 
 
 def gdbus(command: str, service: str, *arguments: str) -> list[str]:
@@ -67,22 +57,6 @@ def description_in(answer: str) -> dict[str, object]:
     """The JSON in what gdbus prints: (uint64 1, handle 0, '{...}')."""
     found: dict[str, object] = json.loads(answer[answer.index("'") + 1 : answer.rindex("'")])
     return found
-
-
-@contextmanager
-def program(code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Runs a Python program until the end of the block."""
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 # Another program at the other end
@@ -253,30 +227,19 @@ sys.stdin.readline()
 """
 
 
-def first_line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    """Lets it come to its last line; it must have nothing to complain about."""
-    _, errors = process.communicate("\n", timeout=WATCHDOG_S)
-    assert (process.returncode, errors) == (0, "")
-
-
 def test_a_program_that_ends_without_closing_its_sink_has_closed_it(service: str) -> None:
-    with program(GIVE, f"dde:{service}") as giving:
-        assert first_line(giving) == "sent"
+    with Started(*PYTHON, "-c", GIVE, f"dde:{service}") as giving:
+        assert giving.line() == "sent"
         with framebus.source(f"dde:{service}") as source:
-            end(giving)
+            giving.output("\n")
             assert bytes(source.recv(WATCHDOG_S).array) == b"last"
             with pytest.raises(framebus.ChannelClosed):
                 source.recv(WATCHDOG_S)
 
 
 def test_a_program_that_is_killed_has_not_closed_its_sink(service: str) -> None:
-    with program(GIVE, f"dde:{service}") as giving:
-        assert first_line(giving) == "sent"
+    with Started(*PYTHON, "-c", GIVE, f"dde:{service}") as giving:
+        assert giving.line() == "sent"
         with framebus.source(f"dde:{service}") as source:
             assert bytes(source.recv(WATCHDOG_S).array) == b"last"
             giving.kill()
@@ -287,12 +250,12 @@ def test_a_program_that_is_killed_has_not_closed_its_sink(service: str) -> None:
 @pytest.mark.parametrize(("kill", "error"), [(False, framebus.ChannelClosed), (True, framebus.PublisherDied)])
 def test_a_service_hears_how_who_poked_it_has_gone(kill: bool, error: type[framebus.Error], service: str) -> None:
     with framebus.source(f"dde:{service}?mode=poke") as source:
-        with program(POKE, f"dde:{service}?mode=poke") as poking:
-            assert first_line(poking) == "sent"
+        with Started(*PYTHON, "-c", POKE, f"dde:{service}?mode=poke") as poking:
+            assert poking.line() == "sent"
             if kill:
                 poking.kill()
             else:
-                end(poking)
+                poking.output("\n")
         assert bytes(source.recv(WATCHDOG_S).array) == b"last"
         with pytest.raises(error):
             source.recv(WATCHDOG_S)
@@ -301,15 +264,15 @@ def test_a_service_hears_how_who_poked_it_has_gone(kill: bool, error: type[frame
 @pytest.mark.parametrize("kill", [False, True])
 def test_poking_a_service_that_has_gone_says_so_until_the_next_one_comes(kill: bool, service: str) -> None:
     url = f"dde:{service}?mode=poke"
-    with program(TAKE, url) as taking:
-        assert first_line(taking) == "ready"
+    with Started(*PYTHON, "-c", TAKE, url) as taking:
+        assert taking.line() == "ready"
         sink = framebus.sink(url)
         sink.send(b"x", timeout=WATCHDOG_S)
         if kill:
             taking.kill()
             taking.wait()
         else:
-            end(taking)
+            taking.output("\n")
     with pytest.raises(framebus.ChannelClosed, match="nobody takes what is poked there"):
         sink.send(b"x", timeout=WATCHDOG_S)
     with framebus.source(url) as source:
@@ -319,8 +282,8 @@ def test_poking_a_service_that_has_gone_says_so_until_the_next_one_comes(kill: b
 
 
 def test_a_service_that_stands_still_is_a_timeout_and_goes_on_later(service: str) -> None:
-    with program(GIVE, f"dde:{service}") as giving:
-        assert first_line(giving) == "sent"
+    with Started(*PYTHON, "-c", GIVE, f"dde:{service}") as giving:
+        assert giving.line() == "sent"
         with framebus.source(f"dde:{service}") as source:
             giving.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, giving.pid, os.WSTOPPED | os.WNOWAIT)
@@ -334,8 +297,8 @@ def test_a_service_that_stands_still_is_a_timeout_and_goes_on_later(service: str
 
 
 def test_a_child_does_not_keep_a_dead_parent_on_the_bus(service: str) -> None:
-    with program(FORK, f"dde:{service}") as parent:
-        child = int(first_line(parent))
+    with Started(*PYTHON, "-c", FORK, f"dde:{service}") as parent:
+        child = int(parent.line())
         with framebus.source(f"dde:{service}") as source:
             parent.kill()
             parent.wait()

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from tests.support.clips import PICTURES, RATE_HZ, make_clip, real_clip
+from tests.support.harness import Programs
 
 import framebus
-from clips import PICTURES, RATE_HZ, make_clip, real_clip
 from framebus.endpoint.kinds.pattern import read_number
-from harness import Programs
 
 REAL = {"bigbuckbunny.mp4": (132, 720, 1280), "bikes.mp4": (250, 272, 640)}
 

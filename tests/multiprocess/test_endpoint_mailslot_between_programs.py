@@ -7,9 +7,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.receiving import until_death
 
 import framebus
 from framebus.endpoint.kinds.mailslot import directory
@@ -30,16 +30,6 @@ def folder(channel_name: str) -> Iterator[str]:
 @pytest.fixture
 def url(channel_name: str, folder: str) -> str:  # noqa: ARG001 - its check runs last
     return f"mailslot:{channel_name}"
-
-
-def until_death(source: framebus.Source) -> list[Any]:
-    """Returns the arrays of all frames until the source says that the sender has died."""
-    arrays = []
-    try:
-        while True:
-            arrays.append(source.recv(30).array)
-    except framebus.PublisherDied:
-        return arrays
 
 
 @pytest.mark.parametrize("frames", [0, 1, 5])

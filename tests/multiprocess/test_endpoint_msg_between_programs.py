@@ -9,14 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.places import needs_root
+from tests.support.receiving import until_death
 
 import framebus
 from framebus.testing import Receiver, Sender, is_whole, number_of
-from places import needs_root
 
 posix_ipc = pytest.importorskip("posix_ipc", reason='needs posix_ipc; run: pip install "framebus[msg]"')
 
@@ -33,16 +33,6 @@ def url(channel_name: str) -> Iterator[str]:
     yield f"msg:{channel_name}"
     with pytest.raises(posix_ipc.ExistentialError):
         posix_ipc.MessageQueue(f"/framebus.{channel_name}")
-
-
-def until_death(source: framebus.Source) -> list[Any]:
-    """Returns the arrays of all frames until the source says that the sender has died."""
-    arrays = []
-    try:
-        while True:
-            arrays.append(source.recv(30).array)
-    except framebus.PublisherDied:
-        return arrays
 
 
 @pytest.mark.parametrize("round_", range(5))

@@ -10,7 +10,6 @@ import sys
 from typing import Any
 
 import pytest
-
 from places import EMPTY, Place, needs_root
 
 NAME = "camera0"

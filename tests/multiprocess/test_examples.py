@@ -4,36 +4,23 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from clips import HEIGHT, PICTURES, WIDTH, make_clip
-from compiled import needs_compiler
-from compiler import compile_cpp
+from tests.support.clips import HEIGHT, PICTURES, WIDTH, make_clip
+from tests.support.compiled import needs_compiler
+from tests.support.compiler import compile_cpp
+from tests.support.started import PYTHON, Started
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
 CPP_EXAMPLES = Path(__file__).parents[2] / "examples/cpp"
 # Program A, program B: they have the same arguments, NAME COUNT WIDTH HEIGHT and NAME COUNT.
 CPP_PAIRS = {"channel": ("base_app", "fetch_app"), "baseimage": ("base_image_a", "base_image_b")}
-WATCHDOG_S = 60.0
 
 
-def start(example: str | Path, *arguments: str) -> subprocess.Popen[str]:
-    python = [] if isinstance(example, Path) else [sys.executable, "-W", "error"]
-    command = [*python, str(EXAMPLES / example), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def output_of(process: subprocess.Popen[str]) -> str:
-    try:
-        output, errors = process.communicate(timeout=WATCHDOG_S)
-    finally:
-        process.kill()
-    assert (process.returncode, errors) == (0, "")
-    return output
+def start(example: str | Path, *arguments: str) -> Started:
+    python = () if isinstance(example, Path) else PYTHON
+    return Started(*python, EXAMPLES / example, *arguments)
 
 
 def test_there_is_a_test_for_every_example() -> None:
@@ -71,11 +58,11 @@ def test_program_b_gets_what_program_a_captures(tmp_path: Path, channel_name: st
     until_the_end = start(program_b, channel_name, "0")
     one_frame = start(program_b, channel_name, "1")
     capture = start(program_a, channel_name, "200", "320", "240")
-    received, torn, _ = counts_in(output_of(one_frame))
+    received, torn, _ = counts_in(one_frame.output())
     assert received == 1
     assert torn <= may_be_torn(pair, received)
-    assert output_of(capture) == "sent 200 frames\n"
-    received, torn, missed = counts_in(output_of(until_the_end))
+    assert capture.output() == "sent 200 frames\n"
+    received, torn, missed = counts_in(until_the_end.output())
     assert torn <= may_be_torn(pair, received)
     assert 1 <= received <= 200
     assert received + missed <= 200
@@ -84,8 +71,8 @@ def test_program_b_gets_what_program_a_captures(tmp_path: Path, channel_name: st
 def test_fetch_gets_what_send_sends(channel_name: str) -> None:
     fetch = start("fetch.py", channel_name)
     send = start("send.py", channel_name, "60")
-    assert output_of(send) == "sent 60 frames\n"
-    output = output_of(fetch)
+    assert send.output() == "sent 60 frames\n"
+    output = fetch.output()
     last = re.fullmatch(r"received (\d+) frames, missed (\d+), median latency \d+ µs", output.splitlines()[-1])
     assert last, output
     assert 1 <= int(last[1]) <= 60
@@ -95,15 +82,15 @@ def test_fetch_gets_what_send_sends(channel_name: str) -> None:
 def test_program_for_opencv_gets_the_clip_that_opencv_decodes(channel_name: str, tmp_path: Path) -> None:
     fetch = start("opencv_fetch.py", channel_name)
     capture = start("opencv_capture.py", str(make_clip(tmp_path / "clip.mp4")), channel_name)
-    assert output_of(capture) == f"sent {PICTURES} frames of {WIDTH}x{HEIGHT}\n"
-    last = re.fullmatch(r"received (\d+) frames, the last of brightness (\d+)\n", output_of(fetch))
+    assert capture.output() == f"sent {PICTURES} frames of {WIDTH}x{HEIGHT}\n"
+    last = re.fullmatch(r"received (\d+) frames, the last of brightness (\d+)\n", fetch.output())
     assert last
     assert 1 <= int(last[1]) <= PICTURES
     assert abs(int(last[2]) - (20 + 18 * (PICTURES - 1))) < 9
 
 
 def test_loan_sends_what_was_drawn_and_nothing_of_what_failed() -> None:
-    assert output_of(start("loan.py")).splitlines() == [
+    assert start("loan.py").output().splitlines() == [
         "not sent: the camera failed",
         "1 {'brightness': 10} 10",
         "2 {'brightness': 20} 20",
@@ -112,7 +99,7 @@ def test_loan_sends_what_was_drawn_and_nothing_of_what_failed() -> None:
 
 
 def test_rgbd_keeps_both_arrays_of_a_frame_together() -> None:
-    assert output_of(start("rgbd.py")).splitlines() == [
+    assert start("rgbd.py").output().splitlines() == [
         "<Frame 1: color 480x640x3 uint8, depth 480x640 uint16 BGR8>",
         "3200 pixels are nearer than one metre, the nearest at 0.6 m",
         "<Frame 2: color 480x640x3 uint8, depth 480x640 uint16>",

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from bus import message_bus, needs_bus
+from tests.support.bus import message_bus, needs_bus
 
 HEAD = """
 import os, select, signal, sys, threading, time

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 import pytest
-
-from harness import Program, Programs, Refused
-from places import EMPTY, Place, needs_root
+from tests.support.harness import Program, Programs, Refused
+from tests.support.places import EMPTY, Place, needs_root
 
 NAME = "camera0"
 MEGABYTE = 1_000_000

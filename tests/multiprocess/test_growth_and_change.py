@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import pytest
-
-from harness import Program, Programs
+from tests.support.harness import Program, Programs
 
 # What each frame is made of: the arrays' shapes and dtypes. Small to large, to several arrays, and back again.
 FRAMES: list[dict[str, tuple[list[int], str]]] = [

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import pytest
-
-from harness import Program, Programs, Refused
+from tests.support.harness import Program, Programs, Refused
 
 BUDGETS = (1, 2, 5, 16)
 

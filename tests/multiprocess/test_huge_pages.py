@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from places import Place, needs_root
+from tests.support.places import Place, needs_root
 
 SWITCH = Path("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
 SIDE = 4096

@@ -7,9 +7,9 @@ import signal
 import time
 
 import pytest
+from tests.support.harness import Programs
 
 import framebus
-from harness import Programs
 
 CALLS = {
     "recv": {"call": "recv"},

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.compiled import CppPrograms
+from tests.support.started import Started
 
 import framebus
-from compiled import CppPrograms
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds; a watchdog
@@ -43,23 +43,15 @@ class Reader:
     """A reader that stands still at a step until it is let go."""
 
     def __init__(self, program: Path, stop_at: str, *options: str) -> None:
-        self.process = subprocess.Popen(
-            [program, *options],
-            env={"FRAMEBUS_STOP_AT": stop_at},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "attached\n"
+        self.process = Started(program, *options, env={"FRAMEBUS_STOP_AT": stop_at})
+        assert self.process.line() == "attached"
         _, status = os.waitpid(self.process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f"it never came to {stop_at}"
 
     def go_on(self) -> list[str]:
         """Lets it run to its end; gives what it has printed."""
         self.process.send_signal(signal.SIGCONT)
-        output, _ = self.process.communicate(timeout=PATIENCE)
-        return output.split()
+        return self.process.finish()[1].split()
 
 
 def places(how: str) -> list[str]:
@@ -112,16 +104,11 @@ def test_frames_of_a_publisher_that_died_come_before_its_death(
         "for _ in range(3): publisher.send(np.zeros(64, np.uint8))\n"
         "print('sent', flush=True); sys.stdin.readline()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, channel_name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as victim:
-        assert victim.stdin is not None
-        assert victim.stdout is not None
-        assert victim.stdout.readline() == "ready\n"
+    with Started(sys.executable, "-c", program, channel_name) as victim:
+        assert victim.line() == "ready"
         reader = Reader(iterate, place, how, channel_name, "every", "once")
-        victim.stdin.write("go\n")
-        victim.stdin.flush()
-        assert victim.stdout.readline() == "sent\n"
+        victim.tell("go")
+        assert victim.line() == "sent"
         victim.kill()
     assert reader.go_on() == ["1", "2", "3", "publisher_died"]
     framebus.Publisher(channel_name).close()  # cleans up

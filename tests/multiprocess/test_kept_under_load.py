@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bus import message_bus, needs_bus
-from tests.desktop import display
+from tests.support.bus import message_bus, needs_bus
+from tests.support.desktop import display
+from tests.support.started import Started
 
 import framebus
 
@@ -72,23 +73,16 @@ print("all", flush=True)
 def test_every_frame_with_its_metadata_reaches_another_program_and_nothing_grows(channel_name: str) -> None:
     count = full(1_000_000, 20_000)
     with framebus.Publisher(channel_name, on_full="block") as pub:
-        reader = subprocess.Popen(
-            [sys.executable, "-c", READER, channel_name, str(count), str(HANDLER.parents[1])],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with reader:
-            assert reader.stdout is not None
-            assert reader.stdout.readline() == "ready\n"
+        with Started(sys.executable, "-c", READER, channel_name, count, HANDLER.parents[1]) as reader:
+            assert reader.line() == "ready"
             middle: dict[str, int] = {}
             for number in range(1, count + 1):
                 pub.send(np.full(64, number % 251, np.uint8), meta={"n": number, "name": "x"}, timeout=WATCHDOG_S)
                 if number == count // 2:
                     middle = resources()
             assert_flat(middle, resources())
-            assert reader.stdout.read() == "all\n"
+            assert reader.output() == "all\n"
         assert pub.statistics().dropped == 0
-    assert reader.returncode == 0
 
 
 def test_fifty_threads_on_one_publisher_and_one_subscriber_lose_nothing(channel_name: str) -> None:

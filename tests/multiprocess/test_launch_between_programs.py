@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from tests.support.launching import Journal
+from tests.support.processes import children, wait_for_exit
+from tests.support.started import Started
+from tests.support.waiting import WATCHDOG_S, wait_until
 
 import framebus
-from harness import WATCHDOG_S
-from launching import Journal, children, until, wait_for_exit
 
 PICTURE = np.zeros((48, 64), np.uint8)
 
@@ -69,7 +71,7 @@ def test_program_that_is_killed_is_started_again_also_while_nothing_is_sent(
         for restart in range(3):
             pid = int(journal.wait(2 * restart + 2)[2 * restart])
             os.kill(pid, signal.SIGKILL)
-        until(lambda: len(journal.lines()) == 8, "the fourth run")
+        wait_until(lambda: len(journal.lines()) == 8, "the fourth run")
         assert len(set(journal.lines()[::2])) == 4
         [status] = publisher.launched
         assert (status.starts, status.alive, status.exit_code) == (4, True, -signal.SIGKILL)
@@ -118,7 +120,7 @@ def test_program_that_always_ends_is_given_up_after_its_limit_and_the_channel_li
     launch = framebus.Launch(journal.argv("end", status=status, lines=50), max_restarts=3, restart_delay=0.01)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
-        until(given_up(publisher), "the end of all starts")
+        wait_until(given_up(publisher), "the end of all starts")
         assert publisher.send(PICTURE) == 2
         [found] = publisher.launched
     assert (found.starts, found.alive, found.exit_code) == (4, False, status)
@@ -144,8 +146,8 @@ def test_stop_closes_the_channel_and_the_next_send_says_why(channel_name: str, j
         publisher.send(PICTURE)
         other.wait(2)
         assert publisher.send(PICTURE) == 2
-        until(lambda: publisher.closed, "the channel to close")
-        until(lambda: publisher.launched[1].failure is not None, "the reason")
+        wait_until(lambda: publisher.closed, "the channel to close")
+        wait_until(lambda: publisher.launched[1].failure is not None, "the reason")
         for send in (lambda: publisher.send(PICTURE), lambda: publisher.loan((3,))):
             with pytest.raises(framebus.ChannelClosed, match=r"launched\.py.*ended with status 7.*on_exit='stop'"):
                 send()
@@ -159,7 +161,7 @@ def test_ignore_lets_the_program_go_and_the_channel_live_on(channel_name: str, j
         channel_name, launch=framebus.Launch(journal.argv("end", status=9), on_exit="ignore")
     ) as publisher:
         publisher.send(PICTURE)
-        until(given_up(publisher), "the end of the program")
+        wait_until(given_up(publisher), "the end of the program")
         assert publisher.send(PICTURE) == 2
         assert (publisher.launched[0].starts, publisher.launched[0].exit_code) == (1, 9)
     assert len(journal.lines()) == 1
@@ -188,7 +190,7 @@ def test_program_gets_its_variables_and_its_folder(channel_name: str, tmp_path: 
     )
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
-        until(given_up(publisher), "the end of the program")
+        wait_until(given_up(publisher), "the end of the program")
         assert publisher.launched[0].exit_code == 0
     assert (tmp_path / "found").read_text() == f"grün {os.environ['PATH']}"
 
@@ -202,7 +204,7 @@ def test_program_that_vanishes_after_it_was_found_is_a_failed_start(channel_name
     ) as publisher:
         program.unlink()
         publisher.send(PICTURE)
-        until(given_up(publisher), "the end of all starts")
+        wait_until(given_up(publisher), "the end of all starts")
         [status] = publisher.launched
         assert (status.starts, status.pid, status.exit_code) == (2, None, None)
         assert status.failure is not None
@@ -214,8 +216,8 @@ def test_no_zombie_is_left_of_programs_that_were_started_again(channel_name: str
         channel_name, launch=framebus.Launch(journal.argv("end"), max_restarts=5, restart_delay=0.0)
     ) as publisher:
         publisher.send(PICTURE)
-        until(given_up(publisher), "the end of all starts")
-    until(lambda: children() == [], "all guards to be reaped")
+        wait_until(given_up(publisher), "the end of all starts")
+    wait_until(lambda: children() == [], "all guards to be reaped")
 
 
 PASSES_ON = """
@@ -248,24 +250,12 @@ sys.stderr.write(str(pub.launched[0].exit_code))
 
 
 def test_program_that_fills_an_output_nobody_reads_is_ended_all_the_same(channel_name: str, journal: Journal) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", BLOCKED, channel_name, *journal.argv("write", count=10_000_000)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stderr is not None
-    assert process.stdout is not None
-    try:
+    with Started(sys.executable, "-c", BLOCKED, channel_name, *journal.argv("write", count=10_000_000)) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
         pid = journal.pid()
-        until(lambda: psutil.Process(pid).status() == psutil.STATUS_SLEEPING, "the pipe to be full")
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_SLEEPING, "the pipe to be full")
         process.stdin.close()
-        assert process.stderr.read() == f"{-signal.SIGTERM}".encode()
+        assert process.stderr.read() == f"{-signal.SIGTERM}"
         assert process.wait(60) == 0
         assert journal.lines() == [str(pid)]
-    finally:
-        process.kill()
-        process.stdout.close()
-        process.stderr.close()
-        process.wait(60)

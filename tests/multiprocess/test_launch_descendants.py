@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from tests.support.harness import Programs
+from tests.support.launching import Journal
+from tests.support.places import needs_root
+from tests.support.processes import children, end, runs, wait_for_exit
+from tests.support.waiting import wait_until
 
 import framebus
-from harness import Programs
-from launching import Journal, children, end, runs, until, wait_for_exit
-from places import needs_root
 
 PICTURE = np.zeros((48, 64), np.uint8)
 FORKS_AND_ENDS = """
@@ -68,7 +70,7 @@ def test_daemon_ends_when_the_program_that_started_it_has_ended(channel_name: st
     launch = framebus.Launch(journal.argv("daemon", ends=True), max_restarts=2, restart_delay=0.0)
     with framebus.Publisher(channel_name, launch=launch) as publisher:
         publisher.send(PICTURE)
-        until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
         assert publisher.launched[0].exit_code == 0
         assert len(pids(journal)) == 6, "each run starts anew"
         assert not any(map(runs, pids(journal)))
@@ -106,7 +108,7 @@ def test_what_forks_and_ends_over_and_over_is_killed_after_the_grace(
     for _ in range(3):
         with framebus.Publisher(channel_name, launch=launch) as publisher:
             publisher.send(PICTURE)
-            until(begun.exists, "the start")
+            wait_until(begun.exists, "the start")
         with held.open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while one of them runs
         begun.unlink()
@@ -151,7 +153,7 @@ def test_zombies_of_a_running_program_are_reaped(channel_name: str, journal: Jou
         publisher.send(PICTURE)
         program, daemon = (int(line) for line in journal.wait(2))
         os.kill(daemon, signal.SIGKILL)
-        until(lambda: not psutil.pid_exists(daemon), "the daemon to be reaped")
+        wait_until(lambda: not psutil.pid_exists(daemon), "the daemon to be reaped")
         assert runs(program)
 
 
@@ -165,7 +167,7 @@ def test_guard_that_is_killed_takes_the_programs_group_along(channel_name: str, 
         guard.kill()
         for pid in (program, child):
             wait_for_exit(pid)
-        until(lambda: publisher.launched[0].failure is not None, "the end to be known")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the end to be known")
         assert publisher.launched[0].exit_code is None
         assert "killed together with its guard" in str(publisher.launched[0].failure)
 
@@ -196,7 +198,7 @@ def test_what_belongs_to_another_user_is_reported_and_left(
     publisher = programs.start("launches", name=channel_name, launch=[launch], under=without)
     publisher.expect("sent")
     program, left = (int(line) for line in journal.wait(2))
-    until(lambda: psutil.Process(left).uids().effective == 1000, "the change of the user")
+    wait_until(lambda: psutil.Process(left).uids().effective == 1000, "the change of the user")
     try:
         assert publisher.wait() == 0
         assert not runs(program)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -14,10 +13,13 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from tests.support.harness import Program, Programs
+from tests.support.launching import Journal
+from tests.support.processes import children, end, runs, wait_for_exit
+from tests.support.started import Started
+from tests.support.waiting import wait_until
 
 import framebus
-from harness import Program, Programs
-from launching import Journal, children, end, runs, until, wait_for_exit
 
 PICTURE = np.zeros((48, 64), np.uint8)
 WAYS = ["kill -9", "SIGTERM", "end of the program"]
@@ -104,7 +106,7 @@ def test_what_the_program_has_started_ends_when_the_program_does(channel_name: s
     command = framebus.Launch(journal.argv("with_a_child", ends=True), on_exit="ignore")
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
-        until(lambda: publisher.launched[0].failure is not None, "the end of the program")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the end of the program")
         assert publisher.launched[0].exit_code == 0
         assert not runs(int(journal.lines()[1]))
 
@@ -116,7 +118,7 @@ def test_program_that_goes_into_the_background_counts_as_ended_and_is_ended(
     with framebus.Publisher(channel_name, launch=command) as publisher:
         publisher.send(PICTURE)
         background = int(journal.wait(2)[1])
-        until(lambda: publisher.launched[0].failure is not None, "the end of the program")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the end of the program")
         assert publisher.launched[0].exit_code == 0
         assert not runs(background)
 
@@ -130,7 +132,7 @@ def test_what_a_program_has_left_in_the_background_runs_on_if_the_program_is_to_
         with framebus.Publisher(channel_name, launch=command) as publisher:
             publisher.send(PICTURE)
             background = int(journal.wait(2)[1])
-            until(lambda: publisher.launched[0].failure is not None, "the end of the program")
+            wait_until(lambda: publisher.launched[0].failure is not None, "the end of the program")
         assert runs(background)
     finally:
         if background:
@@ -187,8 +189,8 @@ def test_program_that_was_left_at_close_is_no_zombie_when_it_ends(channel_name: 
         pid = int(journal.wait(2)[0])
     assert runs(pid)
     end(pid)
-    until(lambda: children() == [], "the guard to be reaped")
-    until(lambda: not publisher.launched[0].alive, "its end to be known")
+    wait_until(lambda: children() == [], "the guard to be reaped")
+    wait_until(lambda: not publisher.launched[0].alive, "its end to be known")
     assert journal.lines() == [str(pid), "waiting"], "it was not started again"
 
 
@@ -246,21 +248,13 @@ with framebus.Publisher(sys.argv[1], launch=sys.argv[2:]) as pub:
 
 def test_one_ctrl_c_ends_both_with_one_traceback(channel_name: str, journal: Journal) -> None:
     command = journal.argv("fetch", name=channel_name, every=True, history=1)
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, channel_name, *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
+    with Started(
+        sys.executable, "-c", INTERRUPTED, channel_name, *command, stdin=None, start_new_session=True
+    ) as process:
         journal.wait(10)
         os.killpg(process.pid, signal.SIGINT)  # to all in the foreground, as a terminal does
-        output, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == -signal.SIGINT
+        status, output, errors = process.finish()
+    assert status == -signal.SIGINT
     assert output == ""
     assert errors.count("Traceback") == errors.count("KeyboardInterrupt") == 1
     assert not runs(journal.pid())

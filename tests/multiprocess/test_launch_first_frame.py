@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from tests.support.launching import Journal
+from tests.support.waiting import wait_until
 
 import framebus
-from launching import Journal, until
 
 SMALL = (48, 64)
 LARGE = (1080, 1920, 3)  # eight of them are far more than the 4 MiB that a channel keeps anyway
@@ -33,7 +34,7 @@ def flood(publisher: framebus.Publisher, shape: tuple[int, ...], journal: Journa
             sent = publisher.send(image)
         return len(journal.lines()) >= lines
 
-    until(send_and_look, f"{lines} lines in the journal")
+    wait_until(send_and_look, f"{lines} lines in the journal")
     return sent
 
 
@@ -54,7 +55,7 @@ def test_program_with_history_begins_with_the_first_frame(
         assert first == 1
         assert second > 8, "it was so slow to start that all frames but the first were gone"
         assert sent >= second
-        until(lambda: publisher.statistics().held == 0, "the first frame to be given back")
+        wait_until(lambda: publisher.statistics().held == 0, "the first frame to be given back")
 
 
 @pytest.mark.parametrize("shape", [SMALL, LARGE], ids=["small", "large"])

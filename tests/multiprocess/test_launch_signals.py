@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.child_signals import ignore_sigchld, reap_every_child
+from tests.support.launching import Journal
+from tests.support.processes import runs
+from tests.support.waiting import wait_until
 
 import framebus
-from child_signals import ignore_sigchld, reap_every_child
-from launching import Journal, runs, until
 
 PICTURE = np.zeros((48, 64), np.uint8)
 # Handlers of faults are native, ours for SIGBUS and those of faulthandler: Python can't see them, nor put them back.
@@ -99,7 +101,7 @@ def test_exit_status_is_known_whatever_the_publisher_does_with_sigchld(
         channel_name, launch=framebus.Launch(command, max_restarts=1, restart_delay=0.0)
     ) as publisher:
         publisher.send(PICTURE)
-        until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the end of all starts")
         assert (publisher.launched[0].starts, publisher.launched[0].exit_code) == (2, status)
     warned = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warned) == (0 if status == 0 else 2)
@@ -116,7 +118,7 @@ def test_program_that_can_not_be_started_is_reported_whatever_the_publisher_does
     broken.chmod(0o755)
     with framebus.Publisher(channel_name, launch=framebus.Launch([str(broken)], on_exit="ignore")) as publisher:
         publisher.send(PICTURE)
-        until(lambda: publisher.launched[0].failure is not None, "the failure")
+        wait_until(lambda: publisher.launched[0].failure is not None, "the failure")
         assert "could not be started" in str(publisher.launched[0].failure)
     [said] = [record.getMessage() for record in caplog.records if "could not be started" in record.getMessage()]
     assert "without a word" not in said, "nothing ran that could have said one"

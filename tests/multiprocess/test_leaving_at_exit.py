@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.compiled import CppPrograms
+from tests.support.paths import PROGRAMS
+from tests.support.started import Started
 
 import framebus
-from compiled import PROGRAMS, CppPrograms
 
-PATIENCE = 60.0  # seconds; a watchdog
 IMAGE = np.full((48, 64), 7, np.uint8)
 
 
@@ -30,26 +30,15 @@ def files(name: str) -> list[str]:
 
 
 @contextmanager
-def started(name: str, *command: object) -> Iterator[subprocess.Popen[str]]:
+def started(name: str, *command: object) -> Iterator[Started]:
     """A program that is ready. The channel has no publisher any more, so the program is the last one in it."""
-    process = subprocess.Popen(
-        [*map(str, command), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with Started(*command, name) as process:
         with framebus.Publisher(name) as publisher:
             publisher.send(IMAGE)
-            line = process.stdout.readline()
-            assert line == "ready\n", process.communicate()[1]
+            line = process.line()
+            assert line == "ready", process.finish()
         assert files(name), "the program is there, and so are the files"
         yield process
-
-
-def end(process: subprocess.Popen[str]) -> str:
-    """Tells it to end; returns what it has said to standard error."""
-    _, errors = process.communicate("\n", timeout=PATIENCE)
-    return errors
 
 
 CPP = re.findall(r'\{"([^"]+)", \[', (PROGRAMS / "leaving.cpp").read_text(encoding="utf-8"))
@@ -60,7 +49,7 @@ def test_a_cpp_program_leaves_nothing(cpp_programs: CppPrograms, channel_name: s
     with started(channel_name, cpp_programs["leaving"], how) as process:
         if how == "exit in a signal handler":
             process.send_signal(signal.SIGTERM)
-        errors = end(process)
+        errors = process.finish("\n")[2]
     assert (process.returncode, errors) == (0, "")
     assert files(channel_name) == []
 
@@ -143,7 +132,7 @@ in_thread(fill); sub.recv(20); wait()""",
 @pytest.mark.parametrize("how", list(PYTHON))
 def test_a_python_program_leaves_nothing(channel_name: str, how: str) -> None:
     with started(channel_name, sys.executable, "-c", HEAD + PYTHON[how]) as process:
-        errors = end(process)
+        errors = process.finish("\n")[2]
     assert process.returncode == 0, errors
     # A thread that comes out of a call at this very moment may still say that its end is closed; nothing else. The end
     # of the process may cut that short, within the lines of its traceback.
@@ -154,10 +143,9 @@ def test_a_python_program_leaves_nothing(channel_name: str, how: str) -> None:
 
 
 def test_an_unhandled_exception_leaves_nothing(channel_name: str) -> None:
-    with started(
-        channel_name, sys.executable, "-c", HEAD + "frame = sub.recv(); in_thread(hold) if 0 else 0; wait(); 1 / 0"
-    ):
-        pass
+    with started(channel_name, sys.executable, "-c", HEAD + "frame = sub.recv(); wait(); 1 / 0") as process:
+        status, _, errors = process.finish("\n")
+    assert (status, errors.splitlines()[-1]) == (1, "ZeroDivisionError: division by zero")
     assert files(channel_name) == []
 
 
@@ -233,6 +221,6 @@ def test_a_child_of_multiprocessing_leaves_nothing(
     program.write_text(CHILD.replace("EARLY", str(opened == "imported before")), encoding="utf-8")
     arguments = ("-", method, how, "pickled" if opened == "pickled" else "-")
     with started(channel_name, sys.executable, program, *arguments) as process:
-        errors = end(process)
+        errors = process.finish("\n")[2]
     assert (process.returncode, errors) == (0, "")
     assert files(channel_name) == []

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.places import needs_root
 
 import framebus
 from framebus import baseimage
-from places import needs_root
 
 zmq = pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 

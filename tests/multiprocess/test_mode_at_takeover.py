@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_users import FRIEND, OWNER, SHARED_GROUP, STRANGER, facts, publisher_of, refusal, start_as
+from tests.support.harness import Programs, Refused
+from tests.support.places import Place, needs_root
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from harness import Programs, Refused
-from places import Place, needs_root
-from test_users import FRIEND, OWNER, SHARED_GROUP, STRANGER, facts, publisher_of, refusal, start_as
 
-WATCHDOG_S = 30.0
 PICTURE = np.zeros((4, 4), np.uint8)
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from harness import Programs
+from tests.support.harness import Programs
 
 URLS = [
     ("sink", "ipc://{folder}/socket", "zmq"),

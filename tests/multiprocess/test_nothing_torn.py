@@ -11,8 +11,7 @@ import math
 from typing import NamedTuple
 
 import pytest
-
-from harness import Program, Programs
+from tests.support.harness import Program, Programs
 
 
 class Flood(NamedTuple):

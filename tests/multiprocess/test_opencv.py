@@ -14,11 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.support.clips import HEIGHT, PICTURES, RATE_HZ, WIDTH, make_clip
+from tests.support.harness import Program, Programs
 
 import framebus
-from clips import HEIGHT, PICTURES, RATE_HZ, WIDTH, make_clip
 from framebus.opencv import video_capture
-from harness import Program, Programs
 
 NO_PROPERTY = 12345
 MISSING_FROM_FRAMEBUS = {"waitAny"}

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from compiled import CppPrograms
-from harness import Program, Programs
+from tests.support.compiled import CppPrograms
+from tests.support.harness import Program, Programs
 
 FRAMES = 10_000
 # No multiple of a word, so that the last bytes count too.

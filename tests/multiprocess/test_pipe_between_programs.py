@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.paths import PROGRAMS
 
 import framebus
 from framebus.testing.process import WATCHDOG_S
-from harness import PROGRAMS
 
 FILTER = [sys.executable, "-W", "error", str(PROGRAMS / "pipe_filter.py")]
 BGR = np.random.default_rng(1).integers(0, 255, (5, 48, 64, 3), dtype=np.uint8)

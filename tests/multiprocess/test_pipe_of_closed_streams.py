@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from harness import WATCHDOG_S
 
 OPEN = """
 import sys, framebus

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from tests.support.child_signals import ignore_sigchld, reap_every_child
 
 import framebus
-from child_signals import ignore_sigchld, reap_every_child
 
 PICTURE = np.zeros((2, 2), np.uint8)
 

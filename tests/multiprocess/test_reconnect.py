@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.support.harness import Program, Programs, Refused
 
 import framebus
-from harness import Program, Programs, Refused
 
 SHAPE = [48, 64]
 

@@ -4,33 +4,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from tests.support.started import Started
 
 import framebus
 from framebus.testing.process import WATCHDOG_S
 
-
-@contextmanager
-def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "framebus", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    output, errors = process.communicate(timeout=WATCHDOG_S)
-    return process.returncode, output, errors
+FRAMEBUS = (sys.executable, "-m", "framebus")
 
 
 def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: str) -> None:
@@ -38,7 +21,7 @@ def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: st
     image = np.arange(12, dtype="<u2").reshape(3, 4)
     with (
         framebus.Publisher(channel_name, on_full="block") as publisher,
-        command("relay", f"{channel_name}?every&history=3", other, "--limit", "3") as process,
+        Started(*FRAMEBUS, "relay", f"{channel_name}?every&history=3", other, "--limit", "3") as process,
         framebus.Subscriber(other, every=True, history=3, connect_timeout=WATCHDOG_S) as subscriber,
     ):
         for number in range(3):
@@ -54,7 +37,7 @@ def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: st
             assert np.array_equal(frame.array, image + number)
             assert (frame.meta, frame.pixel_format) == ({"number": number}, "Mono16")
             assert (frame.timestamp_ns, frame.wall_time_ns) == (1000 + number, 2000 + number)
-        status, output, errors = outcome(process)
+        status, output, errors = process.finish()
     assert (status, output) == (0, "")
     assert errors.startswith("framebus relay: 3 frames")
     assert errors.endswith("the limit is reached\n")
@@ -62,12 +45,12 @@ def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: st
 
 def test_relay_ends_when_the_publisher_closes(channel_name: str) -> None:
     other = f"{channel_name}-copy"
-    with framebus.Publisher(channel_name) as publisher, command("relay", channel_name, other) as process:
+    with framebus.Publisher(channel_name) as publisher, Started(*FRAMEBUS, "relay", channel_name, other) as process:
         publisher.send(np.zeros((2, 2), np.uint8))
         with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber:
             subscriber.recv(WATCHDOG_S)
             publisher.close()
-            status, _, errors = outcome(process)
+            status, _, errors = process.finish()
     assert status == 0
     assert errors.startswith("framebus relay: 1 frames")
     assert errors.endswith("the source has ended\n")
@@ -79,17 +62,15 @@ def test_two_relays_are_joined_by_a_pipe_of_the_shell(channel_name: str) -> None
     pipeline += f"{sys.executable} -m framebus relay pipe:stdin {other}"
     with framebus.Publisher(channel_name) as publisher:
         publisher.send(np.arange(6, dtype="<u2").reshape(2, 3), meta={"number": 1}, pixel_format="Mono16")
-        shell = subprocess.Popen(["sh", "-c", pipeline], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber:
-                frame = subscriber.recv(WATCHDOG_S)
-                assert frame.array.tolist() == [[0, 1, 2], [3, 4, 5]]
-                assert (frame.meta, frame.pixel_format) == ({"number": 1}, "Mono16")
-                publisher.close()
-                status, output, errors = outcome(shell)
-        finally:
-            shell.kill()
-            shell.communicate()
+        with (
+            Started("sh", "-c", pipeline) as shell,
+            framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber,
+        ):
+            frame = subscriber.recv(WATCHDOG_S)
+            assert frame.array.tolist() == [[0, 1, 2], [3, 4, 5]]
+            assert (frame.meta, frame.pixel_format) == ({"number": 1}, "Mono16")
+            publisher.close()
+            status, output, errors = shell.finish()
     assert (status, output) == (0, "")
     assert errors.count("1 frames") == 2
     assert errors.count("the source has ended") == 2
@@ -98,14 +79,14 @@ def test_two_relays_are_joined_by_a_pipe_of_the_shell(channel_name: str) -> None
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int, channel_name: str) -> None:
     other = f"{channel_name}-copy"
-    with framebus.Publisher(channel_name) as publisher, command("relay", channel_name, other) as process:
+    with framebus.Publisher(channel_name) as publisher, Started(*FRAMEBUS, "relay", channel_name, other) as process:
         publisher.send(np.zeros((2, 2), np.uint8))
         with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S, reconnect=False) as subscriber:
             subscriber.recv(WATCHDOG_S)
             process.send_signal(number)
             with pytest.raises(framebus.ChannelClosed):
                 subscriber.recv(WATCHDOG_S)
-        assert outcome(process) == (status, "", "")
+        assert process.finish() == (status, "", "")
 
 
 @pytest.mark.parametrize(
@@ -119,27 +100,27 @@ def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int,
     ],
 )
 def test_relay_says_what_is_wrong(arguments: tuple[str, ...], status: int, message: str) -> None:
-    with command("relay", *arguments) as process:
-        found, output, errors = outcome(process)
+    with Started(*FRAMEBUS, "relay", *arguments) as process:
+        found, output, errors = process.finish()
     assert (found, output) == (status, "")
     assert message in errors
     assert errors.count("\n") == 1, "a sentence, no traceback"
 
 
 def test_endpoints_are_listed_with_what_they_are_for() -> None:
-    with command("endpoints") as process:
-        status, output, errors = outcome(process)
+    with Started(*FRAMEBUS, "endpoints") as process:
+        status, output, errors = process.finish()
     assert (status, errors) == (0, "")
     for info in framebus.endpoints():
         assert info.url_syntax in output
 
 
 def test_the_options_of_one_endpoint_are_listed() -> None:
-    with command("endpoints", "shm") as process:
-        status, output, errors = outcome(process)
+    with Started(*FRAMEBUS, "endpoints", "shm") as process:
+        status, output, errors = process.finish()
     assert (status, errors) == (0, "")
     assert "seconds to wait for a program that publishes it" in output
-    with command("endpoints", "nope") as process:
-        status, output, errors = outcome(process)
+    with Started(*FRAMEBUS, "endpoints", "nope") as process:
+        status, output, errors = process.finish()
     assert (status, output) == (2, "")
     assert "there is no 'nope'; there are " in errors

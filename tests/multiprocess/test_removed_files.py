@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.harness import Program, Programs, Refused
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
-from harness import Program, Programs, Refused
 
-WATCHDOG_S = 30.0
 PICTURE = np.zeros((100, 100))
 ENOUGH = 16  # claims after which a publisher looks at its files at the latest
 

@@ -4,45 +4,27 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.harness import Programs
+from tests.support.launching import Journal
+from tests.support.processes import end, runs, wait_for_exit
+from tests.support.started import PYTHON, Started
+from tests.support.waiting import wait_until
 
 import framebus
-from harness import WATCHDOG_S, Programs
-from launching import Journal, end, runs, until, wait_for_exit
 
 PICTURE = np.zeros((1080, 1920, 3), np.uint8)
 
 
-class Run:
+class Run(Started):
     """A running `framebus run`."""
 
     def __init__(self, *arguments: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "framebus", "run", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def finish(self) -> tuple[int, str, str]:
-        """Waits for its end; returns exit status, standard output and standard error."""
-        output, errors = self._process.communicate(timeout=WATCHDOG_S)
-        return self._process.returncode, output, errors
-
-    def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        super().__init__(*PYTHON, "-m", "framebus", "run", *arguments, stdin=None, start_new_session=True)
 
 
 class Runs:
@@ -79,7 +61,7 @@ def sends_until_known(publisher: framebus.Publisher, journal: Journal, lines: in
         publisher.send(PICTURE)
         return len(journal.lines()) >= lines
 
-    until(send_and_look, f"{lines} lines in the journal")
+    wait_until(send_and_look, f"{lines} lines in the journal")
 
 
 def test_program_is_started_with_the_first_frame_and_gets_it(
@@ -87,7 +69,7 @@ def test_program_is_started_with_the_first_frame_and_gets_it(
 ) -> None:
     run = commands.start(channel_name, "--", *journal.argv("fetch", name=channel_name, every=True, history=1))
     with framebus.Publisher(channel_name) as publisher:
-        until(lambda: has_come(run, channel_name), "framebus run to come")
+        wait_until(lambda: has_come(run, channel_name), "framebus run to come")
         assert journal.lines() == []
         sends_until_known(publisher, journal, 5)
     status, output, errors = run.finish()
@@ -149,7 +131,7 @@ def test_ctrl_c_ends_the_program_and_gives_130(commands: Runs, channel_name: str
         publisher.send(PICTURE)
         run = commands.start(channel_name, "--", *journal.argv("wait"))
         journal.wait(2)
-        run.signal(signal.SIGINT)
+        run.send_signal(signal.SIGINT)
         status, output, errors = run.finish()
         assert (status, output) == (130, "")
         assert "Traceback" not in errors
@@ -159,8 +141,8 @@ def test_ctrl_c_ends_the_program_and_gives_130(commands: Runs, channel_name: str
 
 def test_ctrl_c_while_there_is_no_channel_gives_130(commands: Runs, channel_name: str, journal: Journal) -> None:
     run = commands.start(channel_name, "--", *journal.argv("wait"))
-    until(lambda: waits_for_a_channel(run.pid), "framebus run to look for the channel")
-    run.signal(signal.SIGINT)
+    wait_until(lambda: waits_for_a_channel(run.pid), "framebus run to look for the channel")
+    run.send_signal(signal.SIGINT)
     status, _, errors = run.finish()
     assert status == 130
     assert "Traceback" not in errors
@@ -177,9 +159,9 @@ def test_leave_leaves_the_program(commands: Runs, channel_name: str, journal: Jo
         publisher.send(PICTURE)
         run = commands.start(channel_name, "--leave", "--", *journal.argv("wait"))
         pid = int(journal.wait(2)[0])
-        run.signal(signal.SIGINT)
+        run.send_signal(signal.SIGINT)
         try:
-            until(lambda: not runs(run.pid), "framebus run to end")
+            wait_until(lambda: not runs(run.pid), "framebus run to end")
             assert runs(pid)
         finally:
             end(pid)
@@ -191,7 +173,7 @@ def test_program_ends_with_a_killed_framebus_run(commands: Runs, channel_name: s
         publisher.send(PICTURE)
         run = commands.start(channel_name, "--", *journal.argv("wait"))
         journal.wait(2)
-        run.signal(signal.SIGKILL)
+        run.send_signal(signal.SIGKILL)
         wait_for_exit(journal.pid())
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.support.harness import Programs, Refused
 
 import framebus
-from harness import Programs, Refused
 
 
 def test_second_publisher_is_refused_with_pid_and_command_of_the_first(programs: Programs, channel_name: str) -> None:

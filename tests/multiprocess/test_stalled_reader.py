@@ -6,8 +6,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-
-from harness import Program, Programs
+from tests.support.harness import Program, Programs
 
 SHAPE = [120, 160]
 

@@ -10,7 +10,6 @@ be /dev/null or nothing at all times.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,16 +22,17 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from tests.bus import message_bus, needs_bus
-from tests.desktop import display, needs_display
-from tests.ports import free_port
+from tests.support.bus import message_bus, needs_bus
+from tests.support.compiled import CppPrograms, needs_compiler
+from tests.support.desktop import display, needs_display
+from tests.support.paths import PROGRAMS
+from tests.support.ports import free_port
+from tests.support.started import Started
+from tests.support.streamless import Streamless, streamless
+from tests.support.waiting import wait_until
 
 import framebus
 import framebus.baseimage
-from compiled import CppPrograms, needs_compiler
-from harness import PROGRAMS
-from launching import until
-from streamless import Streamless, streamless
 
 pytestmark = [needs_bus, needs_display]
 
@@ -299,10 +299,9 @@ def peer_of(kind: Kind, target: str, name: str, folder: Path) -> Iterator[Any]:
 @contextmanager
 def left_by_the_dead(name: str) -> Iterator[framebus.Subscriber]:
     """A subscriber of a channel whose publisher was killed."""
-    code = f"import framebus, os; p = framebus.Publisher({name!r}); p.send(bytes(9)); os.write(1, b'.'); input()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as publisher:
-        assert publisher.stdout is not None
-        assert publisher.stdout.read(1) == b"."
+    code = f"import framebus, os; p = framebus.Publisher({name!r}); p.send(bytes(9)); os.write(1, b'.\\n'); input()"
+    with Started(sys.executable, "-c", code) as publisher:
+        assert publisher.line() == "."
         with framebus.Subscriber(name, every=True) as subscriber:
             publisher.kill()
             publisher.wait()
@@ -338,7 +337,7 @@ class Journal:
     def recv(self, _: float) -> Any:
         """The next frame, as far as it is told: its number, once for each pixel that a whole one has the same."""
         self._taken += 1
-        until(lambda: len(self._lines()) > self._taken, "the child to have got the frame")
+        wait_until(lambda: len(self._lines()) > self._taken, "the child to have got the frame")
         number, whole = map(int, self._lines()[self._taken].split())
         return SimpleNamespace(array=np.full((1, 1, 3), number if whole else -1))
 

@@ -20,11 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from compiled import CppPrograms, needs_compiler
-from compiler import PROGRAMS
-from harness import Program, Programs, Refused
-from places import Place, needs_root
+from tests.support.compiled import CppPrograms, needs_compiler
+from tests.support.harness import Program, Programs, Refused
+from tests.support.paths import PROGRAMS
+from tests.support.places import Place, needs_root
 
 HERE = Path(__file__).parent
 

@@ -12,13 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-from tests.torture import journal, payload  # noqa: E402
-from tests.torture.audit import audit  # noqa: E402
-from tests.torture.program import Fault  # noqa: E402
+from tests.support.paths import ROOT
+from tests.torture import journal, payload
+from tests.torture.audit import audit
+from tests.torture.program import Fault
 
 CLOSING = re.compile(
     r"torture: SEED 7, (\d+) frames checked, (\d+) kills \(.+\), (\d+) publishers, (\d+) subscribers, 0 faults"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.started import Started
 
 import framebus
 
@@ -60,30 +61,18 @@ def check_a_new_channel_works(name: str) -> None:
         assert (subscriber.recv(5).array == 7).all()
 
 
-class Worker:
+class Worker(Started):
     """A program that works until the files are spoilt; everything it says is read."""
 
     def __init__(self, code: str, *arguments: str) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self._lines = self._process.stdout
-
-    def wait_until_it_works(self) -> None:
-        assert self._lines.readline()
+        super().__init__(sys.executable, "-c", code, *arguments, stderr=None)
 
     def last_words(self) -> str:
         """The last line; it must have ended by itself."""
-        last = ""
-        for line in self._lines:
-            last = line
-        status = self._process.wait()
-        assert status == 0, f"ended with status {status} after {last!r}"
-        return last
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._lines.close()
+        status, output, _ = self.finish()
+        last = output.splitlines()[-1:]
+        assert status == 0, f"ended with status {status} after {last}"
+        return last[0]
 
 
 @pytest.mark.parametrize("which", ["control block", "store", "both"])
@@ -93,9 +82,9 @@ def test_files_truncated_while_programs_work_end_both_with_an_error_and_without_
 ) -> None:
     workers = [Worker(SENDS_FOR_EVER, channel_name, how)]
     try:
-        workers[0].wait_until_it_works()
+        assert workers[0].line()
         workers.append(Worker(READS_FOR_EVER, channel_name, "every" if how == "send" else "latest"))
-        workers[1].wait_until_it_works()
+        assert workers[1].line()
         (store,) = Path("/dev/shm").glob(f"framebus.{channel_name}@*")
         control_block = Path(f"/dev/shm/framebus.{channel_name}")
         spoilt = {"control block": [control_block], "store": [store]}
@@ -107,7 +96,7 @@ def test_files_truncated_while_programs_work_end_both_with_an_error_and_without_
             assert channel_name in words
     finally:
         for worker in workers:
-            worker.stop()
+            worker.end()
     check_a_new_channel_works(channel_name)
 
 

@@ -12,9 +12,8 @@ import signal
 from pathlib import Path
 
 import pytest
-
-from harness import Program, Programs, Refused
-from places import Place, needs_root
+from tests.support.harness import Program, Programs, Refused
+from tests.support.places import Place, needs_root
 
 pytestmark = needs_root
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.harness import Program, Programs
 
 import framebus
-from harness import Program, Programs
 
 ENDINGS: dict[str, Callable[[Program], object]] = {"exits": Program.wait, "is killed": Program.kill}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.harness import Program, Programs, Refused
 
 import framebus
-from harness import Program, Programs, Refused
 
 SHAPE = [8, 8]
 WAITS: dict[str, dict[str, Any]] = {

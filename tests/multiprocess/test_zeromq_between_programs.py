@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.harness import Programs
+from tests.support.started import PYTHON, Started
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 from framebus.testing import Receiver, Refused, Sender, specimen
-from harness import WATCHDOG_S, Programs
 
 pytest.importorskip("zmq", reason='needs pyzmq: pip install "framebus[zmq]"')
 import zmq.auth
@@ -61,14 +63,10 @@ for number in range(3):
     sink.send(numpy.full({BIG}, number, numpy.uint8), timeout=60)
 """
     with framebus.source(url, mode=mode) as source:
-        sender = subprocess.Popen([sys.executable, "-W", "error", "-c", program])
-        try:
+        with Started(*PYTHON, "-c", program) as sender:
             seqs = [frame.seq for frame in source]
             assert seqs == [1, 2, 3] if mode == "every" else seqs[-1] == 3
-            assert sender.wait(LONG) == 0
-        finally:
-            sender.kill()
-            sender.wait()
+            assert sender.output() == ""
 
 
 def test_a_program_whose_frames_nobody_takes_ends_after_linger(url: str) -> None:
@@ -93,28 +91,25 @@ def test_a_sink_interrupted_while_its_array_is_on_its_way_never_sends_a_changed_
 import framebus, numpy, os, signal, threading
 image = numpy.zeros({BIG}, numpy.uint8)
 sink = framebus.sink({url!r}, mode="every")
-try:
-    while True:
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start() if image[0, 0, 0] == 0 else None
-        image[:] = 1
-        sink.send(image)
-except KeyboardInterrupt:
-    image[:] = 2
-    assert sink.closed
-    print("changed", flush=True)
+while not sink.closed:  # an interrupt between two calls does not count
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        while True:
+            image[:] = 1
+            sink.send(image)
+    except KeyboardInterrupt:
+        pass
+image[:] = 2
+print("changed", flush=True)
 """
     with framebus.source(f"{url}?mode=every&reconnect=false") as source:
-        sender = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-        try:
-            assert sender.stdout is not None
-            assert sender.stdout.readline() == "changed\n"
+        with Started(sys.executable, "-c", program) as sender:
+            assert sender.line() == "changed"
             values = set()
             with contextlib.suppress(framebus.PublisherDied):
                 for frame in source:
                     values |= set(np.unique(frame.array))
             assert values == {1}
-        finally:
-            sender.communicate(timeout=LONG)
 
 
 def test_one_slow_receiver_neither_slows_the_sender_nor_the_other_receiver(url: str) -> None:

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The driver's hold on one program: starting it, signals, how it ended, and whether it hangs."""
+"""The driver's hold on one program: starting it, signals, how it ended, and whether it hangs.
+
+A program does not talk to its driver, which kills it anywhere: what it does is in a file that both map, and what it has
+done in its journal. So it has no pipes, and is not a framebus.testing.Program.
+"""
 
 from __future__ import annotations
 

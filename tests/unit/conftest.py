@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
-from tests.bus import PrivateBus, message_bus
+from tests.support.bus import PrivateBus, message_bus
+from tests.support.names import fresh_name
 
 
 @pytest.fixture(scope="module")
@@ -34,4 +34,4 @@ def own_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrivateBus]:
 @pytest.fixture
 def service() -> str:
     """A name for a service that no other test uses."""
-    return f"test-{uuid.uuid4().hex}"
+    return fresh_name()

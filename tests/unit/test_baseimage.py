@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 from framebus import baseimage
 
 SHARED_MEMORY = Path("/dev/shm")
-WATCHDOG_S = 30.0
 
 
 def picture(*shape: int, dtype: str = "uint8") -> NDArray[Any]:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 from framebus import baseimage
 
 SHARED_MEMORY = Path("/dev/shm")
-WATCHDOG_S = 30.0
 PICTURE = np.arange(24, dtype=np.uint8).reshape(4, 6)
 
 

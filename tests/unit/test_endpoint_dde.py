@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bus import PrivateBus, message_bus, needs_bus, open_descriptors
+from tests.support.bus import PrivateBus, message_bus, needs_bus
+from tests.support.descriptors import open_descriptors
 
 import framebus
 from framebus._util import names

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bus import FRAMES, ForeignCaller, ForeignListener, ForeignService, PrivateBus, needs_bus, open_descriptors
+from tests.support.bus import PrivateBus, needs_bus
+from tests.support.descriptors import open_descriptors
+from tests.support.foreign_dde import FRAMES, ForeignCaller, ForeignListener, ForeignService
 
 import framebus
 from framebus.endpoint.kinds.dde import interface

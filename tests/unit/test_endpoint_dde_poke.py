@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.bus import ALL_SEALS, GOOD_DESCRIPTION, ForeignPoker, PrivateBus, memory_with, needs_bus, open_descriptors
+from tests.support.bus import PrivateBus, needs_bus
+from tests.support.descriptors import open_descriptors
+from tests.support.foreign_dde import ALL_SEALS, GOOD_DESCRIPTION, ForeignPoker, memory_with
 
 import framebus
 from framebus.endpoint.kinds.dde import interface

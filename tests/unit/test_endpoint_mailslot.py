@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.descriptors import open_descriptors
 
 import framebus
 from framebus.endpoint import EndpointStatistics, OutgoingFrame, wire
@@ -81,14 +82,14 @@ def test_letting_go_of_a_frame_gives_its_memory_and_its_descriptor_back(name: st
         sink.send(IMAGE)
         source.recv(10)
         gc.collect()
-        before = len(os.listdir("/proc/self/fd")), sealed_mappings()
+        before = open_descriptors(), sealed_mappings()
         sink.send(IMAGE)
         frame = source.recv(10)
         kept = 1 if sys.version_info < (3, 13) else 0  # descriptors of a mapping, see framebus.endpoint.memfd
-        assert (len(os.listdir("/proc/self/fd")), sealed_mappings()) == (before[0] + kept, before[1] + 1)
+        assert (open_descriptors(), sealed_mappings()) == (before[0] + kept, before[1] + 1)
         del frame
         gc.collect()
-        assert (len(os.listdir("/proc/self/fd")), sealed_mappings()) == before
+        assert (open_descriptors(), sealed_mappings()) == before
 
 
 @pytest.mark.parametrize("depth", [1, 3, 8])
@@ -261,14 +262,14 @@ def test_what_is_no_frame_is_refused_and_counted_and_the_next_frame_arrives(
     foreign: tuple[MailslotSource, socket.socket], make: Callable[[], tuple[bytes, list[int]]]
 ) -> None:
     source, sender = foreign
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     data, descriptors = make()
     socket.send_fds(sender, [data], descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
     assert source.try_recv() is None
     assert source.statistics() == EndpointStatistics(refused=1)
-    assert len(os.listdir("/proc/self/fd")) == before, "a descriptor that came along was kept"
+    assert open_descriptors() == before, "a descriptor that came along was kept"
     memory = memfd_of(GOOD)
     socket.send_fds(sender, [frame_datagram()], [memory])
     os.close(memory)
@@ -278,11 +279,11 @@ def test_what_is_no_frame_is_refused_and_counted_and_the_next_frame_arrives(
 def test_more_descriptors_than_a_letter_has_are_not_kept(foreign: tuple[MailslotSource, socket.socket]) -> None:
     source, sender = foreign
     memfds = [memfd_of(GOOD) for _ in range(20)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     socket.send_fds(sender, [b"hello"], memfds)
     assert source.try_recv() is None
     assert source.statistics().refused == 1
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     for memory in memfds:
         os.close(memory)
 
@@ -292,11 +293,11 @@ def test_a_sender_that_greets_without_end_takes_a_bounded_number_of_descriptors(
 ) -> None:
     source, sender = foreign
     pipe, kept = os.pipe()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     for stream in range(100, 300):
         socket.send_fds(sender, [datagram.write(datagram.GREETING, stream, 0)], [pipe])
         assert source.try_recv() is None
-    assert len(os.listdir("/proc/self/fd")) - before == 63
+    assert open_descriptors() - before == 63
     assert source.statistics().refused == 200 - 63
     os.close(pipe)
     os.close(kept)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.msg_parts import message_of, parts_of
 
 import framebus
-from framebus.endpoint import EndpointStatistics, OutgoingFrame, wire
+from framebus.endpoint import EndpointStatistics
 from framebus.endpoint.kinds.msg import parts
 from framebus.endpoint.kinds.msg.queue import Queue
 from framebus.endpoint.kinds.msg.source_sink import MsgSink, MsgSource
@@ -39,16 +40,6 @@ WHY_NOT = has_queues()
 needs_queues = pytest.mark.skipif(
     WHY_NOT is not None, reason=f"{WHY_NOT}; a kernel with CONFIG_POSIX_MQUEUE=y has them"
 )
-
-
-def message_of(number: int, size: int = 60) -> bytes:
-    """Returns a frame as framebus.endpoint.wire writes it, filled with its number."""
-    head, arrays = wire.encode(OutgoingFrame({"image": np.full(size, number, np.uint8)}, number, 0, 0, {}, None))
-    return head + b"".join(wire.pieces(arrays))
-
-
-def parts_of(message: bytes, number: int, *, place: int = 1, stream: int = 5, part_bytes: int = 256) -> list[bytes]:
-    return list(parts.split([message], len(message), place=place, stream=stream, number=number, part_bytes=part_bytes))
 
 
 @pytest.fixture

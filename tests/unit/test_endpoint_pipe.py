@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 from framebus.endpoint import wire
 from framebus.endpoint.kinds.pipe import descriptors
 
 GRADIENT = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
-WATCHDOG_S = 60.0
 
 
 class Pipe:

@@ -9,10 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 
-WATCHDOG_S = 60.0
 SIZES = [(66, 50), (64, 48), (2, 2), (34, 6)]
 NAMES = {
     "I420": "YCbCr420_8_YY_CbCr_Planar", "YV12": "YCbCr420_8_YY_CrCb_Planar",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 from framebus.endpoint.kinds.pipe import y4m_header, ycbcr
@@ -20,7 +21,6 @@ from framebus.endpoint.wire import Malformed
 BGR = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3)
 RAW = "?mode=byte&width=64&height=48&pixel_format=BGR8"
 Y4M = "?mode=byte&format=y4m"
-WATCHDOG_S = 60.0
 
 Read = Callable[[bytes, str], Any]
 

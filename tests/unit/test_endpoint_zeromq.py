@@ -11,13 +11,12 @@ import contextlib
 import gc
 import os
 import threading
-import time
 import weakref
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import wait_until
 
 import framebus
 
@@ -317,10 +316,3 @@ def test_a_forked_child_is_refused_and_leaves_the_parents_ends_alone(url: str, m
         assert os.waitpid(child, 0)[1] == 0
         sink.send(IMAGE, timeout=LONG)
         assert source.recv(LONG).seq == 2
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.001)

@@ -7,7 +7,6 @@ The foreign senders are plain sockets.
 from __future__ import annotations
 
 import socket
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import wait_until
 
 import framebus
 from framebus.endpoint import OutgoingFrame, wire
@@ -112,10 +112,3 @@ def test_bytes_that_are_not_zeromq_at_all_are_counted_where_the_source_binds() -
         with framebus.sink(source.url, bind=False, mode="every") as sink:
             sink.send(IMAGE)
             assert source.recv(LONG).seq == 1
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.001)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loops import PICTURE, eventfds, readers_of, sending
+from tests.support.descriptors import eventfds
+from tests.support.loops import PICTURE, readers_of, sending
 
 import framebus
 from framebus import _core

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
 import framebus
 
-WATCHDOG_S = 60.0
 PICTURE = np.arange(48 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(48, 64, 3)
 DEPTH = np.linspace(-1, 1, 48 * 64, dtype=np.float16).reshape(48, 64)
 META = {"exposure_us": 900, "camera": {"gain": 1.5, "names": ["left", "größe"]}, "none": None}

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.images import check, noise, read, refusal
+from tests.support.images import check, noise, read, refusal
 
 
 def png(array: NDArray[Any], colour_type: int, bits: int, chunks: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:

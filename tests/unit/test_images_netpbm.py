@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tests.images import check, check_frame, noise, read, refusal
+from tests.support.images import check, check_frame, noise, read, refusal
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tests.images import DTYPES, FORMS, check, check_frame, noise, read, refusal
+from tests.support.images import DTYPES, FORMS, check, check_frame, noise, read, refusal
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])

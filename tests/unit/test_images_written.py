@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from tests.images import DTYPES, check, noise, read
+from tests.support.images import DTYPES, check, noise, read
 
 import framebus
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.started import Started
 
 import framebus
 from framebus._util.partial_file import Claim, PartialFile, partial_name
@@ -33,16 +33,11 @@ sink.close()
 
 
 @contextmanager
-def recorder(url: str, frames: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def recorder(url: str, frames: int, folder: Path) -> Iterator[Started]:
     """Another program that has sent some frames, and closes its sink when its standard input ends."""
-    command = [sys.executable, "-c", RECORDER, url, str(frames)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder) as program:
-        try:
-            assert program.stdout is not None
-            assert program.stdout.readline() == "recording\n"
-            yield program
-        finally:
-            program.kill()
+    with Started(sys.executable, "-c", RECORDER, url, frames, cwd=folder) as program:
+        assert program.line() == "recording"
+        yield program
 
 
 def levels(path: Path) -> list[int]:

@@ -5,40 +5,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import multiprocessing
 import os
 import pickle
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.forking import in_forked_child
 
 import framebus
 
 PICTURE = np.full((48, 64), 7, np.uint8)
-
-
-def in_forked_child(work: Callable[[], object]) -> Any:
-    """Do some work in a forked child; gives what it returns, or what it raises as text."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # numpy may have threads; the child only does this
-        child = os.fork()
-    if child == 0:
-        try:
-            result: object = {"value": work()}
-        except BaseException as error:
-            result = {"is_ours": isinstance(error, framebus.ForkedChild), "text": f"{type(error).__name__}: {error}"}
-        os.write(writing, json.dumps(result, default=str).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        result = json.loads(pipe.read())
-    os.waitpid(child, 0)
-    return result
 
 
 def assert_refused(result: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from tests.desktop import display, needs_display
+from tests.support.desktop import display, needs_display
 
 import framebus
 from framebus.frames import pixel_format as formats

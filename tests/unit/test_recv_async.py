@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import sniffio
 import trio
-from loops import PICTURE, eventfds, readers_of, sending
+from tests.support.descriptors import eventfds
+from tests.support.loops import PICTURE, readers_of, sending
 
 import framebus
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.documents import documents
+from tests.support.documents import documents
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,9 +61,7 @@ def test_a_cpp_test_run_counts_only_if_every_test_checked_something(
 def test_no_skips_turns_a_skipped_test_into_a_failed_run_that_says_why(tmp_path: Path, body: str) -> None:
     (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
     (tmp_path / "test_it.py").write_text(f"{body}\ndef test_that(): assert True\n")
-    (tmp_path / "tests").mkdir()
-    for name in ("leftovers.py", "side_by_side.py"):
-        (tmp_path / "tests" / name).write_text((ROOT / "tests" / name).read_text(encoding="utf-8"))
+    shutil.copytree(ROOT / "tests/support", tmp_path / "tests/support")
     run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", str(tmp_path)]
     plain, strict = (
         subprocess.run([*run, *more], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)

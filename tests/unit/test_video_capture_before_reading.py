@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.started import Started
 
 import framebus
 
@@ -158,14 +157,9 @@ def opened_on(name: str, state: str, **options: Any) -> framebus.VideoCapture:
     if state == "never opened":
         return capture
     if state == "dead publisher":
-        program = subprocess.Popen(
-            [sys.executable, "-c", CODE, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        with program:
-            assert program.stdout is not None
-            assert program.stdout.readline() == "ready\n"
+        with Started(sys.executable, "-c", CODE, name) as program:
+            assert program.line() == "ready"
             capture.open(name)
-            os.kill(program.pid, signal.SIGKILL)
         return capture
     with framebus.Publisher(name) as pub:
         assert capture.open(name)

@@ -14,8 +14,12 @@ a fork waits for that lock. It has to do so before it takes a lock that the impo
 also take theirs before a fork, and the handler that was registered last runs first. So the first late import begins
 with these two modules and then registers the handler once more. For other locks of this kind, there is a limit: a fork
 goes on when the import has added no module for _STALLED_S seconds. Locks that live as long as an object are made anew
-in the child, see make_locks_of(). An object with threads that Python does not know, such as a codec, waits for them
-when it is freed; a child never frees it, see keep_in_children().
+in the child, see make_locks_of(). A lock of a module can be held across a fork, see hold_across_forks(). What only the
+parent may use, since it locks a file or is known to others, is closed in the child, see forget_in_children(). An object
+with threads that Python does not know, such as a codec, waits for them when it is freed; a child never frees it, see
+keep_in_children(). In a child, locks come first: what is forgotten may need them.
+
+No other file of framebus registers anything with atexit or for forks (tests/unit/test_lifetime.py).
 """
 
 from __future__ import annotations
@@ -40,7 +44,9 @@ _FORK_WAITS_S = 60.0
 _at_exit: list[Callable[[], object]] = []
 _before_os_exit: list[Callable[[], object]] = []
 _locked: weakref.WeakSet[_Locked] = weakref.WeakSet()
+_forgotten: weakref.WeakSet[_Forgotten] = weakref.WeakSet()
 _kept: weakref.WeakSet[Any] = weakref.WeakSet()
+_held: list[threading.Lock] = []  # across every fork
 _forking: set[int] = set()  # threads that fork and have `importing`
 _exit_handler_in = _finalizer_in = 0  # the process that has it; 0: none
 
@@ -48,6 +54,12 @@ _exit_handler_in = _finalizer_in = 0  # the process that has it; 0: none
 def at_exit(step: Step) -> Step:
     """A decorator: `step` runs when a process that has opened something ends normally."""
     _at_exit.append(step)
+    return step
+
+
+def at_exit_before_libraries(step: Step) -> Step:
+    """A decorator: `step` runs before those of at_exit(), and before exit handlers of what was imported so far."""
+    atexit.register(step)
     return step
 
 
@@ -94,6 +106,22 @@ def make_locks_of(owner: _Locked) -> None:
     """Has an object make its locks, now and in each forked child before fork() returns, as long as it lives."""
     owner._make_locks()
     _locked.add(owner)
+
+
+class _Forgotten(Protocol):
+    def forget(self) -> None:
+        """Lets go of what is the parent's, in a forked child. May be called after it was closed."""
+
+
+def forget_in_children(owner: _Forgotten) -> None:
+    """Has each forked child call owner.forget() before fork() returns, as long as the object lives."""
+    _forgotten.add(owner)
+
+
+def hold_across_forks(lock: threading.Lock) -> None:
+    """Has each fork wait until no thread holds `lock`, so that a child finds whole what it protects."""
+    _held.append(lock)
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release)
 
 
 def keep_in_children(owner: object) -> None:
@@ -173,8 +201,12 @@ def _after_fork_in_parent() -> None:
 def _begin_forked_child() -> None:
     importing.make_lock()
     _forking.clear()
+    for lock in _held:
+        lock.release()
     for owner in list(_locked):
         owner._make_locks()
+    _run([inherited.forget for inherited in _forgotten])
+    _forgotten.clear()
     for kept in list(_kept):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
 

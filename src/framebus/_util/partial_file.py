@@ -36,11 +36,10 @@ import logging
 import os
 import stat
 import time
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from framebus._util import fds
+from framebus._util import fds, lifetime
 from framebus.errors import EndpointError
 
 _MARK = b"framebus writer "
@@ -49,7 +48,23 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF, errno.EI
 _log = logging.getLogger(__name__)
 
 
-class PartialFile:
+class _Locked:
+    """An open file that is locked."""
+
+    _descriptor = -1
+
+    def _keep(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        lifetime.forget_in_children(self)
+
+    def forget(self) -> None:
+        """Closes the file and leaves it where it is; in a forked child, the parent's stays locked. May be repeated."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class PartialFile(_Locked):
     """A new file that is being written. It can be given to PyAV, which writes and seeks.
 
     Attributes:
@@ -65,11 +80,10 @@ class PartialFile:
             self.path = os.path.join(folder, attempt)
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._descriptor = fds.open_path(self.path, flags, mode)
+                self._keep(fds.open_path(self.path, flags, mode))
                 break
             except FileExistsError:
                 self.kept.append(self.path)
-        _opened.add(self)
         with contextlib.suppress(OSError):  # of file systems that have no locks
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -119,12 +133,10 @@ class PartialFile:
 
     def close(self) -> None:
         """Closes it and leaves it where it is. May be repeated."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self.forget()
 
 
-class Claim:
+class Claim(_Locked):
     """The right to write one target, until release() or the end of the process.
 
     Attributes:
@@ -144,9 +156,7 @@ class Claim:
                 f"{self.target!r} is the partial file of another writer; close that writer, or choose another name"
             )
         self._lock = os.path.join(self.folder, _fitted("." + name, ".lock"))
-        self._descriptor = -1
-        self._descriptor = self._locked()
-        _opened.add(self)
+        self._keep(self._locked())
         try:
             self._write_note()
         except BaseException:
@@ -159,16 +169,13 @@ class Claim:
 
     def release(self) -> None:
         """Gives the target to others. May be repeated. Raises OSError."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor < 0:
-            return
         try:
-            if _leads_to(self._lock, descriptor):
+            if self._descriptor >= 0 and _leads_to(self._lock, self._descriptor):
                 # In a folder with the sticky bit another user's file stays; it locks as well as a new one.
                 with contextlib.suppress(PermissionError):
                     os.unlink(self._lock)
         finally:
-            os.close(descriptor)
+            self.forget()
 
     def _locked(self) -> int:
         """Returns a descriptor of the lock file, which is locked."""
@@ -217,8 +224,7 @@ class Claim:
         """Says in the lock file who we are. Raises EndpointError for a file that is not a lock file."""
         has = os.pread(self._descriptor, len(_MARK), 0)
         if has and has != _MARK:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            self.forget()
             raise EndpointError(self._in_the_way())
         if fcntl.fcntl(self._descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
             note = _MARK + f"{os.getpid()} ".encode() + _command(os.getpid()) + b"\n"
@@ -346,17 +352,3 @@ def _note(descriptor: int) -> tuple[int, str] | None:
     if not has.startswith(_MARK) or not has.endswith(b"\n") or not pid.isdigit():
         return None
     return int(pid), _printable(command)
-
-
-_opened: weakref.WeakSet[PartialFile | Claim] = weakref.WeakSet()
-
-
-def _begin_child() -> None:
-    for inherited in list(_opened):
-        descriptor, inherited._descriptor = inherited._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-    _opened.clear()
-
-
-os.register_at_fork(after_in_child=_begin_child)

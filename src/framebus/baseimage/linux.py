@@ -31,15 +31,13 @@ import errno
 import fcntl
 import os
 import signal
-import struct
 import time
-import weakref
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus._util import fds
+from framebus._util import fds, lifetime, ofd_lock
 from framebus.baseimage.place import Place
 from framebus.baseimage.semaphore import (
     FOLDER,
@@ -50,7 +48,6 @@ from framebus.baseimage.semaphore import (
     identity_of,
     libc,
     never_settles,
-    opening,
 )
 from framebus.baseimage.trust import SEMAPHORE_BYTES, check_file, check_memory
 from framebus.errors import ChannelInUse, ChannelNotFound, FrameTooLarge
@@ -61,16 +58,6 @@ _MOST_POSTS = 10_000  # of a program that posts without looking; more would take
 _CHUNK = 256 << 10  # compared at a time: stays in the cache
 
 _WRITER, _LEAVING, _FRAME = 1 << 62, (1 << 62) + 1, (1 << 62) + 2  # bytes that are locked; no image is that long
-_FLOCK = "hhqqi4x"
-
-
-def _lock(descriptor: int, kind: int, byte: int) -> bool:
-    """Sets a lock of the open file description, without waiting; says whether it was possible."""
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, struct.pack(_FLOCK, kind, os.SEEK_SET, byte, 1, 0))
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_mine_alone(descriptor: int) -> bool:
@@ -95,7 +82,7 @@ class SystemPlace(Place):
         self._identity = identity_of(os.fstat(memory))
         self._semaphore = semaphore
         self._reserved = 0
-        _places.add(self)
+        lifetime.forget_in_children(self)
 
     @classmethod
     def open(cls, name: str, public: bool = False) -> SystemPlace:
@@ -106,7 +93,7 @@ class SystemPlace(Place):
     def make(cls, name: str, capacity: int, mode: int, public: bool = False) -> SystemPlace:
         """Opens or makes both files and takes the lock of the writer."""
         place = cls._find(name, mode, capacity, public)
-        if not _lock(place._memory, fcntl.F_WRLCK, _WRITER):
+        if not ofd_lock.lock(place._memory, _WRITER):
             place.close(keep=True)
             raise ChannelInUse(
                 f"another program writes '{name}', and the next frame of either would overwrite the other's; end it "
@@ -187,17 +174,15 @@ class SystemPlace(Place):
 
     def begin_frame(self) -> None:
         """Locks a byte; nobody else ever does."""
-        _lock(self._memory, fcntl.F_WRLCK, _FRAME)
+        ofd_lock.lock(self._memory, _FRAME)
 
     def end_frame(self) -> None:
         """Unlocks it."""
-        _lock(self._memory, fcntl.F_UNLCK, _FRAME)
+        ofd_lock.unlock(self._memory, _FRAME)
 
     def is_being_written(self) -> bool:
         """Asks whether it is locked."""
-        question = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FRAME, 1, 0)
-        answer = fcntl.fcntl(self._memory, fcntl.F_OFD_GETLK, question)
-        return bool(struct.unpack(_FLOCK, answer)[0] != fcntl.F_UNLCK)
+        return ofd_lock.holder(self._memory, _FRAME) is not None
 
     def set(self) -> bool:
         """Posts, then takes off what is above one."""
@@ -242,7 +227,7 @@ class SystemPlace(Place):
 
     def stand_down(self) -> None:
         """Drops the lock of the writer."""
-        _lock(self._memory, fcntl.F_UNLCK, _WRITER)
+        ofd_lock.unlock(self._memory, _WRITER)
 
     def close(self, keep: bool) -> None:
         """Closes both; removes them if nobody else has them open."""
@@ -251,18 +236,18 @@ class SystemPlace(Place):
             if not keep:
                 self._remove_if_last()
         finally:
-            _places.discard(self)
-            os.close(self._memory)
+            self.forget()
 
     def forget(self) -> None:
-        """Closes both without a look at who else is there."""
-        _places.discard(self)
+        """Closes both without a look at who else is there: a forked child must not count as one who uses the files."""
         self._semaphore.close()
-        os.close(self._memory)
+        memory, self._memory = self._memory, -1
+        if memory >= 0:
+            os.close(memory)
 
     def _remove_if_last(self) -> None:
         for _ in range(TRIES):
-            if _lock(self._memory, fcntl.F_WRLCK, _LEAVING):
+            if ofd_lock.lock(self._memory, _LEAVING):
                 break
             time.sleep(_PAUSE_S)
         else:
@@ -343,16 +328,3 @@ def _not_found(name: str) -> ChannelNotFound:
         f"program A has not started: there is no image '{name}'{f' ({missing})' if missing else ''}. Start it first, "
         "or pass connect_timeout="
     )
-
-
-_places: weakref.WeakSet[SystemPlace] = weakref.WeakSet()
-
-
-def _begin_child() -> None:
-    """Lets go of what the parent has: the child must not keep its lock, nor count as one who uses the files."""
-    opening.release()
-    for place in list(_places):
-        place.forget()
-
-
-os.register_at_fork(before=opening.acquire, after_in_parent=opening.release, after_in_child=_begin_child)

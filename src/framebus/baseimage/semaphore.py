@@ -14,7 +14,7 @@ import os
 import threading
 import time
 
-from framebus._util import fds, owners
+from framebus._util import fds, lifetime, owners
 from framebus._util.exhausted import is_none_left, none_left
 from framebus.baseimage.trust import check_file, check_semaphore
 from framebus.errors import CorruptChannel, PermissionDenied, SystemFailure
@@ -41,7 +41,8 @@ if _clockwait is not None:
 
 
 # Held while libc opens or closes a semaphore: a fork in the middle of that would leave libc's own lock locked for ever.
-opening = threading.Lock()
+_opening = threading.Lock()
+lifetime.hold_across_forks(_opening)
 
 
 def failure(what: str, path: str, error: OSError) -> Exception:
@@ -95,7 +96,7 @@ class Semaphore:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             flags = 0 if before is not None else os.O_CREAT | os.O_EXCL
             fds.fill_standard()
-            with opening:
+            with _opening:
                 self._handle = libc.sem_open(c_name, flags, ctypes.c_uint(mode or 0), ctypes.c_uint(0))
                 code = 0 if self._handle else ctypes.get_errno()
             if code not in (0, errno.ENOENT, errno.EEXIST):
@@ -160,6 +161,8 @@ class Semaphore:
         return bool(_clockwait(self._handle, time.CLOCK_MONOTONIC, ctypes.byref(limit)) == 0)
 
     def close(self) -> None:
-        """Lets go of it; it must not be used any more."""
-        with opening:
-            libc.sem_close(self._handle)
+        """Lets go of it; it must not be used any more. May be repeated."""
+        with _opening:
+            handle, self._handle = self._handle, None
+            if handle:
+                libc.sem_close(handle)

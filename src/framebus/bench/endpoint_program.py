@@ -2,7 +2,7 @@
 """python -m framebus.bench.endpoint_program JSON: the program at one end of a link that is measured.
 
 It opens its end, says {"ready": true}, does its work when it is told to (a line on standard input), and reports in one
-line of JSON on standard error, since standard output may be the pipe that is measured.
+line of JSON.
 
 Every frame begins with its number and the CLOCK_MONOTONIC of just before it was sent, 8 bytes each. A frame has been
 received when its first and last byte have been read.
@@ -96,13 +96,13 @@ def main() -> None:
     else:
         sink = framebus.sink(task["url"])
         work, close = partial(send, sink, task), sink.close
-    print('{"ready": true}', file=sys.stderr, flush=True)
+    print('{"ready": true}', flush=True)
     sys.stdin.readline()
     cpu = time.process_time()
     report = work()
     report["cpu_s"] = time.process_time() - cpu
     report["memory"] = max(0, report["memory"] - before)
-    print(json.dumps(report), file=sys.stderr, flush=True)
+    print(json.dumps(report), flush=True)
     sys.stdin.readline()  # the other one may still need what we have open
     close()
 

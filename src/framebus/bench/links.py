@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 
 import framebus
 from framebus._util import fds
+from framebus._util.server import server
 
 PREFIX = "bench"
 
@@ -101,20 +101,11 @@ def clipboard(_every: bool) -> Iterator[Link]:  # there is only ever the newest
     """The image clipboard: that of a display of its own where Xvfb is there, so that nobody's is overwritten."""
     if shutil.which("Xvfb") is None:
         raise Missing("Xvfb is not there (apt-get install xvfb)")
-    reading, writing = fds.pipe()
-    with subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-nolisten", "tcp"], pass_fds=[writing], stderr=subprocess.DEVNULL
-    ) as server:
-        os.close(writing)
-        with open(reading, encoding="ascii") as numbers:
-            display = numbers.readline().strip()
-        try:
-            if not display:
-                raise Missing("Xvfb did not start")
-            url = "clipboard:?pixel_format=RGB8&interval=0.01"
-            yield Link(url, "clipboard:", env={"DISPLAY": f":{display}"})
-        finally:
-            server.terminate()
+    with server("Xvfb", "-displayfd", "{}", "-nolisten", "tcp") as (display, _):
+        if not display:
+            raise Missing("Xvfb did not start")
+        url = "clipboard:?pixel_format=RGB8&interval=0.01"
+        yield Link(url, "clipboard:", env={"DISPLAY": f":{display}"})
 
 
 @contextmanager
@@ -122,20 +113,11 @@ def data_exchange(_every: bool) -> Iterator[Link]:  # a request gives the newest
     """D-Bus in the place of DDE, with a bus of its own."""
     if shutil.which("dbus-daemon") is None:
         raise Missing("dbus-daemon is not there (apt-get install dbus)")
-    with tempfile.TemporaryDirectory(prefix="framebus-bench.") as folder:
-        address = f"unix:path={folder}/bus"
-        with subprocess.Popen(
-            ["dbus-daemon", "--session", "--nofork", "--print-address", f"--address={address}"],
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as daemon:
-            assert daemon.stdout is not None
-            daemon.stdout.readline()  # it can be connected to
-            name = unique()
-            try:
-                yield Link(f"dde:{name}?bus={address}", f"dde:{name}?bus={address}")
-            finally:
-                daemon.terminate()
+    with server("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address={}") as (address, _):
+        if not address:
+            raise Missing("dbus-daemon did not start")
+        name = unique()
+        yield Link(f"dde:{name}", f"dde:{name}", env={"DBUS_SESSION_BUS_ADDRESS": address})
 
 
 @contextmanager

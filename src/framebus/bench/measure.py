@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import signal
 import sys
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any
 
-from framebus._util.fds import fill_standard
+from framebus._util.child import Child, fate
 from framebus.bench.links import Link, Mechanism, Missing, reason_missing
 from framebus.errors import EndpointError
 
@@ -51,45 +50,33 @@ class Result:
     problem: str | None = None
 
 
-class _End:
+class _End(Child):
     """One of the two programs."""
 
     def __init__(self, role: str, link: Link, task: dict[str, Any]) -> None:
-        fds = link.source_fds if role == "source" else link.sink_fds
         told = json.dumps({"role": role, "url": link.source if role == "source" else link.sink, **task})
-        fill_standard()
-        self.process = subprocess.Popen(
+        super().__init__(
             [sys.executable, "-m", "framebus.bench.endpoint_program", told],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            pass_fds=fds,
-            env={**os.environ, **link.env},
+            pass_fds=link.source_fds if role == "source" else link.sink_fds,
+            env=link.env,
         )
 
-    def line(self) -> dict[str, Any]:
-        assert self.process.stderr is not None
-        lines = []
-        for line in self.process.stderr:
-            if line.startswith("{"):
-                found: dict[str, Any] = json.loads(line)
-                return found
-            lines.append(line.strip().removeprefix("framebus.errors."))
-        raise EndpointError(lines[-1] if lines else f"the program ended with status {self.process.wait()}")
-
     def go(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        """Has it do its work."""
+        self._write(b"")
 
     def stop(self) -> None:
-        """Ends it by SIGTERM, so that it leaves no files, and by SIGKILL where that takes too long."""
-        self.process.terminate()
-        try:
-            self.process.communicate(timeout=STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
+        """Ends it, by SIGTERM first, so that it leaves no files, wherever it is."""
+        self._stop(STOP_S, signal.SIGTERM)
+
+    def report(self) -> dict[str, Any]:
+        """Waits for its next report. Raises EndpointError with its last line where it has ended."""
+        found = self._read()
+        if found is None:
+            status = self._process.wait()
+            *_, last = ["", *self.errors().splitlines()]
+            raise EndpointError(last.strip().removeprefix("framebus.errors.") or f"the program {fate(status)}")
+        return found
 
 
 def _run(link: Link, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -98,16 +85,16 @@ def _run(link: Link, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, An
     try:
         for role in ("source", "sink") if link.source_first else ("sink", "source"):
             ends[role] = _End(role, link, task)
-            ends[role].line()
+            ends[role].report()
         for role in ("source", "sink"):
             ends[role].go()
         try:
-            received = ends["source"].line()
+            received = ends["source"].report()
         except EndpointError:
-            if ends["sink"].process.poll() is not None:
-                ends["sink"].line()  # its error came first
+            if ends["sink"].status is not None:
+                ends["sink"].report()  # its error came first
             raise
-        return received, ends["sink"].line()
+        return received, ends["sink"].report()
     finally:
         for end in ends.values():
             end.stop()

@@ -7,17 +7,15 @@ the programs end one after the other, as they would at the end of the clip, and 
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
 from collections import deque
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
-from framebus._util import fds
+from framebus._util import child
 from framebus.demo.report import Report
 
 LAST_WORDS = 15  # lines of its standard error that are kept
@@ -30,46 +28,34 @@ class Memory(NamedTuple):
     shared: int
 
 
-class Child:
+class Child(child.Child):
     """One program: `python -m MODULE ARGUMENTS`, on a lifeline, reporting."""
 
     def __init__(self, title: str, module: str, *arguments: str) -> None:
         self.title = title
         self.report: Report | None = None
-        fds.fill_standard()
-        self._process = subprocess.Popen(
+        super().__init__(
             [sys.executable, "-m", module, *arguments, "--lifeline", "--reports"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},  # the same framebus as ours, whatever the current folder has
+            env={"PYTHONSAFEPATH": "1"},  # the same framebus as ours, whatever the current folder has
+            new_session=True,
         )
-        self.pid = self._process.pid
-        self._complaints: deque[str] = deque(maxlen=LAST_WORDS)
+        self._complaints: deque[bytes] = deque(maxlen=LAST_WORDS)
         self._memory = Memory(0, 0)
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         self._readers = [
-            threading.Thread(target=self._read_reports, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_reports, daemon=True),
             threading.Thread(target=self._complaints.extend, args=(self._process.stderr,), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
 
-    def _read_reports(self, lines: IO[str]) -> None:
-        for line in lines:
+    def _read_reports(self) -> None:
+        for line in self._output:
             try:
                 self.report = Report.read(line)
             except (ValueError, KeyError, TypeError):
                 self._complaints.append(line)
-
-    @property
-    def status(self) -> int | None:
-        """None while it runs, then its exit status: 0 if all was well, minus the signal that killed it."""
-        return self._process.poll()
 
     @property
     def memory(self) -> Memory:
@@ -82,16 +68,9 @@ class Child:
             self._memory = Memory(found.uss, max(0, found.rss - found.uss))
         return self._memory
 
-    def let_go(self) -> None:
-        """Tells it to end; it may take a moment."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-
     def wait(self, patience_s: float) -> bool:
         """Waits until it has ended and everything it has written is read; says whether it did end."""
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
+        if child.wait(self._process, patience_s) is None:
             return False
         for reader in self._readers:
             reader.join()
@@ -99,23 +78,15 @@ class Child:
 
     def end(self, patience_s: float) -> None:
         """Tells it to end, waits, and kills it if it does not. May be repeated."""
-        self.let_go()
+        self.hang_up()
         if not self.wait(patience_s):
-            self._process.kill()
+            self.kill()
             self.wait(patience_s)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._stop(patience_s)
 
     def what_happened(self) -> str:
         """Says how it ended, with its last words."""
-        status = self.status
-        if status is None:
-            how = "does not end"
-        elif status < 0:
-            how = f"was killed by {signal.Signals(-status).name}"
-        else:
-            how = f"ended with status {status}"
-        words = "".join(self._complaints).strip()
+        how = "does not end" if self.status is None else child.fate(self.status)
+        words = b"".join(self._complaints).decode(errors="replace").strip()
         said = "\n".join(f"    {line}" for line in words.splitlines())
         return f"{self.title} (pid {self.pid}) {how}" + (f"; its last words:\n{said}" if words else " without a word")

@@ -26,7 +26,7 @@ class Report:
         return json.dumps(asdict(self))
 
     @staticmethod
-    def read(line: str) -> Report:
+    def read(line: bytes) -> Report:
         """Returns the report that `line` stands for. Raises ValueError, KeyError or TypeError if it is none."""
         found = json.loads(line)
         fetched = found["fetched"]

@@ -88,7 +88,7 @@ def run(source: str, seconds: float, show: Callable[[list[Row]], None], interval
             started.callback(player.end, END_PATIENCE_S)
             worker = Child("program B", "framebus.demo.process", clip, edges)
             started.callback(worker.end, END_PATIENCE_S)
-        started.callback(player.let_go)
+        started.callback(player.hang_up)
         results = channels.enter_context(_join(edges, player, worker, every=True))
         frames = channels.enter_context(_join(clip, player, worker, every=False))
         watch = Watch(frames, results)
@@ -135,7 +135,7 @@ def _follow(programs: Programs, show: Callable[[list[Row]], None], interval_s: f
                 raise DemoFailed(f"no result came for {PATIENCE_S:g} s, the last was {seen}")
     except KeyboardInterrupt:
         interrupted = True
-        programs.player.let_go()
+        programs.player.hang_up()
         watch.wait(END_PATIENCE_S)
     _check_end(programs.children)
     if watch.failure is not None:

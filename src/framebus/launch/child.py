@@ -15,13 +15,13 @@ import socket
 import subprocess
 import sys
 import threading
-import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from framebus._util import fds
+from framebus._util import fds, lifetime
+from framebus._util.child import fate
+from framebus._util.json_lines import JsonLines
 from framebus.launch.program import Launch
 
 _GUARD = Path(__file__).with_name("guard.py")
@@ -50,12 +50,7 @@ class Exited:
             return "could not be ended"
         if self.status is None:
             return "was killed together with its guard"
-        if self.status >= 0:
-            return f"ended with status {self.status}"
-        try:
-            return f"was ended by {signal.Signals(-self.status).name}"
-        except ValueError:
-            return f"was ended by signal {-self.status}"
+        return fate(self.status)
 
 
 class Child:
@@ -63,11 +58,11 @@ class Child:
 
     def __init__(self, launch: Launch, program: str) -> None:
         """Starts the guard, which starts B. Raises OSError where that can't be done."""
-        self._unread = b""
         self._pid: int | None = None
         self._leaves = not launch.stop_with_publisher
         self._lifeline, self._theirs = fds.socketpair()
-        _running.add(self)
+        self._lines = JsonLines(self._lifeline)
+        lifetime.forget_in_children(self)
         theirs = self._theirs
         settings = {"kill_timeout": launch.kill_timeout, "leave": self._leaves}
         command = [sys.executable, "-I", "-S", str(_GUARD), str(theirs.fileno()), json.dumps(settings), program]
@@ -76,7 +71,7 @@ class Child:
                 [*command, *launch.argv[1:]],
                 stdin=subprocess.DEVNULL,
                 cwd=launch.cwd,
-                env=_environment(launch.env),
+                env={**os.environ, **(launch.env or {})},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C in the terminal is for A alone
             )
@@ -88,13 +83,13 @@ class Child:
 
     def pid(self) -> int | Exited:
         """Waits until B runs and returns its process id, or how it ended without having run."""
-        told = self._read()
+        told = self._lines.read() or {}
         self._pid = told.get("pid")
         return self._ended(told) if self._pid is None else self._pid
 
     def wait(self) -> Exited:
         """Waits until B has ended."""
-        return self._ended(self._read())
+        return self._ended(self._lines.read() or {})
 
     def let_go(self) -> None:
         """Ends B, SIGTERM first, without waiting for it; B started to be left runs on."""
@@ -127,32 +122,3 @@ class Child:
             threading.Thread(target=self._guard.wait, name="framebus launch guard", daemon=True).start()
         else:
             self._guard.wait()
-
-    def _read(self) -> dict[str, Any]:
-        while b"\n" not in self._unread:
-            try:
-                chunk = self._lifeline.recv(1 << 16)
-            except OSError:
-                chunk = b""
-            if not chunk:
-                return {}
-            self._unread += chunk
-        line, self._unread = self._unread.split(b"\n", 1)
-        told: dict[str, Any] = json.loads(line)
-        return told
-
-
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
-    return None if extra is None else {**os.environ, **extra}
-
-
-_running: weakref.WeakSet[Child] = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for child in list(_running):
-        child.forget()
-    _running.clear()
-
-
-os.register_at_fork(after_in_child=_forget_all)

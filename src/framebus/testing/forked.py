@@ -49,6 +49,7 @@ class Forked:
             env: environment variables beside those of this process.
         """
         self.returncode: int | None = None
+        self.stderr = None
         environment = {**os.environ, **(env or {})}
         self._server = _server_for(python, environment)
         program_in, ours_in = fds.pipe()
@@ -83,10 +84,10 @@ class Forked:
         """Sends SIGKILL if the program runs."""
         self.send_signal(signal.SIGKILL)
 
-    def send_signal(self, number: int) -> None:
+    def send_signal(self, sig: int, /) -> None:
         """Sends a signal if the program runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            os.kill(self.pid, sig)
 
     def _status(self, timeout: float | None) -> int | None:
         if self.returncode is None and self._has_ended(timeout):

@@ -12,19 +12,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
-from framebus._util import fds
-from framebus.testing import forked
+from framebus._util.child import Child, Process, wait
+from framebus._util.deadline import Deadline
+from framebus.testing.forked import Forked
 
 # Against hangs only: no test is about how fast something is.
 WATCHDOG_S = 60.0
@@ -49,7 +46,7 @@ class Refused(Exception):
         self.kinds = tuple(kinds)
 
 
-class Program:
+class Program(Child):
     """One running program, of Python unless it is native.
 
     with Program(["program.py"], {"name": "camera0"}) as program:
@@ -83,24 +80,28 @@ class Program:
             fork: a Python program may be a fork, which has another command line. False starts an interpreter.
         """
         self.title = command[0] if native else command[-1]
-        self._unread = b""
         self._inbox: dict[str, deque[Message]] = defaultdict(deque)
-        fds.fill_standard()
-        self._errors = tempfile.TemporaryFile()  # a file never fills up, so nobody has to read along
-        words = command if native else [*command, json.dumps(options or {})]
-        self._process: forked.Forked | subprocess.Popen[bytes]
-        if fork and not native and not under and hasattr(os, "pidfd_open"):
-            self._process = forked.Forked(python, words, stderr=self._errors, pass_fds=pass_fds, env=env)
-            return
-        interpreter = () if native else (sys.executable, "-X", "faulthandler", *python)
-        self._process = subprocess.Popen(
-            [*under, *interpreter, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
+        self._python = tuple(python)
+        self._forks = fork and not native and not under and hasattr(os, "pidfd_open")
+        words = [*under, *command] if native else [*command, json.dumps(options or {})]
+        interpreter = () if native or self._forks else (*under, sys.executable, "-X", "faulthandler", *python)
+        super().__init__(
+            [*interpreter, *words],
             pass_fds=pass_fds,
-            env=None if env is None else {**os.environ, **env},
+            env=env,
         )
+
+    def _start(
+        self,
+        command: Sequence[str],
+        stderr: BinaryIO | int,
+        env: Mapping[str, str] | None,
+        pass_fds: Sequence[int],
+        new_session: bool,
+    ) -> Process:
+        if not self._forks or isinstance(stderr, int):
+            return super()._start(command, stderr, env, pass_fds, new_session)
+        return Forked(self._python, command, stderr=stderr, pass_fds=pass_fds, env=env)
 
     def __enter__(self: Self) -> Self:
         return self
@@ -110,17 +111,9 @@ class Program:
     ) -> None:
         self.stop()
 
-    @property
-    def pid(self) -> int:
-        """Its process id; that of `under` where there is one."""
-        return self._process.pid
-
     def tell(self, command: str, **arguments: object) -> None:
         """Sends a command without waiting for what comes of it."""
-        assert self._process.stdin is not None
-        line = json.dumps({"do": command, **arguments}) + "\n"
-        self._process.stdin.write(line.encode())
-        self._process.stdin.flush()
+        self._write(json.dumps({"do": command, **arguments}).encode())
 
     def answer(self) -> Any:
         """Waits for the answer to the oldest unanswered command; an exception over there becomes Refused here."""
@@ -136,101 +129,49 @@ class Program:
 
     def expect(self, kind: str) -> Message:
         """Waits for the next message of this kind; others are kept until they are asked for."""
-        deadline = time.monotonic() + WATCHDOG_S
+        deadline = Deadline(WATCHDOG_S)
         while not self._inbox[kind]:
-            message = json.loads(self._line(deadline, kind))
-            self._inbox[message["kind"]].append(message)
+            try:
+                if not self._hear(deadline.left()):
+                    self._process.wait(WATCHDOG_S)
+                    self._fail(f"ended before it said {kind!r}")
+            except TimeoutError:
+                self._fail(f"did not say {kind!r} within {WATCHDOG_S:.0f} s")
         return self._inbox[kind].popleft()
 
     def heard(self, kind: str) -> bool:
         """Says whether a message of this kind has come in already; also of a program that has ended since."""
-        while not self._inbox[kind] and self._readable(0.0):
-            if b"\n" in self._unread:
-                message = json.loads(self._line(time.monotonic() + WATCHDOG_S, kind))
-                self._inbox[message["kind"]].append(message)
-            elif not self._read_more():
-                break
+        with contextlib.suppress(TimeoutError):
+            while not self._inbox[kind] and self._hear(0.0):
+                pass
         return bool(self._inbox[kind])
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal; SIGSTOP returns when the program does stand still."""
+        """Sends a signal; SIGSTOP returns when the program is stopped, all its threads."""
         os.kill(self.pid, number)
         if number == signal.SIGSTOP:
-            self._wait_for_state("T")
-
-    def kill(self) -> None:
-        """Ends the program as `kill -9` does, and waits until it is gone."""
-        self._process.kill()
-        self._process.wait(WATCHDOG_S)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wait(self) -> int:
         """Waits for the program to end by itself; returns its exit status."""
         self.hang_up()
-        try:
-            return self._process.wait(WATCHDOG_S)
-        except subprocess.TimeoutExpired:
-            self._fail("did not end")
-
-    def hang_up(self) -> None:
-        """Closes the program's standard input, which is how a program that serves is asked to end."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+        status = wait(self._process, WATCHDOG_S)
+        return self._fail("did not end") if status is None else status
 
     def stop(self) -> None:
-        """Ends the program in any case: asked first, then killed."""
-        self.hang_up()
-        if self._process.poll() is None:
-            os.kill(self.pid, signal.SIGCONT)
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._errors.close()
+        """Ends the program in any case: asked first, also where it is stopped, then killed."""
+        self._stop(10, signal.SIGCONT)
 
-    def errors(self) -> str:
-        """Returns what the program has written to its standard error so far."""
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")
-
-    def _line(self, deadline: float, kind: str) -> bytes:
-        while b"\n" not in self._unread:
-            if not self._readable(max(0.0, deadline - time.monotonic())):
-                self._fail(f"did not say {kind!r} within {WATCHDOG_S:.0f} s")
-            if not self._read_more():
-                self._process.wait(WATCHDOG_S)
-                self._fail(f"ended before it said {kind!r}")
-        line, self._unread = self._unread.split(b"\n", 1)
-        return line
-
-    def _read_more(self) -> bool:
-        """Reads what has come in; False if nothing can come any more."""
-        assert self._process.stdout is not None
-        chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-        self._unread += chunk
-        return bool(chunk)
-
-    def _readable(self, seconds: float) -> bool:
-        assert self._process.stdout is not None
-        return b"\n" in self._unread or bool(select.select([self._process.stdout], [], [], seconds)[0])
-
-    def _wait_for_state(self, letter: str) -> None:
-        deadline = time.monotonic() + WATCHDOG_S
-        while self._state() != letter:
-            if time.monotonic() > deadline:
-                self._fail(f"did not reach state {letter}")
-            os.sched_yield()
-
-    def _state(self) -> str:
-        with open(f"/proc/{self.pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0]
+    def _hear(self, seconds: float | None) -> bool:
+        """Takes in one message; False if nothing can come any more. Raises TimeoutError."""
+        message = self._read(seconds)
+        if message is not None:
+            self._inbox[message["kind"]].append(message)
+        return message is not None
 
     def _fail(self, what: str) -> NoReturn:
-        status = self._process.poll()
+        status = self.status
         if status is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.send_signal(signal.SIGABRT)  # faulthandler writes where every thread stands
-                self._process.wait(5)
+            self._process.send_signal(signal.SIGABRT)  # faulthandler writes where every thread stands
+            wait(self._process, 5)
         raise AssertionError(f"{self.title} (pid {self.pid}, status {status}) {what}; its errors:\n{self.errors()}")

@@ -11,7 +11,6 @@ A camera that stops giving pictures, as one that was unplugged does, is an Endpo
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import glob
 import os
@@ -63,7 +62,6 @@ class CameraSource(BaseSource):
         self._last_seq = 0
         self._thread = threading.Thread(target=self._take, name=self.url, daemon=True)
         self._thread.start()
-        atexit.register(self.close)  # else the thread would be inside the driver while Python goes away
 
     def _make_locks(self) -> None:
         super()._make_locks()
@@ -124,7 +122,6 @@ class CameraSource(BaseSource):
             self._taken.clear()
             self._news.notify_all()
         self._thread.join(_CLOSE_S)
-        atexit.unregister(self.close)
 
 
 class OpenCvDevice:

@@ -15,7 +15,6 @@ connection ends when this end or the bus goes; then run() raises EndpointError.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import os
 import select
@@ -29,7 +28,7 @@ from dbus_fast import Message, MessageType
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
-from framebus._util import fds
+from framebus._util import fds, lifetime
 from framebus.errors import EndpointError, ForkedChild
 
 PATIENCE_S = 10.0  # for the bus itself: one that takes longer hangs
@@ -94,6 +93,7 @@ class Bus:
             self.close()
             raise
         _open.add(self)
+        lifetime.forget_in_children(self)
 
     # For the program's threads
 
@@ -122,9 +122,9 @@ class Bus:
         if self._lost is not None or self._closing:
             raise self._gone()
 
-    def leave_to_parent(self) -> None:
+    def forget(self) -> None:
         """In a forked child: lets go of the connection, which is the parent's."""
-        if self._bus is not None:
+        if self in _open:
             # Not close(): others refer to the number, and it must not be given to something else.
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), self._number, inheritable=False)
@@ -383,15 +383,7 @@ _HOW_TO_FIND = (
 _open: weakref.WeakSet[Bus] = weakref.WeakSet()
 
 
-@atexit.register
+@lifetime.at_exit
 def _close_all() -> None:
     for bus in list(_open):
         bus.close()
-
-
-def _close_in_child() -> None:
-    for bus in list(_open):
-        bus.leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_close_in_child)

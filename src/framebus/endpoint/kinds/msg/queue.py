@@ -18,20 +18,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import resource
 import select
-import struct
 from pathlib import Path
 from typing import Any
 
+from framebus._util import ofd_lock
 from framebus._util.exhausted import check_descriptors
+from framebus._util.ofd_lock import TO_THE_END
 from framebus.endpoint.kinds.msg.parts import LEAST_BYTES, MAX_SENDERS
 from framebus.errors import EndpointError, PermissionDenied, SystemFailure
 
-_FLOCK = struct.Struct("hhqqi4x")  # struct flock with 64-bit offsets
-_TO_THE_END = 0
 _RECEIVER = 0
 _TRIES = 1000
 _OVERHEAD = 128  # bytes that the kernel counts for each message beyond its size; rounded up
@@ -81,8 +79,8 @@ class Queue:
 
     def leave(self) -> None:
         """Gives the place back; the last one removes the queue."""
-        self._unlock(0, _TO_THE_END)
-        if self._lock(0, _TO_THE_END) and self._has_the_name():
+        ofd_lock.unlock(self._queue.mqd, 0, TO_THE_END)
+        if ofd_lock.lock(self._queue.mqd, 0, TO_THE_END) and self._has_the_name():
             self._unlink()
         self._queue.close()
 
@@ -90,7 +88,7 @@ class Queue:
         """Takes a place and returns it; None if this queue is being removed, or was a left-over one."""
         if os.fstat(self._queue.mqd).st_uid != os.geteuid():
             raise self._strange(errno.EPERM, f"user {os.fstat(self._queue.mqd).st_uid}")
-        alone = self._lock(0, _TO_THE_END)
+        alone = ofd_lock.lock(self._queue.mqd, 0, TO_THE_END)
         if alone and not made:
             if self._has_the_name():
                 self._unlink()
@@ -98,36 +96,36 @@ class Queue:
         place = self._take_place()
         if alone and place is not None:
             if place > 0:
-                self._unlock(0, place)
-            self._unlock(place + 1, _TO_THE_END)
+                ofd_lock.unlock(self._queue.mqd, 0, place)
+            ofd_lock.unlock(self._queue.mqd, place + 1, TO_THE_END)
         return place if place is not None and self._has_the_name() else None
 
     def _take_place(self) -> int | None:
         if self._receives:
-            if self._lock(_RECEIVER, 1):
+            if ofd_lock.lock(self._queue.mqd, _RECEIVER, 1):
                 return _RECEIVER
-            if self._holder(_RECEIVER, 1) == (_RECEIVER, 1):
+            if ofd_lock.holder(self._queue.mqd, _RECEIVER, 1) == (_RECEIVER, 1):
                 raise EndpointError(
                     f"msg:{self.name} has a receiver already, and two would tear each other's frames apart; for many"
                     " receivers use mailslot:, or a channel"
                 )
             return None  # somebody has locked everything, for a moment
         for place in range(1, MAX_SENDERS + 1):
-            if self._lock(place, 1):
+            if ofd_lock.lock(self._queue.mqd, place, 1):
                 return place
-        if not all(self._holder(place, 1) == (place, 1) for place in range(1, MAX_SENDERS + 1)):
+        if not all(ofd_lock.holder(self._queue.mqd, place, 1) == (place, 1) for place in range(1, MAX_SENDERS + 1)):
             return None  # somebody who had everything was about to let go of all but one
         raise EndpointError(f"msg:{self.name} has {MAX_SENDERS} senders already, more can't be told apart")
 
     def is_read(self) -> bool:
         """Whether a receiver is here."""
-        return self._holder(_RECEIVER, 1) is not None
+        return ofd_lock.holder(self._queue.mqd, _RECEIVER, 1) is not None
 
     def senders(self) -> set[int]:
         """Returns the places of all senders that are here."""
-        if self._holder(1, MAX_SENDERS) is None:
+        if ofd_lock.holder(self._queue.mqd, 1, MAX_SENDERS) is None:
             return set()
-        return {place for place in range(1, MAX_SENDERS + 1) if self._holder(place, 1) is not None}
+        return {place for place in range(1, MAX_SENDERS + 1) if ofd_lock.holder(self._queue.mqd, place, 1) is not None}
 
     # Messages
 
@@ -224,30 +222,6 @@ class Queue:
     def _unlink(self) -> None:
         with contextlib.suppress(self._ipc.ExistentialError):  # somebody has removed it by hand
             self._ipc.unlink_message_queue(self._path)
-
-    # Locks: bytes from `start`, `length` of them, _TO_THE_END for all that follow
-
-    def _lock(self, start: int, length: int) -> bool:
-        try:
-            self._fcntl(fcntl.F_OFD_SETLK, fcntl.F_WRLCK, start, length)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            return False
-        return True
-
-    def _unlock(self, start: int, length: int) -> None:
-        self._fcntl(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, start, length)
-
-    def _holder(self, start: int, length: int) -> tuple[int, int] | None:
-        """Where somebody else's lock that covers one of these bytes begins, and how long it is."""
-        kind, _, start, length, _ = self._fcntl(fcntl.F_OFD_GETLK, fcntl.F_WRLCK, start, length)
-        return None if kind == fcntl.F_UNLCK else (start, length)
-
-    def _fcntl(self, command: int, kind: int, start: int, length: int) -> tuple[int, int, int, int, int]:
-        flock = _FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
-        answer: tuple[int, int, int, int, int] = _FLOCK.unpack(fcntl.fcntl(self._queue.mqd, command, flock))
-        return answer
 
 
 def _sizes(depth: int | None, part_bytes: int | None) -> tuple[int, int]:

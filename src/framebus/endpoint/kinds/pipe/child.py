@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Sequence
 
+from framebus._util import child
 from framebus.endpoint.kinds.pipe import descriptors
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor, Role
 from framebus.endpoint.kinds.pipe.reported import Reported, is_needed
@@ -52,10 +52,7 @@ class Child:
 
     def wait(self, seconds: float) -> int | None:
         """Waits until it has ended; returns its status, negative for a signal, None if it still runs."""
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return None
+        return child.wait(self._process, seconds)
 
     def end(self, seconds: float) -> int | None:
         """Waits for its end, then asks for it, then kills it; returns the status if it ended by itself."""
@@ -69,8 +66,4 @@ class Child:
 
     def fate(self, status: int | None) -> str:
         """Says how it ended, for messages."""
-        if status is None:
-            return f"{self} still runs"
-        if status < 0:
-            return f"{self} was ended by {signal.Signals(-status).name}"
-        return f"{self} ended with status {status}"
+        return f"{self} still runs" if status is None else f"{self} {child.fate(status)}"

@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from framebus._util import fds
+from framebus._util.json_lines import JsonLines
 
 _REPORTER = Path(__file__).with_name("reporter.py")
 
@@ -30,7 +28,7 @@ class Reported:
         """Starts it. Raises OSError where that can't be done."""
         reading, writing = fds.pipe()
         self._reports = os.fdopen(reading, "rb", buffering=0)
-        self._unread = b""
+        self._lines = JsonLines(self._reports)
         self._status: int | None = None
         try:
             self._parent = subprocess.Popen(
@@ -41,7 +39,7 @@ class Reported:
             )
         finally:
             os.close(writing)
-        told = self._read(None)
+        told = self._lines.read()
         if told is None or "pid" not in told:
             self._parent.wait()
             self._reports.close()
@@ -51,7 +49,10 @@ class Reported:
     def wait(self, seconds: float | None = None) -> int:
         """Returns the status, negative for a signal. Raises subprocess.TimeoutExpired."""
         if self._status is None:
-            told = self._read(seconds)
+            try:
+                told = self._lines.read(seconds)
+            except TimeoutError:
+                raise subprocess.TimeoutExpired(str(_REPORTER), seconds or 0.0) from None
             self._status = -signal.SIGKILL if told is None else int(told["status"])  # killed with its parent
             self._parent.wait()
             self._reports.close()
@@ -64,16 +65,3 @@ class Reported:
     def kill(self) -> None:
         """Kills the program's parent, and the kernel with that the program."""
         self._parent.kill()
-
-    def _read(self, seconds: float | None) -> dict[str, Any] | None:
-        """The next report; None where the parent was killed."""
-        while b"\n" not in self._unread:
-            if not select.select([self._reports], [], [], seconds)[0]:
-                raise subprocess.TimeoutExpired(str(_REPORTER), seconds or 0.0)
-            chunk = self._reports.read(1 << 12)
-            if not chunk:
-                return None
-            self._unread += chunk
-        line, self._unread = self._unread.split(b"\n", 1)
-        told: dict[str, Any] = json.loads(line)
-        return told

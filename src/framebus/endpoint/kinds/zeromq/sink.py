@@ -27,7 +27,6 @@ Threads: send() and close() may be called from any; the socket is used under the
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import threading
 import weakref
@@ -40,6 +39,7 @@ import zmq
 import zmq.utils.garbage  # keeps what is on its way alive; imported here, so that at exit it ends after _finish_all()
 from numpy.typing import NDArray
 
+from framebus._util import lifetime
 from framebus._util.exhausted import check_descriptors
 from framebus.endpoint import Arrays, BaseSink, Deadline, OutgoingFrame, wire
 from framebus.endpoint.kinds.zeromq.address import Address
@@ -338,7 +338,7 @@ def _is_the_callers(array: Any, given: Arrays) -> bool:
 _open: weakref.WeakSet[FrameWriter] = weakref.WeakSet()
 
 
-@atexit.register
+@lifetime.at_exit_before_libraries
 def _finish_all() -> None:
     """Runs while pyzmq can still send, and before framebus closes what was left open, when no thread can be started."""
     with contextlib.ExitStack() as finishing:  # finishes all, also where one fails

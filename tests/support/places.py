@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.support.waiting import WATCHDOG_S
 
-WATCHDOG_S = 60.0
 EMPTY = "mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm"
 
 

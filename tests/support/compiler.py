@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the C++ programs of these tests, also for benchmarks/article.py; needs no pytest."""
+"""Compiles C++ programs of tests and benchmarks; needs no pytest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PROGRAMS = Path(__file__).parent / "programs"
+from tests.support.paths import ROOT
+
 COMPILER = shutil.which(os.environ.get("CXX", "c++"))
 
 

@@ -7,8 +7,8 @@ import fcntl
 from pathlib import Path
 
 import pytest
-
-from compiler import COMPILER, PROGRAMS, compile_cpp
+from tests.support.compiler import COMPILER, compile_cpp
+from tests.support.paths import PROGRAMS
 
 _HINT = "needs a C++ compiler; run: scripts/system-packages"
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason=_HINT)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.support.paths import PROGRAMS
+
 from framebus import testing
 from framebus.testing import Refused as Refused
-from framebus.testing.process import WATCHDOG_S as WATCHDOG_S
-
-PROGRAMS = Path(__file__).parent / "programs"
 
 
 class Program(testing.Program):

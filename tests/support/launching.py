@@ -8,16 +8,11 @@ passed on. Whoever waits here waits under a watchdog.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
-from harness import PROGRAMS, WATCHDOG_S
+from tests.support.paths import PROGRAMS
+from tests.support.waiting import wait_until
 
 
 class Journal:
@@ -39,42 +34,9 @@ class Journal:
 
     def wait(self, count: int) -> list[str]:
         """Wait for that many lines."""
-        until(lambda: len(self.lines()) >= count, f"{count} lines in the journal")
+        wait_until(lambda: len(self.lines()) >= count, f"{count} lines in the journal")
         return self.lines()
 
     def pid(self) -> int:
         """The process id of the first run."""
         return int(self.wait(1)[0])
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + WATCHDOG_S
-    while not holds():
-        assert time.monotonic() < deadline, f"waited {WATCHDOG_S:.0f} s in vain for {what}"
-        time.sleep(0.002)
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended; who reaps it is another matter."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-def wait_for_exit(pid: int) -> None:
-    """Wait until a process has ended."""
-    until(lambda: not runs(pid), f"the end of process {pid}")
-
-
-def end(pid: int) -> None:
-    """End a process that a test has left running on purpose."""
-    if runs(pid):
-        os.kill(pid, signal.SIGKILL)
-    wait_for_exit(pid)
-
-
-def children() -> list[psutil.Process]:
-    """The direct children of this process, zombies too."""
-    return psutil.Process().children()

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import os
 import selectors
 import threading
 from collections.abc import Iterator
@@ -34,13 +32,3 @@ def readers_of(loop: asyncio.AbstractEventLoop) -> int:
     handles = [handle for key in selector.get_map().values() for handle in key.data if handle is not None]
     arguments = [argument for handle in handles for argument in handle._args]
     return sum(isinstance(getattr(argument, "__self__", None), aio.Reader) for argument in arguments)
-
-
-def eventfds() -> int:
-    """How many this process has open."""
-    gc.collect()  # what earlier tests have left in cycles
-    count = 0
-    for fd in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # the one by which the list was read
-            count += os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
-    return count

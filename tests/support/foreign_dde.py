@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A message bus of their own for tests: a dbus-daemon as a desktop has it, started here and ended at the end.
-
-And programs of somebody else's on it, written with jeepney: nothing of framebus but the names of `dde:` is in them.
-"""
+"""Programs of another author on a message bus, written with jeepney: only the names of `dde:` are framebus's."""
 
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
-import shutil
-import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from jeepney import (
     DBusAddress,
     HeaderFields,
@@ -30,39 +20,6 @@ from jeepney import (
     new_method_return,
 )
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
-
-needs_bus = pytest.mark.skipif(
-    not shutil.which("dbus-daemon") or not shutil.which("gdbus"),
-    reason="dbus-daemon or gdbus is missing: apt-get install --no-install-recommends dbus-daemon libglib2.0-bin",
-)
-
-
-@dataclass(frozen=True)
-class PrivateBus:
-    """A running bus: its address, for DBUS_SESSION_BUS_ADDRESS, and its process."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-
-
-@contextmanager
-def message_bus() -> Iterator[PrivateBus]:
-    """Starts a message bus with the rules of a session."""
-    read_end, write_end = os.pipe()
-    with subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--print-address={write_end}"],
-        pass_fds=[write_end],
-        stderr=subprocess.DEVNULL,  # it complains where it may not raise its limits
-    ) as process:
-        os.close(write_end)
-        with open(read_end, encoding="ascii") as lines:
-            address = lines.readline().strip()  # comes when it can be connected to; "" if it could not start
-        try:
-            assert address, "dbus-daemon did not start"
-            yield PrivateBus(address, process)
-        finally:
-            process.kill()
-
 
 PATH = "/org/framebus/Frames"
 FRAMES = "org.framebus.Frames1"
@@ -113,12 +70,6 @@ class ForeignCaller:
 
     def close(self) -> None:
         self.connection.close()
-
-
-def open_descriptors() -> int:
-    """Returns how many descriptors this program has open."""
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
 
 
 def result_of(answer: Message) -> tuple[Any, ...] | str:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from harness import WATCHDOG_S
+from tests.support.waiting import WATCHDOG_S
 
 _REDIRECTIONS = {0: "<&-", 1: ">&-", 2: "2>&-"}
 
