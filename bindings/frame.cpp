@@ -34,7 +34,7 @@ class FrameBase {
   FrameBase(nb::dict arrays, std::int64_t seq, std::int64_t timestamp_ns, std::int64_t wall_time_ns,
             nb::object pixel_format)
       : seq_(seq), timestamp_ns_(timestamp_ns), wall_time_ns_(wall_time_ns), pixel_format_(std::move(pixel_format)) {
-    if (arrays.size() == 0) throw nb::value_error("a frame has 1 to 8 arrays, got none");
+    framebus::detail::check_array_count(arrays.size());
     for (const auto& [name, array] : arrays) {
       first_ = nb::borrow(array);
       break;

@@ -33,6 +33,10 @@ NB_MODULE(_core, m) {
   m.doc() = "The native core of framebus. Private: import framebus instead.";
   nanobind::set_leak_warnings(false);  // a daemon thread that runs until the end keeps the objects it refers to
   m.attr("LAYOUT_VERSION") = framebus::detail::kLayoutVersion;
+  m.attr("MAX_ARRAYS") = framebus::detail::kMaxArrays;
+  m.attr("MAX_DIMENSIONS") = framebus::detail::kMaxDims;
+  m.attr("MAX_NAME_BYTES") = framebus::detail::kNameBytes;
+  m.attr("MAX_META_BYTES") = framebus::kMaxMetaBytes;
   m.def("begin_exit", &framebus_python::begin_exit,
         "At exit: other threads that wait in this module stop permanently.");
   m.def("end_long_calls", &framebus_python::end_long_calls,

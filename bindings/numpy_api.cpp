@@ -4,7 +4,6 @@
 
 #include <nanobind/stl/string.h>
 
-#include <cstring>
 #include <string>
 
 #include "long_call.hpp"
@@ -49,31 +48,6 @@ ElementType element_type_of(PyArray_Descr* descr, const std::string& name) {
 
 namespace {
 
-void set_name(ArrayInfo& info, const std::string& name) {
-  if (name.empty() || name.size() > framebus::detail::kNameBytes) {
-    throw nb::value_error(
-        ("an array name has 1 to 32 bytes of UTF-8, got '" + name + "' with " + std::to_string(name.size())).c_str());
-  }
-  std::memset(info.name_chars, 0, framebus::detail::kNameBytes);
-  std::memcpy(info.name_chars, name.data(), name.size());
-  info.name_bytes = static_cast<std::uint32_t>(name.size());
-}
-
-void set_shape(ArrayInfo& info, int ndim, const npy_intp* shape, const std::string& name) {
-  if (ndim > static_cast<int>(framebus::detail::kMaxDims)) {
-    throw nb::value_error(
-        ("array '" + name + "' has " + std::to_string(ndim) + " dimensions; a frame carries 0 to 8").c_str());
-  }
-  info.ndim = static_cast<std::uint32_t>(ndim);
-  for (int i = 0; i < ndim; ++i) {
-    if (shape[i] < 0) {
-      throw nb::value_error(
-          ("array '" + name + "': a dimension must be 0 or more, got " + std::to_string(shape[i])).c_str());
-    }
-    info.shape[i] = static_cast<std::uint64_t>(shape[i]);
-  }
-}
-
 int numpy_type(const ElementType& type) {
   const auto kind = static_cast<char>(type.kind);
   if (kind == 'b') return NPY_BOOL;
@@ -109,20 +83,19 @@ std::string array_name(nb::handle name) {
   PyErr_Clear();
   const nb::object shown = nb::steal(PyObject_ASCII(name.ptr()));
   if (!shown.is_valid()) throw nb::python_error();
-  throw nb::value_error(("an array name has 1 to 32 bytes of UTF-8, got " + nb::cast<std::string>(shown) +
-                         ", which has a lone surrogate; decode the text with errors='replace'")
-                            .c_str());
+  framebus::detail::refuse_name(nb::cast<std::string>(shown) +
+                                ", which has a lone surrogate; decode the text with errors='replace'");
 }
 
 void describe_array(PyArrayObject* array, const std::string& name, ArrayInfo& info) {
-  set_name(info, name);
+  framebus::detail::set_name(info, name);
   info.type = element_type_of(PyArray_DESCR(array), name);
-  set_shape(info, PyArray_NDIM(array), PyArray_DIMS(array), name);
+  framebus::detail::set_shape(info, PyArray_DIMS(array), static_cast<std::size_t>(PyArray_NDIM(array)));
 }
 
 void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInfo& info) {
   const std::string text = array_name(name);
-  set_name(info, text);
+  framebus::detail::set_name(info, text);
   PyArray_Descr* descr = nullptr;
   if (PyArray_DescrConverter(dtype.ptr(), &descr) != NPY_SUCCEED) throw nb::python_error();
   const nb::object keep = nb::steal(reinterpret_cast<PyObject*>(descr));
@@ -130,7 +103,7 @@ void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInf
   PyArray_Dims dims{};
   if (PyArray_IntpConverter(shape.ptr(), &dims) != NPY_SUCCEED) throw nb::python_error();
   try {
-    set_shape(info, dims.len, dims.ptr, text);
+    framebus::detail::set_shape(info, dims.ptr, static_cast<std::size_t>(dims.len));
   } catch (...) {
     PyDimMem_FREE(dims.ptr);
     throw;

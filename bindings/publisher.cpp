@@ -112,6 +112,31 @@ class PyLoan {
   bool open_ = true;
 };
 
+// `frame` is an ndarray, or a dict of them.
+void describe(nb::handle frame, Descriptor& d, PyArrayObject** arrays) {
+  static const std::string kDefaultName{framebus::kDefaultArray};
+  if (PyArray_Check(frame.ptr())) {
+    arrays[0] = reinterpret_cast<PyArrayObject*>(frame.ptr());
+    describe_array(arrays[0], kDefaultName, d.arrays[0]);
+    d.array_count = 1;
+  } else {
+    const auto items = nb::cast<nb::dict>(frame);
+    framebus::detail::check_array_count(items.size());
+    for (const auto& [name, value] : items) {
+      arrays[d.array_count] = reinterpret_cast<PyArrayObject*>(value.ptr());
+      describe_array(arrays[d.array_count], array_name(name), d.arrays[d.array_count]);
+      ++d.array_count;
+    }
+  }
+  d.meta_offset = framebus::detail::plan_arrays(d);
+}
+
+void check_arrays(nb::handle frame) {
+  PyArrayObject* arrays[framebus::detail::kMaxArrays];
+  Descriptor d;
+  describe(frame, d, arrays);
+}
+
 class PyPublisher {
  public:
   PyPublisher(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
@@ -133,7 +158,7 @@ class PyPublisher {
 
   PyLoan loan(const nb::list& specs, nb::handle timeout) {
     Descriptor d;
-    check_count(nb::len(specs));
+    framebus::detail::check_array_count(nb::len(specs));
     for (const nb::handle each : specs) {
       const auto spec = nb::borrow<nb::tuple>(each);
       const nb::object name = spec[0], shape = spec[1], dtype = spec[2];
@@ -157,31 +182,6 @@ class PyPublisher {
     using framebus::OnFull;
     const OnFull policy = on_full == "block" ? OnFull::block : on_full == "raise" ? OnFull::raise : OnFull::drop;
     return {slots, max_bytes, mode, policy};
-  }
-
-  static void check_count(std::size_t n) {
-    if (n == 0 || n > framebus::detail::kMaxArrays) {
-      throw nb::value_error(("a frame has 1 to 8 arrays, got " + std::to_string(n)).c_str());
-    }
-  }
-
-  // `frame` is an ndarray, or a dict of them.
-  static void describe(nb::handle frame, Descriptor& d, PyArrayObject** arrays) {
-    static const std::string kDefaultName = "image";
-    if (PyArray_Check(frame.ptr())) {
-      arrays[0] = reinterpret_cast<PyArrayObject*>(frame.ptr());
-      describe_array(arrays[0], kDefaultName, d.arrays[0]);
-      d.array_count = 1;
-    } else {
-      const auto items = nb::cast<nb::dict>(frame);
-      check_count(items.size());
-      for (const auto& [name, value] : items) {
-        arrays[d.array_count] = reinterpret_cast<PyArrayObject*>(value.ptr());
-        describe_array(arrays[d.array_count], array_name(name), d.arrays[d.array_count]);
-        ++d.array_count;
-      }
-    }
-    d.meta_offset = framebus::detail::plan_arrays(d);
   }
 
   Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
@@ -241,6 +241,7 @@ void bind_publisher(nb::module_& m) {
            "Counts and measurements, see framebus.Statistics.");
   publisher_type = reinterpret_cast<PyTypeObject*>(nb::type<PyPublisher>().inc_ref().ptr());
   bind_shortcut(m, "quick_send", quick_send);
+  m.def("check_arrays", check_arrays, nb::arg("frame"), "Refuses an array, or a dict of them, as send() does.");
 }
 
 }  // namespace framebus_python

@@ -139,8 +139,9 @@ void bind_subscriber(nb::module_& m) {
   nb::class_<PySubscriber>(m, "Subscriber", "The receiving side of a channel.")
       .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, double, bool,
                     bool, bool>(),
-           nb::arg("name"), nb::arg("every"), nb::arg("hold"), nb::arg("history"), nb::arg("connect_timeout"),
-           nb::arg("wait"), nb::arg("max_spin"), nb::arg("reconnect"), nb::arg("observer"), nb::arg("keeper") = false)
+           nb::arg("name"), nb::kw_only(), nb::arg("every"), nb::arg("hold"), nb::arg("history"),
+           nb::arg("connect_timeout"), nb::arg("wait"), nb::arg("max_spin"), nb::arg("reconnect"),
+           nb::arg("observer") = false, nb::arg("keeper") = false)
       .def("try_recv", &PySubscriber::try_recv, nb::sig("def try_recv(self) -> FrameBase | None"),
            "The next frame or None.")
       .def("recv", &PySubscriber::recv, nb::arg("timeout").none(),

@@ -133,38 +133,64 @@ class ArrayId {
   bool by_name_ = false;
 };
 
+// The limits of a frame, for every program that sends one; bindings/numpy_api.cpp calls these, too.
+namespace detail {
+
+inline void check_array_count(std::size_t count) {
+  if (count >= 1 && count <= kMaxArrays) return;
+  fail(Errc::invalid_argument,
+       "a frame has 1 to " + std::to_string(kMaxArrays) + " arrays, got " + std::to_string(count));
+}
+
+[[noreturn]] inline void refuse_name(const std::string& found) {
+  fail(Errc::invalid_argument,
+       "an array name has 1 to " + std::to_string(kNameBytes) + " bytes of UTF-8, got " + found);
+}
+
+inline void set_name(ArrayInfo& a, std::string_view name) {
+  if (name.empty() || name.size() > kNameBytes) {
+    refuse_name("'" + std::string(name) + "' with " + std::to_string(name.size()));
+  }
+  a.name_bytes = static_cast<std::uint32_t>(name.size());
+  std::fill_n(a.name_chars, kNameBytes, '\0');
+  std::memcpy(a.name_chars, name.data(), name.size());
+}
+
+// After set_name(), since errors quote the name. The lengths are signed or unsigned numbers of 64 bits.
+template <std::integral N>
+void set_shape(ArrayInfo& a, const N* lengths, std::size_t ndim) {
+  if (ndim > kMaxDims) {
+    fail(Errc::invalid_argument, "array '" + std::string(a.name()) + "' has " + std::to_string(ndim) +
+                                     " dimensions; a frame carries 0 to " + std::to_string(kMaxDims));
+  }
+  a.ndim = static_cast<std::uint32_t>(ndim);
+  for (std::size_t i = 0; i < ndim; ++i) {
+    a.shape[i] = static_cast<std::uint64_t>(lengths[i]);
+    const auto length = static_cast<std::int64_t>(lengths[i]);
+    if (length >= 0) continue;
+    fail(Errc::invalid_argument,
+         "array '" + std::string(a.name()) + "': a dimension must be 0 or more, got " + std::to_string(length));
+  }
+}
+
+}  // namespace detail
+
 // Adds an array to a frame that is being described, before plan_arrays().
 inline void add_array(Descriptor& frame, std::string_view name, const ElementType& type, const Shape& shape) {
-  const auto quoted = [&] { return "array '" + std::string(name) + "'"; };
-  if (frame.array_count == detail::kMaxArrays) {
-    detail::fail(Errc::invalid_argument,
-                 "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got more");
+  detail::check_array_count(frame.array_count + 1);
+  ArrayInfo& a = frame.arrays[frame.array_count];
+  detail::set_name(a, name);
+  if (!detail::is_valid(type)) {
+    detail::fail(Errc::invalid_argument, "array '" + std::string(name) + "' has an unknown element type");
   }
-  if (name.empty() || name.size() > detail::kNameBytes) {
-    detail::fail(Errc::invalid_argument, "an array name has 1 to " + std::to_string(detail::kNameBytes) +
-                                             " bytes, got '" + std::string(name) + "'");
-  }
-  if (!detail::is_valid(type)) detail::fail(Errc::invalid_argument, quoted() + " has an unknown element type");
-  for (const std::uint64_t n : shape) {
-    const auto length = static_cast<std::int64_t>(n);
-    if (length < 0)
-      detail::fail(Errc::invalid_argument, quoted() + ": a dimension must be 0 or more, got " + std::to_string(length));
-  }
-  ArrayInfo& a = frame.arrays[frame.array_count++];
   a.type = type;
-  a.ndim = shape.size();
-  std::copy(shape.begin(), shape.end(), a.shape);
-  a.name_bytes = static_cast<std::uint32_t>(name.size());
-  std::fill_n(a.name_chars, detail::kNameBytes, '\0');
-  std::memcpy(a.name_chars, name.data(), name.size());
+  detail::set_shape(a, shape.begin(), shape.size());
+  ++frame.array_count;
 }
 
 // Checks the described arrays (specs or refs) and sets their offsets.
 inline void finish(Descriptor& frame) {
-  if (frame.array_count == 0) {
-    detail::fail(Errc::invalid_argument,
-                 "a frame has 1 to " + std::to_string(detail::kMaxArrays) + " arrays, got none");
-  }
+  detail::check_array_count(frame.array_count);
   frame.meta_offset = detail::plan_arrays(frame);
 }
 inline Descriptor describe(std::span<const ArraySpec> arrays) {

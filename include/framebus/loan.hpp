@@ -23,7 +23,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION {
 
-inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;  // as in src/framebus/frames/metadata.py
+inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;
 
 class Loan {
  public:
@@ -65,7 +65,10 @@ class Loan {
 
   // A PFNC name, such as BGR8.
   void set_pixel_format(std::string_view name) {
-    if (name.size() > detail::kNameBytes) detail::fail(Errc::invalid_argument, "a pixel format has at most 32 bytes");
+    if (name.size() > detail::kNameBytes) {
+      detail::fail(Errc::invalid_argument,
+                   "a pixel format has at most " + std::to_string(detail::kNameBytes) + " bytes");
+    }
     frame_.pixel_format_bytes = static_cast<std::uint32_t>(name.size());
     std::fill_n(frame_.pixel_format_chars, detail::kNameBytes, '\0');
     std::copy(name.begin(), name.end(), frame_.pixel_format_chars);

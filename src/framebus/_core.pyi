@@ -10,6 +10,14 @@ import numpy.typing
 
 LAYOUT_VERSION: int = 3
 
+MAX_ARRAYS: int = 8
+
+MAX_DIMENSIONS: int = 8
+
+MAX_NAME_BYTES: int = 32
+
+MAX_META_BYTES: int = 1048576
+
 def begin_exit() -> None:
     """At exit: other threads that wait in this module stop permanently."""
 
@@ -139,10 +147,13 @@ class Publisher:
 def quick_send(method: object) -> object:
     """A decorator; see bindings/shortcut.hpp."""
 
+def check_arrays(frame: object) -> None:
+    """Refuses an array, or a dict of them, as send() does."""
+
 class Subscriber:
     """The receiving side of a channel."""
 
-    def __init__(self, name: str, every: bool, hold: int, history: int, connect_timeout: float, wait: str, max_spin: float, reconnect: bool, observer: bool, keeper: bool = False) -> None: ...
+    def __init__(self, name: str, *, every: bool, hold: int, history: int, connect_timeout: float, wait: str, max_spin: float, reconnect: bool, observer: bool = False, keeper: bool = False) -> None: ...
 
     def try_recv(self) -> FrameBase | None:
         """The next frame or None."""

@@ -107,6 +107,7 @@ void what_contradicts_itself_is_refused_before_anything_is_sent() {
   CHECK_FAILS(publisher.send(Image(data, 4, -6)), Errc::invalid_argument);
   CHECK_FAILS(publisher.send(Image(data, 1, 1LL << 62, 4)), Errc::frame_too_large);
   CHECK_FAILS(publisher.send(std::span<const ArrayRef>()), Errc::invalid_argument);
+  CHECK_FAILS(publisher.send(std::vector<ArrayRef>(9, {"x", pixels, {24}})), Errc::invalid_argument);
   CHECK_FAILS(publisher.send({{std::string(33, 'x'), pixels, {24}}}), Errc::invalid_argument);
   CHECK_FAILS(publisher.send(pixels, {24}, {.pixel_format = "a name of more than thirty-two bytes"}),
               Errc::invalid_argument);

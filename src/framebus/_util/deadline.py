@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from typing import Any
 
 from framebus.errors import Timeout
 
@@ -42,3 +44,10 @@ class Deadline:
     def fail(self, what: str) -> Timeout:
         """Returns the error to raise: what was waited for, and for how long."""
         return Timeout(f"{what} within {self.timeout:g} s" if self.timeout is not None else what)
+
+
+def acquire(lock: Any, deadline: Deadline) -> bool:
+    """Takes a threading.Lock or RLock; returns False where it was not free in time."""
+    left = deadline.left()
+    taken: bool = lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX))
+    return taken

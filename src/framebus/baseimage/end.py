@@ -3,7 +3,7 @@
 
 Life: a call marks the place as in use; close() forbids further calls and leaves the place to the last call that is
 still inside. So close() never waits, and nothing is taken away under a thread that uses it. An end that was forgotten
-is closed when it is collected or the interpreter ends. A forked child is refused what it inherited.
+is closed when it is collected or the process ends. A forked child is refused what it inherited.
 
 Waiting: in slices of at most 50 ms, on the monotonic clock. After each the signals are looked at (Ctrl-C), whether this
 end was closed, and whether the names still lead to this place.
@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any
 
+from framebus._util import lifetime
+from framebus._util.closable import OpenObjects, Reopenable
 from framebus._util.deadline import Deadline
 from framebus.baseimage.layout import check_name
 from framebus.baseimage.place import Place
@@ -29,19 +29,22 @@ SLICE_S = 0.05
 _SPINS = 20  # looks without a pause before a poll begins to sleep
 _LONGEST_PAUSE_S = 0.002
 
-Self = TypeVar("Self", bound="End")
-
 
 class _Hold:
-    """The place, and who is inside: shared with the finalizer, so it knows nothing of the end."""
+    """The place, and how many calls are inside.
+
+    A signal handler may enter, leave or close where it interrupts one of these methods: the lock lets its thread in
+    again, `_inside` is raised before `closed` is read, and the place is closed once, by the last that leaves.
+    """
 
     def __init__(self, place: Place, keep: bool) -> None:
         self.place: Place = place
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._keep = keep
         self._inside = 0
         self._retired: list[Place] = []
+        self._closing = iter((True,))  # taken by the one call that closes the place
         self.closed = False
 
     def enter(self, who: str) -> None:
@@ -50,21 +53,21 @@ class _Hold:
                 f"{who} belongs to process {self.pid}, and this is a forked child of it; open another one here"
             )
         with self.lock:
-            if self.closed:
-                raise ChannelClosed(f"{who} has been closed; open another one")
             self._inside += 1
+        if self.closed:
+            self.leave()
+            raise ChannelClosed(f"{who} has been closed; open another one")
 
     def leave(self) -> None:
         with self.lock:
             self._inside -= 1
-            retired: list[Place] = []
-            if self._inside == 0:
-                retired, self._retired = self._retired, retired
-            last = self.closed and self._inside == 0
-        for place in retired:
+            unused: list[Place] = []
+            with suppress(IndexError):  # where there is none left, perhaps since a signal handler took it
+                while self._inside == 0:
+                    unused.append(self._retired.pop())
+        for place in unused:
             place.close(keep=True)
-        if last:
-            self.place.close(self._keep)
+        self._close_if_unused()
 
     def replace(self, open_place: Callable[[], Place]) -> None:
         """Goes on with another place; the old one is closed when nobody is inside any more."""
@@ -76,27 +79,24 @@ class _Hold:
     def close(self) -> None:
         if os.getpid() != self.pid:
             return  # the parent's
+        self.closed = True
+        self._close_if_unused()
+
+    def _close_if_unused(self) -> None:
         with self.lock:
-            last = not self.closed and self._inside == 0
-            self.closed = True
-        if last:
+            is_last = self.closed and self._inside == 0
+        if is_last and next(self._closing, False):
             self.place.close(self._keep)
 
 
-class End:
+class End(Reopenable):
     """Base of Writer and Reader; not for users."""
 
     def __init__(self, name: str, open_place: Callable[[], Place], keep: bool, options: dict[str, Any]) -> None:
-        self._name = check_name(name)
+        super().__init__(check_name(name), {"keep": keep, **options})
         self._open_place = open_place
-        self._options = {"keep": keep, **options}
         self._hold = _Hold(open_place(), keep)
-        self._close = weakref.finalize(self, self._hold.close)
-
-    @property
-    def name(self) -> str:
-        """The image's name."""
-        return self._name
+        _open.add(self)
 
     @property
     def closed(self) -> bool:
@@ -105,7 +105,11 @@ class End:
 
     def close(self) -> None:
         """Leaves; the last program out removes the memory and the event. May be repeated."""
-        self._close()
+        self._hold.close()
+
+    def __del__(self) -> None:
+        if self._is_left_to_us():
+            self.close()
 
     @contextmanager
     def _inside(self) -> Iterator[None]:
@@ -139,21 +143,9 @@ class End:
             time.sleep(deadline.slice(pause))
         return False
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
-        return f"<baseimage.{type(self).__name__} {self._name!r}{' closed' if self.closed else ''}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A name and options: the other process opens an end of its own."""
-        return _reopen, (type(self), self._name, self._options)
+        return f"<baseimage.{super().__repr__()[1:]}"
 
 
-def _reopen(end: Callable[..., End], name: str, options: dict[str, Any]) -> End:
-    return end(name, **options)
+_open = OpenObjects()
+lifetime.at_exit(_open.close_all)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus._util.checks import check_range
-from framebus._util.deadline import Deadline
+from framebus._util.deadline import Deadline, acquire
 from framebus.baseimage.end import End
 from framebus.baseimage.layout import CAPACITY, HEADER, STRIDES, Geometry, padded, pixel_bytes, prepare
 from framebus.baseimage.place import Place, system
@@ -148,8 +148,7 @@ class Writer(End):
         height, width = array.shape[:2]
         geometry = Geometry(width, height, depth, padded(pixel_bytes(width, depth), self._stride))
         with self._inside():
-            left = deadline.left()
-            if not self._turn.acquire(timeout=-1 if left is None else left):
+            if not acquire(self._turn, deadline):
                 raise Timeout(f"another thread was writing to '{self._name}' for {timeout} s")
             try:
                 return self._send(array, geometry, order, deadline)

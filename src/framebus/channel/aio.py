@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any
 
 from framebus import _core
 from framebus._util import fds
-from framebus.channel.handle import End
+from framebus.channel.handle import Handle
 
 if TYPE_CHECKING:
     import asyncio
 
-Subscriber = End[_core.Subscriber]
+Subscriber = Handle[_core.Subscriber]
 View = _core.FrameBase
 Look = Callable[[], View | None]
 

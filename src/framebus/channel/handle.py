@@ -10,36 +10,27 @@ participant cleans up.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from framebus import _core
 from framebus._util import lifetime
+from framebus._util.closable import OpenObjects, Reopenable
 from framebus.channel.statistics import Statistics
 
 Native = TypeVar("Native", bound=_core.Publisher | _core.Subscriber)
-Self = TypeVar("Self", bound="End[Any]")
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-class End(Generic[Native]):
+class Handle(Reopenable, Generic[Native]):
     """Base of Publisher and Subscriber; not for users."""
 
-    __slots__ = ("_name", "_native", "_options")  # natively() finds _native in its slot
+    __slots__ = ("_native",)  # natively() finds _native in its slot
 
     def __init__(self, name: str, native: Native, options: dict[str, Any]) -> None:
-        self._name = name
+        super().__init__(name, options)
         self._native = native
-        self._options = options
         _open.add(self)
-        lifetime.something_is_open()
-
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        return self._name
 
     @property
     def closed(self) -> bool:
@@ -54,21 +45,6 @@ class End(Generic[Native]):
         """Leaves the channel. May be repeated."""
         self._native.close()
 
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name!r}{' closed' if self.closed else ''}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A name and options: the other process opens an end of its own."""
-        return _reopen, (type(self), self._name, self._options)
-
 
 def natively(shortcut: Callable[[Any], Any]) -> Callable[[Method], Method]:
     """A decorator for what is called at every frame: the most usual call is that of _native, without a Python frame.
@@ -78,19 +54,16 @@ def natively(shortcut: Callable[[Any], Any]) -> Callable[[Method], Method]:
     return shortcut
 
 
-_open: weakref.WeakSet[End[Any]] = weakref.WeakSet()
-
-
-def _reopen(end: type[End[Any]], name: str, options: dict[str, Any]) -> End[Any]:
-    return end(name, **options)
+_open = OpenObjects()
 
 
 @lifetime.at_exit
 def _close_all() -> None:
     _core.begin_exit()
-    for end in list(_open):
-        end.close()
-    _core.end_long_calls()  # daemon threads inside recv() and the like; see bindings/long_call.hpp
+    try:
+        _open.close_all()
+    finally:
+        _core.end_long_calls()  # daemon threads inside recv() and the like; see bindings/long_call.hpp
 
 
 lifetime.before_os_exit(_core.leave_sessions)

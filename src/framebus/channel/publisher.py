@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from framebus import _core
 from framebus._util import names
 from framebus._util.checks import check_choice, check_range
-from framebus.channel.handle import End, natively
+from framebus.channel.handle import Handle, natively
 from framebus.channel.loan import Loan
 from framebus.errors import Error
 from framebus.frames import metadata, pixel_format as formats
@@ -29,7 +29,7 @@ _ON_FULL = ("drop", "block", "raise")
 log = logging.getLogger("framebus.launch")
 
 
-class Publisher(End[_core.Publisher]):
+class Publisher(Handle[_core.Publisher]):
     """The sending end of a channel. There can be one for a name at a time.
 
         with framebus.Publisher("camera0") as pub:

@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Literal
 
 from framebus import _core
 from framebus._util import names
-from framebus._util.checks import check_choice, check_range
 from framebus._util.deadline import Deadline
 from framebus.channel import aio
-from framebus.channel.handle import End, natively
+from framebus.channel.handle import Handle, natively
+from framebus.channel.options import DEFAULTS, SubscriberOptions, Wait
 from framebus.frames.frame import Frame
 
-Wait = Literal["adaptive", "park", "spin", "predictive"]
 _MAX_CONSECUTIVE = 16  # frames that one task may take before others run
-_WAIT = ("adaptive", "park", "spin", "predictive")
 
 
-class Subscriber(End[_core.Subscriber]):
+class Subscriber(Handle[_core.Subscriber]):
     """The receiving end of a channel. There can be 64 of them.
 
         with framebus.Subscriber("camera0") as sub:
@@ -33,13 +30,13 @@ class Subscriber(End[_core.Subscriber]):
         self,
         name: str,
         *,
-        every: bool = False,
-        hold: int = 2,
-        history: int = 0,
-        connect_timeout: float = 0.0,
-        wait: Wait = "adaptive",
-        max_spin: float = 0.0005,
-        reconnect: bool = True,
+        every: bool = DEFAULTS.every,
+        hold: int = DEFAULTS.hold,
+        history: int = DEFAULTS.history,
+        connect_timeout: float = DEFAULTS.connect_timeout,
+        wait: Wait = DEFAULTS.wait,
+        max_spin: float = DEFAULTS.max_spin,
+        reconnect: bool = DEFAULTS.reconnect,
     ) -> None:
         """Joins a running channel.
 
@@ -66,22 +63,8 @@ class Subscriber(End[_core.Subscriber]):
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
         """
         names.channel(name)
-        check_choice("wait", wait, _WAIT)
-        check_range("hold", hold, 1, 64)
-        check_range("history", history, 0, 1024)
-        if not 0 <= max_spin <= 1:
-            raise ValueError(f"max_spin must be 0 to 1 seconds, got {max_spin}")
-        options: dict[str, Any] = {
-            "every": every,
-            "hold": hold,
-            "history": history,
-            "connect_timeout": connect_timeout,
-            "wait": wait,
-            "max_spin": max_spin,
-            "reconnect": reconnect,
-        }
-        native = _core.Subscriber(name, every, hold, history, connect_timeout, wait, max_spin, reconnect, False)
-        super().__init__(name, native, options)
+        options = vars(SubscriberOptions(every, hold, history, connect_timeout, wait, max_spin, reconnect))
+        super().__init__(name, _core.Subscriber(name, **options), options)
         self._waiters: aio.FrameWaiters | None = None
 
     @natively(_core.quick_recv)

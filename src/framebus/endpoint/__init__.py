@@ -5,6 +5,7 @@ A third party's endpoint needs this module alone: it derives from BaseSource and
 names it in the entry-point group "framebus.endpoints".
 """
 
+from framebus._core import MAX_ARRAYS, MAX_DIMENSIONS, MAX_NAME_BYTES
 from framebus._util.deadline import Deadline
 from framebus._util.public import present
 from framebus.endpoint.base import (
@@ -13,13 +14,7 @@ from framebus.endpoint.base import (
     close_when_left,
 )
 from framebus.endpoint.spec import Capabilities, Endpoint, EndpointStatistics, Sink, Source
-from framebus.frames.outgoing import (
-    MAX_ARRAYS,
-    MAX_DIMENSIONS,
-    MAX_NAME_BYTES,
-    Arrays,
-    OutgoingFrame,
-)
+from framebus.frames.outgoing import Arrays, OutgoingFrame
 
 __all__ = [
     "MAX_ARRAYS",

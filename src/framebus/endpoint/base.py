@@ -2,6 +2,10 @@
 """BaseSource and BaseSink: what sources and sinks of all mechanisms share.
 
 A mechanism's source writes _receive(), its sink _send(), and either one _close() where there is something to close.
+Each of these is called with the lock of its source or sink held, so no two threads are inside one at the same time. The
+thread that holds the lock may enter again, so that a signal handler can close what it has interrupted: after it waited,
+a mechanism looks at `closed` before it uses what _close() has closed. close() waits until the thread that is inside has
+left: a wait without end looks at `closed` at least every second, or is ended by _cancel().
 
 How things end, for every source:
     nothing came in time        Timeout
@@ -23,19 +27,15 @@ A forked child has only the thread that forked: what it inherits gets new locks,
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import TypeVar
 
 from framebus._util import fds, lifetime
-from framebus._util.deadline import Deadline
+from framebus._util.closable import Closable, OpenObjects
+from framebus._util.deadline import Deadline, acquire
 from framebus._util.exhausted import descriptors_told
 from framebus.endpoint.spec import Capabilities, EndpointStatistics
 from framebus.errors import ChannelClosed, EndpointError, Timeout
@@ -43,22 +43,20 @@ from framebus.frames import metadata
 from framebus.frames.frame import Frame
 from framebus.frames.outgoing import OutgoingFrame, outgoing_frame
 
-Self = TypeVar("Self", bound="_End")
 
-
-class _End:
+class _End(Closable):
     """What sources and sinks of all mechanisms have in common."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._closed = False
+        self._close_once = iter((True,))  # taken by the one call that closes it
         self._statistics = EndpointStatistics()
-        self._opened_by: int | None = None  # the process that has to close it, once it is open
         lifetime.make_locks_of(self)
 
     def _make_locks(self) -> None:
-        """Makes the locks that are used without asking first which process this is; see lifetime.make_locks_of()."""
-        self._counting = threading.Lock()
+        """Makes the locks, for this process or a forked child; see lifetime.make_locks_of()."""
+        self._counting = threading.RLock()
         self._busy = threading.RLock()
 
     @property
@@ -71,21 +69,25 @@ class _End:
         return self._statistics
 
     def close(self) -> None:
-        """Lets go of it. May be repeated."""
-        with self._counting:
-            closed, self._closed = self._closed, True
-        if not closed:
-            self._close()
+        """Closes it, once a call that another thread is inside has ended. May be repeated."""
+        self._closed = True
+        if next(self._close_once, False):
+            self._cancel()
+            with self._busy:
+                self._close()
+
+    def _cancel(self) -> None:
+        """Ends the waiting of a call that is inside. Needed by a mechanism that does not look at `closed` meanwhile."""
 
     def _close(self) -> None:
-        """Closes what the mechanism has open; called once."""
+        """Closes what the mechanism has open; called once, while no other thread is inside."""
 
     def __del__(self) -> None:
         if self._is_left_to_us():
             self.close()
 
-    def _is_left_to_us(self) -> bool:
-        return getattr(self, "_opened_by", None) == os.getpid()
+    def _shown_name(self) -> str:
+        return self.url
 
     def _check_open(self) -> None:
         if self._closed:
@@ -102,50 +104,30 @@ class _End:
                 refused=now.refused + refused,
             )
 
-    @contextmanager
-    def _turn(self, deadline: Deadline) -> Iterator[None]:
-        """Lets one thread at a time use the mechanism. Raises Timeout where the others take too long.
+    def _enter(self, deadline: Deadline) -> threading.RLock:
+        """Takes the lock and returns it. Raises Timeout where other threads keep it too long, ChannelClosed.
 
-        The thread that is inside may come in again, so that a signal handler can close what it interrupted.
+        The thread that has it may enter again, so that a signal handler can close what it interrupted.
         """
-        left = deadline.left()
-        busy = self._busy  # a signal handler that runs meanwhile may fork
-        if not busy.acquire(timeout=-1 if left is None else left):
+        self._check_open()
+        fds.fill_standard()  # what the mechanism opens now, in here or in a thread of its own, stays off 0, 1 and 2
+        busy = self._busy  # the very lock to release: a signal handler that runs meanwhile may fork
+        if not acquire(busy, deadline):
             raise deadline.fail(f"other threads kept {self.url!r} busy")
-        try:
-            yield
-        finally:
+        if self._closed:
             busy.release()
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url!r}{' closed' if self._closed else ''}>"
+            self._check_open()
+        return busy
 
 
-_open: weakref.WeakSet[_End] = weakref.WeakSet()
+_open = OpenObjects()
+lifetime.at_exit(_open.close_all)
 
 
 def close_when_left(end: object) -> None:
     """Has an end that has been opened closed when it is left open; a channel, which is no _End, sees to that itself."""
     if isinstance(end, _End):
-        end._opened_by = os.getpid()
         _open.add(end)
-        lifetime.something_is_open()
-
-
-@lifetime.at_exit
-def _close_all() -> None:
-    with ExitStack() as closing:  # closes all, also where one fails
-        for end in list(_open):
-            if end._is_left_to_us():
-                closing.callback(end.close)
 
 
 class BaseSource(_End, ABC):
@@ -162,10 +144,13 @@ class BaseSource(_End, ABC):
             SystemFailure: this program has no file descriptors left.
             ValueError: a negative timeout.
         """
-        self._check_open()
-        fds.fill_standard()  # what the mechanism opens now, in here or in a thread of its own, stays off 0, 1 and 2
-        with descriptors_told(f"{self.url!r} failed"):
-            frame = self._receive(Deadline(timeout))
+        deadline = Deadline(timeout)
+        busy = self._enter(deadline)
+        try:
+            with descriptors_told(f"{self.url!r} failed"):
+                frame = self._receive(deadline)
+        finally:
+            busy.release()
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame
 
@@ -225,21 +210,19 @@ class BaseSink(_End, ABC):
             Timeout: there was no room in time.
             ChannelClosed: this end was closed, or nobody is left at the other one.
         """
-        self._check_open()
-        fds.fill_standard()  # as in BaseSource.recv()
         deadline = Deadline(timeout)
-        frame = outgoing_frame(
-            image,
-            self._last_seq + 1 if seq is None else seq,
-            time.monotonic_ns() if timestamp_ns is None else timestamp_ns,
-            time.time_ns() if wall_time_ns is None else wall_time_ns,
-            meta,
-            pixel_format,
-        )
-        self._check_able(frame)
-        with descriptors_told(f"{self.url!r} failed"):
-            self._send(frame, deadline)
-        self._last_seq = frame.seq
+        timestamp_ns = time.monotonic_ns() if timestamp_ns is None else timestamp_ns
+        wall_time_ns = time.time_ns() if wall_time_ns is None else wall_time_ns
+        busy = self._enter(deadline)
+        try:
+            seq = self._last_seq + 1 if seq is None else seq
+            frame = outgoing_frame(image, seq, timestamp_ns, wall_time_ns, meta, pixel_format)
+            self._check_able(frame)
+            with descriptors_told(f"{self.url!r} failed"):
+                self._send(frame, deadline)
+            self._last_seq = frame.seq
+        finally:
+            busy.release()
         self._count(1, sum(array.nbytes for array in frame.arrays.values()))
         return frame.seq
 

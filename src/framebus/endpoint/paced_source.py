@@ -42,7 +42,7 @@ class PacedSource(BaseSource):
 
     def _make_locks(self) -> None:
         super()._make_locks()
-        self._closing = threading.Event()
+        self._stop = threading.Event()
 
     def _moment(self, time_s: float | None) -> tuple[int, int]:
         """Returns both timestamps of a frame due `time_s` seconds after the first one; of None, now."""
@@ -75,13 +75,11 @@ class PacedSource(BaseSource):
         )
 
     def _receive(self, deadline: Deadline) -> Frame:
-        with self._turn(deadline):
-            self._check_open()
-            if self._ready is None:
-                self._ready = self._make()
-            self._wait_for(self._ready, deadline)
-            frame, self._ready = self._ready, None
-            return frame
+        if self._ready is None:
+            self._ready = self._make()
+        self._wait_for(self._ready, deadline)
+        frame, self._ready = self._ready, None
+        return frame
 
     def _wait_for(self, frame: Frame, deadline: Deadline) -> None:
         while self._waits:
@@ -91,11 +89,12 @@ class PacedSource(BaseSource):
             left = deadline.left()
             if left == 0:
                 raise deadline.fail(f"the next frame of {self.url!r} is due in {early_s:.3f} s, and not")
-            if self._closing.wait(min(early_s, threading.TIMEOUT_MAX) if left is None else min(early_s, left)):
+            if self._stop.wait(min(early_s, threading.TIMEOUT_MAX) if left is None else min(early_s, left)):
                 raise ChannelClosed(f"{self.url!r} was closed while the next frame was waited for")
 
+    def _cancel(self) -> None:
+        self._stop.set()
+
     def _close(self) -> None:
-        self._closing.set()
-        with self._turn(Deadline(None)):
-            self._ready = None
-            self._let_go()
+        self._ready = None
+        self._let_go()

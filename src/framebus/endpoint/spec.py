@@ -131,6 +131,10 @@ class Capabilities:
     max_bytes: int | None = None
 
 
+# Those of a mechanism that carries the pixels of one image, and nothing that is said about them.
+ONE_IMAGE = Capabilities(arrays="one", meta=False, pixel_format="some", timestamps=False, seq=False)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One mechanism: what it is for, how its ends are opened, what it can do.

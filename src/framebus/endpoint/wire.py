@@ -36,6 +36,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from framebus._core import MAX_META_BYTES
 from framebus.endpoint import MAX_ARRAYS, MAX_DIMENSIONS, MAX_NAME_BYTES, OutgoingFrame
 from framebus.frames import metadata, pixel_format as formats
 from framebus.frames.frame import Frame
@@ -45,7 +46,7 @@ VERSION = 1
 FRAME, END = 1, 2
 LINE = 64
 HEAD = struct.Struct("<4sBBHIIQ")
-MAX_DESCRIPTION = metadata.MAX_BYTES + (64 << 10)
+MAX_DESCRIPTION = MAX_META_BYTES + (64 << 10)
 DEFAULT_MAX_BYTES = 1 << 30  # of a body, unless an endpoint is told otherwise
 _DTYPE = re.compile(r"[<>|][biufc](1|2|4|8|16|32)")
 _MAX_NUMBER = 1 << 63

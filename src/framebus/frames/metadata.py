@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-MAX_BYTES = 1 << 20
+from framebus._core import MAX_META_BYTES
 
 ORIGIN_KEY = "framebus:origin"
 
@@ -97,9 +97,10 @@ def encode(meta: Mapping[str, object] | None) -> bytes | None:
         _explain(meta, error)
     if not _keys_are_str(meta):
         _explain(meta, None)
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_META_BYTES:
         raise ValueError(
-            f"meta takes {len(data)} bytes as JSON, the limit is {MAX_BYTES}; send large data as a named array instead"
+            f"meta takes {len(data)} bytes as JSON, the limit is {MAX_META_BYTES}; send large data as a named array "
+            "instead"
         )
     return data
 

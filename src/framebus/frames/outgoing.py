@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framebus import _core
 from framebus.frames import metadata
 from framebus.frames.arrays import as_arrays_and_format
-
-MAX_ARRAYS = 8
-MAX_DIMENSIONS = 8
-MAX_NAME_BYTES = 32
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -63,16 +60,7 @@ def outgoing_frame(
     arrays, pixel_format = as_arrays_and_format(image, pixel_format)
     if not isinstance(arrays, dict):
         arrays = {"image": arrays}
-    if not 1 <= len(arrays) <= MAX_ARRAYS:
-        raise ValueError(f"a frame has 1 to {MAX_ARRAYS} arrays, got {len(arrays)}")
-    for name, array in arrays.items():
-        if not _is_name(name):
-            raise ValueError(f"array names have 1 to {MAX_NAME_BYTES} bytes of UTF-8, got {name!r}")
-        if array.dtype.kind not in "biufc" or array.ndim > MAX_DIMENSIONS:
-            raise TypeError(
-                f"array {name!r} is {array.dtype} with {array.ndim} dimensions; expected bool, integer, float or "
-                f"complex numbers with 0 to {MAX_DIMENSIONS}"
-            )
+    _core.check_arrays(arrays)
     return OutgoingFrame(
         arrays,
         _int64("seq", seq),
@@ -89,10 +77,3 @@ def _int64(name: str, value: int) -> int:
     if not -(1 << 63) <= number < 1 << 63:
         raise ValueError(f"{name} must have at most 64 bits, got {number}")
     return number
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return 1 <= len(name.encode()) <= MAX_NAME_BYTES
-    except UnicodeEncodeError:  # half a character
-        return False

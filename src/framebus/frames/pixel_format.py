@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-MAX_NAME_BYTES = 32
+from framebus._core import MAX_NAME_BYTES
 
 
 class PixelFormat(NamedTuple):

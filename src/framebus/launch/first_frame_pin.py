@@ -20,7 +20,16 @@ class FirstFramePin:
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
         """Joins the channel. Raises what Subscriber() raises."""
         self._channel = _core.Subscriber(
-            names.channel(name), every, 1, 1, connect_timeout, "park", 0.0, True, True, True
+            names.channel(name),
+            every=every,
+            hold=1,
+            history=1,
+            connect_timeout=connect_timeout,
+            wait="park",
+            max_spin=0.0,
+            reconnect=True,
+            observer=True,
+            keeper=True,
         )
         self._frame: _core.FrameBase | None = None
 

@@ -30,13 +30,15 @@ import numbers
 import operator
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framebus.channel.info import channels
-from framebus.channel.subscriber import Subscriber, Wait
+from framebus.channel.options import DEFAULTS, SubscriberOptions, Wait
+from framebus.channel.subscriber import Subscriber
 from framebus.errors import (
     ChannelClosed,
     ChannelNotFound,
@@ -95,13 +97,13 @@ class VideoCapture:
         *,
         timeout: float | None = READ_TIMEOUT_S,
         zero_copy: bool = False,
-        every: bool = False,
-        hold: int = 2,
-        history: int = 0,
-        connect_timeout: float = 0.0,
-        wait: Wait = "adaptive",
-        max_spin: float = 0.0005,
-        reconnect: bool = True,
+        every: bool = DEFAULTS.every,
+        hold: int = DEFAULTS.hold,
+        history: int = DEFAULTS.history,
+        connect_timeout: float = DEFAULTS.connect_timeout,
+        wait: Wait = DEFAULTS.wait,
+        max_spin: float = DEFAULTS.max_spin,
+        reconnect: bool = DEFAULTS.reconnect,
     ) -> None:
         """Opens a channel, or with no argument nothing yet; isOpened() says whether that went well.
 
@@ -122,15 +124,7 @@ class VideoCapture:
         """
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be 0 or more seconds, or None, got {timeout}")
-        self._options: dict[str, Any] = {
-            "every": every,
-            "hold": hold,
-            "history": history,
-            "connect_timeout": connect_timeout,
-            "wait": wait,
-            "max_spin": max_spin,
-            "reconnect": reconnect,
-        }
+        self._options = SubscriberOptions(every, hold, history, connect_timeout, wait, max_spin, reconnect)
         self._timeout_option = self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._zero_copy = zero_copy
@@ -160,7 +154,7 @@ class VideoCapture:
         self._timeout = self._timeout_option
         if CAP_PROP_READ_TIMEOUT_MSEC in wanted:
             self._timeout = _seconds(wanted[CAP_PROP_READ_TIMEOUT_MSEC])
-        self._connect_timeout = self._options["connect_timeout"]
+        self._connect_timeout = self._options.connect_timeout
         if CAP_PROP_OPEN_TIMEOUT_MSEC in wanted:
             limit = _seconds(wanted[CAP_PROP_OPEN_TIMEOUT_MSEC])
             self._connect_timeout = math.inf if limit is None else limit
@@ -171,7 +165,7 @@ class VideoCapture:
                 UnsupportedProperty(f"a channel has no property {unknown} to be opened with; leave it out of params")
             )
         try:
-            subscriber = Subscriber(filename, **{**self._options, "connect_timeout": self._connect_timeout})
+            subscriber = Subscriber(filename, **vars(replace(self._options, connect_timeout=self._connect_timeout)))
         except InvalidName as error:
             return self._failed(InvalidName(f"{error}; {_FOR_OPENCV}"))
         except FAILURES as error:
@@ -317,7 +311,7 @@ class VideoCapture:
         return (0, 0) if picture is None else picture.size
 
     def _slots(self, lookahead: Lookahead) -> int:
-        return lookahead.subscriber.statistics().slots if self._options["every"] else 1
+        return lookahead.subscriber.statistics().slots if self._options.every else 1
 
     def _fourcc(self, lookahead: Lookahead) -> int:
         picture = lookahead.find_picture(self._timeout)

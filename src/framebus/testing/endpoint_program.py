@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import framebus
 from framebus.endpoint import BaseSink
@@ -18,19 +18,45 @@ from framebus.testing import specimen
 from framebus.testing.talk import Ticker, described, options, say, serve
 
 Answer = dict[str, Any]
+Opened = TypeVar("Opened", framebus.Source, framebus.Sink)
 
 
-class SourceProgram:
-    """What a Receiver can ask for."""
+class _End(Generic[Opened]):
+    """What a Receiver and a Sender can ask for."""
 
-    def __init__(self) -> None:
+    def __init__(self, opener: Callable[..., Opened]) -> None:
         self.ticker = Ticker()
-        self.source: framebus.Source | None = None
+        self._opener: Callable[..., Opened] = opener
+        self._opened: Opened | None = None
 
     def open(self, url: str, given: dict[str, Any]) -> None:
-        """Opens the source, in place of the one that is open."""
-        self.source = None
-        self.source = framebus.source(url, **given)
+        """Opens the source or sink, in place of the one that is open."""
+        self._opened = None
+        self._opened = self._opener(url, **given)
+
+    def close(self) -> None:
+        """Closes it; the next calls meet a closed one."""
+        self._open().close()
+
+    def statistics(self) -> Answer:
+        """What it counts."""
+        found = cast(Any, self._open()).statistics()
+        names = ("frames", "bytes", "dropped", "refused")
+        return {name: getattr(found, name) for name in names if hasattr(found, name)}
+
+    def peak_bytes(self) -> int:
+        """The most memory that this program has had."""
+        # Not getrusage(), whose peak is inherited from whoever started the program.
+        with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
+            return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
+
+    def _open(self) -> Opened:
+        assert self._opened is not None, "open() first"
+        return self._opened
+
+
+class SourceProgram(_End[framebus.Source]):
+    """What a Receiver can ask for."""
 
     def recv(self, timeout: float | None) -> Answer:
         """Receives one frame and tells all about it."""
@@ -84,34 +110,9 @@ class SourceProgram:
         """Iterates to the end; returns how many frames there were."""
         return sum(1 for _ in self._open())
 
-    def close(self) -> None:
-        """Closes the source; the next calls meet a closed one."""
-        self._open().close()
 
-    def statistics(self) -> Answer:
-        """What the source counts."""
-        return _counts(self._open())
-
-    def peak_bytes(self) -> int:
-        """The most memory that this program has had."""
-        return _peak_bytes()
-
-    def _open(self) -> framebus.Source:
-        assert self.source is not None, "open() first"
-        return self.source
-
-
-class SinkProgram:
+class SinkProgram(_End[framebus.Sink]):
     """What a Sender can ask for."""
-
-    def __init__(self) -> None:
-        self.ticker = Ticker()
-        self.sink: framebus.Sink | None = None
-
-    def open(self, url: str, given: dict[str, Any]) -> None:
-        """Opens the sink, in place of the one that is open."""
-        self.sink = None
-        self.sink = framebus.sink(url, **given)
 
     def send(self, number: int, arrays: Sequence[specimen.ArraySpec], given: dict[str, Any]) -> int:
         """Sends one frame; a single array goes as it is, several as a dict."""
@@ -145,39 +146,12 @@ class SinkProgram:
                 time.sleep(pause)
         return {"sent": sent, "ended": None}
 
-    def close(self) -> None:
-        """Closes the sink; the next calls meet a closed one."""
-        self._open().close()
-
-    def statistics(self) -> Answer:
-        """What the sink counts."""
-        return _counts(self._open())
-
-    def peak_bytes(self) -> int:
-        """The most memory that this program has had."""
-        return _peak_bytes()
-
-    def _open(self) -> framebus.Sink:
-        assert self.sink is not None, "open() first"
-        return self.sink
-
-
-def _counts(program: Any) -> Answer:
-    found = program.statistics()
-    return {name: getattr(found, name) for name in ("frames", "bytes", "dropped", "refused") if hasattr(found, name)}
-
-
-def _peak_bytes() -> int:
-    # Not getrusage(), whose peak is inherited from whoever started the program.
-    with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
-
 
 def main() -> None:
     """Serves one end until whoever started it hangs up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    program = SourceProgram() if options()["role"] == "source" else SinkProgram()
+    program = SourceProgram(framebus.source) if options()["role"] == "source" else SinkProgram(framebus.sink)
     say("ready", pid=os.getpid())
     serve(**{name: getattr(program, name) for name in dir(program) if not name.startswith("_") and name.islower()})
 

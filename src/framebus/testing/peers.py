@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from framebus.testing.process import Program
 from framebus.testing.specimen import ArraySpec
@@ -25,19 +25,31 @@ IMAGE = (48, 64, 3)
 class _Peer(Program):
     """What both have in common."""
 
+    _role: ClassVar[Literal["source", "sink"]]
+
     def __init__(
         self,
-        role: Literal["source", "sink"],
         url: str,
-        given: Mapping[str, Any],
-        pass_fds: Sequence[int],
-        env: Mapping[str, str] | None,
-        wait: bool,
-        hold: bool,
+        *,
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+        hold: bool = False,
+        **options: object,
     ) -> None:
-        super().__init__(["-m", "framebus.testing.endpoint_program"], {"role": role}, pass_fds=pass_fds, env=env)
-        self.title = f"the {role} of {url!r}"
-        self._url, self._given = url, dict(given)
+        """Starts the program and, unless wait=False or hold=True, waits until the source or sink is open.
+
+        Args:
+            url: of the source or sink.
+            pass_fds: descriptors that the program inherits, by the same numbers.
+            env: environment variables beside those of this process.
+            wait: with False, answer() tells when the source or sink is open.
+            hold: only start the program; begin() opens the URL. So several can start at the same time.
+            options: of the source or sink, beside those in the URL.
+        """
+        super().__init__(["-m", "framebus.testing.endpoint_program"], {"role": self._role}, pass_fds=pass_fds, env=env)
+        self.title = f"the {self._role} of {url!r}"
+        self._url, self._given = url, options
         if not hold:
             self.begin(wait)
 
@@ -86,27 +98,7 @@ class _Peer(Program):
 class Receiver(_Peer):
     """A program that receives from a URL."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        pass_fds: Sequence[int] = (),
-        env: Mapping[str, str] | None = None,
-        wait: bool = True,
-        hold: bool = False,
-        **options: object,
-    ) -> None:
-        """Starts the program and, unless wait=False or hold=True, waits until the source is open.
-
-        Args:
-            url: of the source.
-            pass_fds: descriptors that the program inherits, by the same numbers.
-            env: environment variables beside those of this process.
-            wait: with False, answer() tells when the source is open.
-            hold: only start the program; begin() opens the source. So several can start at the same time.
-            options: of the source, beside those in the URL.
-        """
-        super().__init__("source", url, options, pass_fds, env, wait, hold)
+    _role = "source"
 
     def recv(self, timeout: float | None) -> dict[str, Any]:
         """Receives one frame there; returns all that it carries, see specimen.frame_facts()."""
@@ -132,18 +124,7 @@ class Receiver(_Peer):
 class Sender(_Peer):
     """A program that sends to a URL."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        pass_fds: Sequence[int] = (),
-        env: Mapping[str, str] | None = None,
-        wait: bool = True,
-        hold: bool = False,
-        **options: object,
-    ) -> None:
-        """Starts the program and, unless told otherwise, waits until the sink is open. Arguments as for Receiver."""
-        super().__init__("sink", url, options, pass_fds, env, wait, hold)
+    _role = "sink"
 
     def send(
         self,

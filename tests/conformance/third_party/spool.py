@@ -39,6 +39,7 @@ class Source(BaseSource):
             if deadline.is_over:
                 raise deadline.fail(f"nothing came into {self._folder}")
             time.sleep(0.001)
+            self._check_open()  # close() waits for it
 
     def _frame(self, data: np.ndarray) -> Frame:
         head = wire.decode_head(data.data, self._max_bytes)
@@ -62,6 +63,7 @@ class Sink(BaseSink):
             if deadline.is_over:
                 raise deadline.fail(f"{self._folder} had no room for a frame")
             time.sleep(0.001)
+            self._check_open()
         head, arrays = wire.encode(frame)
         self._put([head, *wire.pieces(arrays)])
 

@@ -8,21 +8,19 @@ foreign writer that does not wait, frames are lost and may be torn, see docs/bas
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from framebus._util.deadline import Deadline
 from framebus.baseimage import CAPACITY, Reader, Writer
-from framebus.endpoint import BaseSink, BaseSource, Capabilities, Endpoint, OutgoingFrame
+from framebus.endpoint import BaseSink, BaseSource, Endpoint, OutgoingFrame
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, FrameTooLarge
 from framebus.frames.frame import Frame
 
-CAPABILITIES = Capabilities(
-    arrays="one",
+CAPABILITIES = replace(
+    ONE_IMAGE,
     dtypes="uint8 height x width, x 3 or x 4; uint16 height x width",
-    meta=False,
-    pixel_format="some",
-    timestamps=False,
-    seq=False,
     delivery="latest",
     notices_close=False,
     notices_death=False,
@@ -40,7 +38,7 @@ class BaseImageSource(BaseSource):
     def _receive(self, deadline: Deadline) -> Frame:
         return self._reader.recv(deadline.left())
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._reader.close()
 
 
@@ -62,7 +60,7 @@ class BaseImageSink(BaseSink):
         except (FrameTooLarge, TypeError, ValueError) as error:
             raise EndpointError(f"{self.url}: {error}") from None
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._writer.close()
 
 
@@ -122,11 +120,11 @@ def open_sink(
 
 ENDPOINTS = {
     "baseimage": Endpoint(
-        scheme="baseimage",
-        summary="programs that use the original BaseImage layout",
-        url_syntax="baseimage:NAME",
-        source=open_source,
-        sink=open_sink,
-        capabilities=CAPABILITIES,
+        "baseimage",
+        "programs that use the original BaseImage layout",
+        "baseimage:NAME",
+        open_source,
+        open_sink,
+        CAPABILITIES,
     ),
 }

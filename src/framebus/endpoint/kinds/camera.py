@@ -18,11 +18,13 @@ import sys
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from framebus.endpoint import BaseSource, Capabilities, Deadline, Endpoint
+from framebus.endpoint import BaseSource, Deadline, Endpoint
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.frame import Frame
 
@@ -117,10 +119,12 @@ class CameraSource(BaseSource):
             pixel_format="BGR8",
         )
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         with self._news:
             self._taken.clear()
             self._news.notify_all()
+
+    def _close(self) -> None:
         self._thread.join(_CLOSE_S)
 
 
@@ -244,18 +248,11 @@ def open_source(
 
 ENDPOINTS = {
     "camera": Endpoint(
-        scheme="camera",
-        summary="cameras that are plugged in",
-        url_syntax="camera:N or camera:/dev/videoN",
-        source=open_source,
-        capabilities=Capabilities(
-            arrays="one",
-            dtypes="uint8 with 3 channels",
-            meta=False,
-            pixel_format="some",
-            seq=False,
-            delivery="latest",
-        ),
+        "camera",
+        "cameras that are plugged in",
+        "camera:N or camera:/dev/videoN",
+        open_source,
+        capabilities=replace(ONE_IMAGE, dtypes="uint8 with 3 channels", timestamps=True, delivery="latest"),
         needs=("cv2",),
         extra="opencv",
     ),

@@ -20,12 +20,14 @@ from __future__ import annotations
 import sys
 import time
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import BaseSink, BaseSource, Capabilities, Deadline, Endpoint, OutgoingFrame
+from framebus.endpoint import BaseSink, BaseSource, Deadline, Endpoint, OutgoingFrame
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError
 from framebus.frames.frame import Frame
 from framebus.frames.pixel_format import guess
@@ -33,13 +35,9 @@ from framebus.frames.pixel_format import guess
 if TYPE_CHECKING:
     from types import ModuleType
 
-CAPABILITIES = Capabilities(
-    arrays="one",
+CAPABILITIES = replace(
+    ONE_IMAGE,
     dtypes="uint8 images: height x width, or x 3 or x 4",
-    meta=False,
-    pixel_format="some",
-    timestamps=False,
-    seq=False,
     delivery="latest",
     receivers="many",
     notices_close=False,
@@ -228,12 +226,12 @@ def _check_rest(rest: str) -> None:
 
 ENDPOINTS = {
     "clipboard": Endpoint(
-        scheme="clipboard",
-        summary="the image clipboard of the desktop",
-        url_syntax="clipboard:",
-        source=open_source,
-        sink=open_sink,
-        capabilities=CAPABILITIES,
+        "clipboard",
+        "the image clipboard of the desktop",
+        "clipboard:",
+        open_source,
+        open_sink,
+        CAPABILITIES,
         needs=("copykitten",),
         extra="clipboard",
     ),

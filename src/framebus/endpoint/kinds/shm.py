@@ -5,33 +5,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from framebus.channel.options import DEFAULTS, SubscriberOptions, Wait
 from framebus.channel.publisher import OnFull, Publisher
-from framebus.channel.subscriber import Subscriber, Wait
+from framebus.channel.subscriber import Subscriber
 from framebus.endpoint import Capabilities, Endpoint
 
 
 def open_source(
     name: str,
     *,
-    every: Annotated[bool, "every frame in order, instead of the newest"] = False,
-    hold: Annotated[int, "frames that may be held at once"] = 2,
-    history: Annotated[int, "begin that many frames back"] = 0,
-    connect_timeout: Annotated[float, "seconds to wait for a program that publishes it"] = 0.0,
-    wait: Annotated[Wait, "how to wait for a frame"] = "adaptive",
-    max_spin: Annotated[float, "seconds that one wait may spin, unless wait=spin"] = 0.0005,
-    reconnect: Annotated[bool, "go on with the next publisher"] = True,
+    every: Annotated[bool, "every frame in order, instead of the newest"] = DEFAULTS.every,
+    hold: Annotated[int, "frames that may be held at once"] = DEFAULTS.hold,
+    history: Annotated[int, "begin that many frames back"] = DEFAULTS.history,
+    connect_timeout: Annotated[float, "seconds to wait for a program that publishes it"] = DEFAULTS.connect_timeout,
+    wait: Annotated[Wait, "how to wait for a frame"] = DEFAULTS.wait,
+    max_spin: Annotated[float, "seconds that one wait may spin, unless wait=spin"] = DEFAULTS.max_spin,
+    reconnect: Annotated[bool, "go on with the next publisher"] = DEFAULTS.reconnect,
 ) -> Subscriber:
     """Joins the channel, as Subscriber does."""
-    return Subscriber(
-        name,
-        every=every,
-        hold=hold,
-        history=history,
-        connect_timeout=connect_timeout,
-        wait=wait,
-        max_spin=max_spin,
-        reconnect=reconnect,
-    )
+    options = SubscriberOptions(every, hold, history, connect_timeout, wait, max_spin, reconnect)
+    return Subscriber(name, **vars(options))
 
 
 def open_sink(
@@ -47,11 +40,11 @@ def open_sink(
 
 ENDPOINTS = {
     "shm": Endpoint(
-        scheme="shm",
-        summary="shared memory on this machine, without copies",
-        url_syntax="NAME or shm:NAME",
-        source=open_source,
-        sink=open_sink,
-        capabilities=Capabilities(seq=False, delivery="either", receivers="many", reconnects=True),
+        "shm",
+        "shared memory on this machine, without copies",
+        "NAME or shm:NAME",
+        open_source,
+        open_sink,
+        Capabilities(seq=False, delivery="either", receivers="many", reconnects=True),
     ),
 }

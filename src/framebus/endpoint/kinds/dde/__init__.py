@@ -83,12 +83,12 @@ _NOTHING_TO_WAIT_FOR = "'dde:{}': this end offers the service, so there is nothi
 
 ENDPOINTS = {
     "dde": Endpoint(
-        scheme="dde",
-        summary="programs of the desktop in any language: request, advise and poke on D-Bus",
-        url_syntax="dde:SERVICE",
-        source=open_source,
-        sink=open_sink,
-        capabilities=CAPABILITIES,
+        "dde",
+        "programs of the desktop in any language: request, advise and poke on D-Bus",
+        "dde:SERVICE",
+        open_source,
+        open_sink,
+        CAPABILITIES,
         needs=("dbus_fast",),
         extra="dbus",
     ),

@@ -9,7 +9,6 @@ So nothing is sent to a source that does not receive, and nothing piles up for o
 from __future__ import annotations
 
 import asyncio
-import threading
 from dataclasses import dataclass
 
 from dbus_fast import Message
@@ -69,21 +68,21 @@ class _AdviseClient:
 
     async def _wait(self, deadline: Deadline) -> bool:
         """Asks, unless that is done already, and waits for the answer; returns whether it has come."""
-        if self._asked is None:
-            self._ask()
-        assert self._asked is not None
-        await asyncio.wait({self._asked}, timeout=deadline.left())
-        return self._asked.done()
+        asked = self._asked or self._ask()
+        await asyncio.wait({asked}, timeout=deadline.left())
+        return asked.done()
 
-    def _ask(self) -> None:
+    def _ask(self) -> asyncio.Future[_Arrival]:
         after = self._received[1] if self._received[0] == self.caller.owner else 0
         self._asked_whom = self.caller.owner
         self._asked = self.caller.begin("Advise", self._read, "t", [after])
+        return self._asked
 
     async def _answer(self) -> _Arrival | None:
         """Takes the answer; None if there is none that is of use."""
-        assert self._asked is not None
         asked, self._asked = self._asked, None
+        if asked is None:  # a signal handler that interrupted recv() has received it
+            return None
         try:
             found = asked.result()
         except CallFailed as failure:
@@ -153,20 +152,14 @@ class FrameSource(BaseSource):
     def __init__(self, service: str, address: str | None, max_bytes: int, connect_timeout: float) -> None:
         """Finds the service. Raises InvalidName, ChannelNotFound, EndpointError."""
         super().__init__(f"dde:{service}")
-        self._turn_to_receive = threading.Lock()
         self._client = _AdviseClient(service, address, max_bytes, connect_timeout)
 
     def _receive(self, deadline: Deadline) -> Frame:
-        left = deadline.left()
-        if not self._turn_to_receive.acquire(timeout=-1 if left is None else left):
-            raise deadline.fail(f"other threads kept {self.url!r} busy")
         try:
             return self._next(deadline)
         except EndpointError:
             self._check_open()
             raise
-        finally:
-            self._turn_to_receive.release()
 
     def _next(self, deadline: Deadline) -> Frame:
         while True:
@@ -178,5 +171,5 @@ class FrameSource(BaseSource):
             if found.frame is not None:
                 return found.frame
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._client.caller.bus.close()

@@ -153,5 +153,5 @@ class FrameSink(BaseSink):
             self._check_open()
             raise
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._server.service.bus.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 
 from framebus._util import fds
 from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
@@ -95,13 +94,9 @@ class PokeSink(BaseSink):
     def __init__(self, service: str, address: str | None, connect_timeout: float) -> None:
         """Finds the service. Raises InvalidName, ChannelNotFound, EndpointError."""
         super().__init__(f"dde:{service}")
-        self._turn_to_send = threading.Lock()
         self._client = _PokeClient(service, address, connect_timeout)
 
     def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
-        left = deadline.left()
-        if not self._turn_to_send.acquire(timeout=-1 if left is None else left):
-            raise deadline.fail(f"other threads kept {self.url!r} busy")
         try:
             if not self._poke(frame, deadline):
                 if self._client.is_open_what_became_of_it:
@@ -110,8 +105,6 @@ class PokeSink(BaseSink):
         except EndpointError:
             self._check_open()
             raise
-        finally:
-            self._turn_to_send.release()
 
     def _poke(self, frame: OutgoingFrame, deadline: Deadline) -> bool:
         try:
@@ -123,5 +116,5 @@ class PokeSink(BaseSink):
         finally:
             os.close(memory)
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._client.caller.bus.close()

@@ -190,5 +190,5 @@ class PokeSource(BaseSource):
             raise deadline.fail(f"nobody poked a frame into {self.url!r}")
         return frame
 
-    def _close(self) -> None:
+    def _cancel(self) -> None:
         self._server.close()

@@ -20,12 +20,12 @@ from framebus.endpoint.kinds.images.source import open_source
 
 ENDPOINTS = {
     "images": Endpoint(
-        scheme="images",
-        summary="image files, read in natural order or written one for each frame",
-        url_syntax="images:GLOB or images:FOLDER/NAME-{seq:06d}.png",
-        source=open_source,
-        sink=open_sink,
-        capabilities=CAPABILITIES,
+        "images",
+        "image files, read in natural order or written one for each frame",
+        "images:GLOB or images:FOLDER/NAME-{seq:06d}.png",
+        open_source,
+        open_sink,
+        CAPABILITIES,
         needs=("PIL", "tifffile", "imagecodecs"),
         extra="video",
     ),

@@ -37,18 +37,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framebus._util.partial_file import Claim, PartialFile, check_target, partial_name
-from framebus.endpoint import BaseSink, Capabilities, Deadline, OutgoingFrame
+from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.images import coded, tiff
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.pixel_format import fits, guess
 
-CAPABILITIES = Capabilities(
-    arrays="one",
+CAPABILITIES = replace(
+    ONE_IMAGE,
     dtypes="uint8 or uint16 with 1, 3 or 4 channels; in TIFF numbers of any dtype, with any number of channels",
-    meta=False,
-    pixel_format="some",
-    timestamps=False,
-    seq=False,
     receivers="many",
     notices_death=False,
     stored=True,

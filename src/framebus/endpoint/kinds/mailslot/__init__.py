@@ -52,13 +52,11 @@ def open_sink(
 
 ENDPOINTS = {
     "mailslot": Endpoint(
-        scheme="mailslot",
-        summary="broadcast to every box of that name; a slow one loses frames",
-        url_syntax="mailslot:NAME",
-        source=open_source,
-        sink=open_sink,
-        capabilities=Capabilities(
-            delivery="latest", receivers="many", reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES
-        ),
+        "mailslot",
+        "broadcast to every box of that name; a slow one loses frames",
+        "mailslot:NAME",
+        open_source,
+        open_sink,
+        Capabilities(delivery="latest", receivers="many", reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
     ),
 }

@@ -59,12 +59,12 @@ def open_sink(
 
 ENDPOINTS = {
     "msg": Endpoint(
-        scheme="msg",
-        summary="a message queue of the system: many senders, priorities",
-        url_syntax="msg:NAME",
-        source=open_source,
-        sink=open_sink,
-        capabilities=Capabilities(reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
+        "msg",
+        "a message queue of the system: many senders, priorities",
+        "msg:NAME",
+        open_source,
+        open_sink,
+        Capabilities(reconnects=True, max_bytes=wire.DEFAULT_MAX_BYTES),
         needs=("posix_ipc",),
         extra="msg",
     ),

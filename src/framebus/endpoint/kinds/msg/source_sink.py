@@ -36,23 +36,22 @@ class MsgSource(BaseSource):
         self._queue = Queue(name, receives=True, depth=depth, part_bytes=part_bytes)
 
     def _receive(self, deadline: Deadline) -> Frame:
-        with self._turn(deadline):
-            look = False
-            while True:
-                self._check_open()
-                senders = self._queue.senders() if look or deadline.is_over else None
-                part = self._queue.get()
-                if part is not None:
-                    frame = self._take(part, deadline)
-                    if frame is not None:
-                        return frame
-                    look = self._last_exit is not None
-                    continue
-                if senders is not None:
-                    self._notice(senders)
-                    if deadline.is_over:
-                        raise deadline.fail(f"no frame came through {self.url!r}")
-                look = not self._queue.wait(deadline.left_ms(LOOK_S)) or deadline.is_over
+        look = False
+        while True:
+            self._check_open()
+            senders = self._queue.senders() if look or deadline.is_over else None
+            part = self._queue.get()
+            if part is not None:
+                frame = self._take(part, deadline)
+                if frame is not None:
+                    return frame
+                look = self._last_exit is not None
+                continue
+            if senders is not None:
+                self._notice(senders)
+                if deadline.is_over:
+                    raise deadline.fail(f"no frame came through {self.url!r}")
+            look = not self._queue.wait(deadline.left_ms(LOOK_S)) or deadline.is_over
 
     def _take(self, part: bytes, deadline: Deadline) -> Frame | None:
         """Takes one part; returns the frame that it completes. Raises Timeout after garbage that came too late."""
@@ -104,8 +103,7 @@ class MsgSource(BaseSource):
         self._last_exit = how
 
     def _close(self) -> None:
-        with self._turn(Deadline(None)):
-            self._queue.leave()
+        self._queue.leave()
 
 
 class MsgSink(BaseSink):
@@ -125,18 +123,16 @@ class MsgSink(BaseSink):
     def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         head, arrays = wire.encode(frame)
         size = len(head) + sum(len(piece) for piece in wire.pieces(arrays))
-        with self._turn(deadline):
-            self._check_open()
-            self._number += 1
-            sent = False
-            try:
-                if self._on_full == "block" or self._may_begin(parts.count_of(size, self._queue.part_bytes)):
-                    message = self._split(chain([head], wire.pieces(arrays)), size)
-                    sent = all(self._put(part, deadline) for part in message)
-            finally:
-                self._count(dropped=0 if sent else 1)
-            if not sent and self._on_full != "drop":
-                raise self._full(deadline)
+        self._number += 1
+        sent = False
+        try:
+            if self._on_full == "block" or self._may_begin(parts.count_of(size, self._queue.part_bytes)):
+                message = self._split(chain([head], wire.pieces(arrays)), size)
+                sent = all(self._put(part, deadline) for part in message)
+        finally:
+            self._count(dropped=0 if sent else 1)
+        if not sent and self._on_full != "drop":
+            raise self._full(deadline)
 
     def _split(self, pieces: Iterable[bytes | memoryview], size: int) -> Iterator[bytes]:
         return parts.split(
@@ -178,9 +174,8 @@ class MsgSink(BaseSink):
     def _close(self) -> None:
         end = wire.end()
         linger = Deadline(LINGER_S)
-        with self._turn(Deadline(None)):
-            self._number += 1
-            (message,) = self._split([end], len(end))
-            while not self._queue.put(message, self._priority) and self._queue.is_read() and not linger.is_over:
-                self._queue.wait(linger.left_ms(LOOK_S))
-            self._queue.leave()
+        self._number += 1
+        (message,) = self._split([end], len(end))
+        while not self._queue.put(message, self._priority) and self._queue.is_read() and not linger.is_over:
+            self._queue.wait(linger.left_ms(LOOK_S))
+        self._queue.leave()

@@ -87,10 +87,10 @@ def open_source(
 
 ENDPOINTS = {
     "pattern": Endpoint(
-        scheme="pattern",
-        summary="test pictures with their number in them, of any size and dtype",
-        url_syntax=f"pattern:{'|'.join(KINDS)}",
-        source=open_source,
+        "pattern",
+        "test pictures with their number in them, of any size and dtype",
+        f"pattern:{'|'.join(KINDS)}",
+        open_source,
         capabilities=Capabilities(
             arrays="one", meta=False, pixel_format="some", receivers="one", notices_death=False, uniform=True
         ),

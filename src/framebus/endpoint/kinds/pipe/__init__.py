@@ -27,10 +27,10 @@ from typing import Annotated, Literal
 from framebus.endpoint import Capabilities, Endpoint, wire
 from framebus.endpoint.kinds.pipe import descriptors, y4m
 from framebus.endpoint.kinds.pipe.child import Child
-from framebus.endpoint.kinds.pipe.descriptors import Descriptor, Role
+from framebus.endpoint.kinds.pipe.descriptors import Role
 from framebus.endpoint.kinds.pipe.message import MessageSink, MessageSource
 from framebus.endpoint.kinds.pipe.raw import Layout, RawSink, RawSource, layout_of
-from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource
+from framebus.endpoint.kinds.pipe.source_sink import Pipe, PipeSink, PipeSource
 from framebus.errors import InvalidUrl
 from framebus.frames import pixel_format as formats
 
@@ -60,8 +60,6 @@ def open_source(
     """Opens the reading end."""
     url = f"pipe:{rest}"
     pixel_format = _check_options(url, mode, format, width, height, pixel_format)
-    if not linger >= 0:
-        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     layout = None
     if mode == "byte" and format == "raw":
         if width is None or height is None or pixel_format is None:
@@ -69,12 +67,12 @@ def open_source(
         layout = _layout(url, width, height, pixel_format)
         if layout.nbytes > max_bytes:
             raise InvalidUrl(f"{url!r}: an image of {layout.nbytes} bytes, but max_bytes is {max_bytes}")
-    descriptor, child = _open("source", rest, url, argv, buffer)
+    pipe = _open("source", rest, url, argv, buffer, linger)
     if layout is not None:
-        return RawSource(url, descriptor, child, linger, layout)
+        return RawSource(pipe, layout)
     if mode == "byte":
-        return y4m.Y4mSource(url, descriptor, child, linger, pixel_format, max_bytes)
-    return MessageSource(url, descriptor, child, linger, max_bytes)
+        return y4m.Y4mSource(pipe, pixel_format, max_bytes)
+    return MessageSource(pipe, max_bytes)
 
 
 def open_sink(
@@ -94,8 +92,6 @@ def open_sink(
     """Opens the writing end."""
     url = f"pipe:{rest}"
     pixel_format = _check_options(url, mode, format, width, height, pixel_format)
-    if not linger >= 0:
-        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     if not 0 < fps <= 1e6:
         raise InvalidUrl(f"{url!r}: fps must be above 0 and at most 1000000, got {fps!r}")
     layout = None
@@ -106,12 +102,12 @@ def open_sink(
                 "to take them from the first frame"
             )
         layout = _layout(url, width, height, pixel_format)
-    descriptor, child = _open("sink", rest, url, argv, buffer)
+    pipe = _open("sink", rest, url, argv, buffer, linger)
     if mode == "message":
-        return MessageSink(url, descriptor, child, linger)
+        return MessageSink(pipe)
     if format == "y4m":
-        return y4m.Y4mSink(url, descriptor, child, linger, pixel_format, fps, lossy)
-    return RawSink(url, descriptor, child, linger, layout, pixel_format, lossy)
+        return y4m.Y4mSink(pipe, pixel_format, fps, lossy)
+    return RawSink(pipe, layout, pixel_format, lossy)
 
 
 def _check_options(
@@ -148,27 +144,30 @@ def _layout(url: str, width: int, height: int, pixel_format: str) -> Layout:
         raise InvalidUrl(f"{url!r}: {error}") from None
 
 
-def _open(role: Role, rest: str, url: str, argv: Sequence[str] | None, buffer: int) -> tuple[Descriptor, Child | None]:
+def _open(role: Role, rest: str, url: str, argv: Sequence[str] | None, buffer: int, linger: float) -> Pipe:
     """Finds the descriptor, or starts the child."""
     name, standard = _STANDARD[role]
+    if not linger >= 0:
+        raise InvalidUrl(f"{url!r}: linger must be 0 or more seconds, got {linger!r}")
     if argv is not None:
         if rest:
             raise InvalidUrl(f"{url!r} and argv= name two pipes; for a child say 'pipe:' alone")
         child = Child(argv, role, buffer)
-        return child.descriptor, child
+        return Pipe(url, child.descriptor, child, linger)
     found = _DESCRIPTOR.fullmatch(rest)
     if found is None and rest not in ("", name):
         raise InvalidUrl(f"{url!r} is no pipe for a {role}; there are {descriptors.forms(role)}")
-    return descriptors.take(int(found[1]) if found else standard, role, url, buffer), None
+    descriptor = descriptors.take(int(found[1]) if found else standard, role, url, buffer)
+    return Pipe(url, descriptor, None, linger)
 
 
 ENDPOINTS = {
     "pipe": Endpoint(
-        scheme="pipe",
-        summary="the next program of a pipeline, or a child, such as ffmpeg",
-        url_syntax="pipe:stdin, pipe:stdout, pipe:fd/N, or pipe: with argv=",
-        source=open_source,
-        sink=open_sink,
-        capabilities=Capabilities(),
+        "pipe",
+        "the next program of a pipeline, or a child, such as ffmpeg",
+        "pipe:stdin, pipe:stdout, pipe:fd/N, or pipe: with argv=",
+        open_source,
+        open_sink,
+        Capabilities(),
     ),
 }

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from framebus.endpoint import OutgoingFrame, wire
-from framebus.endpoint.kinds.pipe.child import Child
-from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
+from framebus.endpoint.kinds.pipe.source_sink import Pipe, PipeSink, PipeSource, aligned
 from framebus.frames.frame import Frame
 
 
@@ -21,9 +19,9 @@ class MessageSource(PipeSource):
 
     has_end_message = True
 
-    def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float, max_bytes: int) -> None:
+    def __init__(self, pipe: Pipe, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        super().__init__(url, descriptor, child, linger)
+        super().__init__(pipe)
 
     def _steps(self) -> Iterator[memoryview | Frame]:
         while True:

@@ -12,15 +12,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import Capabilities, OutgoingFrame
-from framebus.endpoint.kinds.pipe.child import Child
-from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
+from framebus.endpoint import OutgoingFrame
+from framebus.endpoint.kinds.pipe.source_sink import Pipe, PipeSink, PipeSource, aligned
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError
 from framebus.frames import pixel_format as formats
 from framebus.frames.frame import Frame
@@ -71,9 +71,9 @@ def layout_of(width: int, height: int, pixel_format: str) -> Layout:
 class RawSource(PipeSource):
     """Images of one size and pixel format out of a pipe."""
 
-    def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float, layout: Layout) -> None:
+    def __init__(self, pipe: Pipe, layout: Layout) -> None:
         self._layout = layout
-        super().__init__(url, descriptor, child, linger)
+        super().__init__(pipe)
 
     def _steps(self) -> Iterator[memoryview | Frame]:
         seq = 0
@@ -95,21 +95,10 @@ class RawSource(PipeSource):
 class RawSink(PipeSink):
     """Images into a pipe; the first one decides their size and type, unless they were given."""
 
-    capabilities = Capabilities(
-        arrays="one", meta=False, pixel_format="some", timestamps=False, seq=False, notices_death=False
-    )
+    capabilities = replace(ONE_IMAGE, notices_death=False)
 
-    def __init__(
-        self,
-        url: str,
-        descriptor: Descriptor,
-        child: Child | None,
-        linger: float,
-        layout: Layout | None,
-        pixel_format: str | None,
-        lossy: bool,
-    ) -> None:
-        super().__init__(url, descriptor, child, linger)
+    def __init__(self, pipe: Pipe, layout: Layout | None, pixel_format: str | None, lossy: bool) -> None:
+        super().__init__(pipe)
         self._layout = layout
         self._pixel_format = pixel_format
         self.lossy = lossy

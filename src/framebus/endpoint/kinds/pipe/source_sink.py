@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ends of all modes have in common: one user at a time, how they end, how they are closed.
+"""What the ends of all modes have in common: how they end, how they are closed.
 
 A mode's source writes _steps(): a generator that yields each buffer it wants filled, then the frame made of them, and
 returns at the orderly end of the stream. It is written straight down, as if reading never had to wait; what has been
@@ -10,10 +10,9 @@ A mode's sink writes _pieces(), the bytes of a frame, and _end_message(), those 
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +38,13 @@ def aligned(size: int) -> NDArray[np.uint8]:
     return memory[begin : begin + size]
 
 
-class _Turns:
-    """Lets one thread at a time use an end; the one that has it may take it again, as a signal handler does."""
+class Pipe(NamedTuple):
+    """An opened descriptor, the child at its other side if there is one, and how long close() may wait for that."""
 
-    def __init__(self, url: str) -> None:
-        self._lock = threading.RLock()
-        self._url = url
-
-    @contextmanager
-    def take(self, deadline: Deadline) -> Iterator[None]:
-        left = deadline.left()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
-            raise deadline.fail(f"another thread uses this end of {self._url!r} and did not let go of it")
-        try:
-            yield
-        finally:
-            self._lock.release()
+    url: str
+    descriptor: Descriptor
+    child: Child | None
+    linger: float
 
 
 class PipeSource(BaseSource):
@@ -62,34 +52,28 @@ class PipeSource(BaseSource):
 
     has_end_message = False  # whether an orderly end can be told from a death without asking the child
 
-    def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float) -> None:
-        super().__init__(url)
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(pipe.url)
         self.at_boundary = True
-        self._child = child
-        self._linger = linger
-        self._reader = Reader(descriptor, url, lambda: self._closed)
+        self._child = pipe.child
+        self._linger = pipe.linger
+        self._reader = Reader(pipe.descriptor, pipe.url, lambda: self._closed)
         self._running = self._steps()
         self._request: ReadRequest | None = None
         self._over: Error | None = None
-
-    def _make_locks(self) -> None:
-        super()._make_locks()
-        self._turns = _Turns(self.url)
 
     @abstractmethod
     def _steps(self) -> Iterator[memoryview | Frame]:
         """Yields what is to be filled, and frames; may raise Malformed."""
 
     def _receive(self, deadline: Deadline) -> Frame:
-        with self._turns.take(deadline):
-            self._check_open()
-            if self._over is not None:
-                raise type(self._over)(*self._over.args)
-            try:
-                return self._run(deadline)
-            except (ChannelClosed, PublisherDied, EndpointError) as error:
-                self._over = error
-                raise
+        if self._over is not None:
+            raise type(self._over)(*self._over.args)
+        try:
+            return self._run(deadline)
+        except (ChannelClosed, PublisherDied, EndpointError) as error:
+            self._over = error
+            raise
 
     def _run(self, deadline: Deadline) -> Frame:
         try:
@@ -142,25 +126,20 @@ class PipeSource(BaseSource):
         return self.at_boundary and (self._request is None or not self._request.filled)
 
     def _close(self) -> None:
-        with self._turns.take(Deadline(None)):
-            self._reader.close()
-            if self._child is not None:
-                self._child.end(self._linger if self._over is not None else 0)
+        self._reader.close()
+        if self._child is not None:
+            self._child.end(self._linger if self._over is not None else 0)
 
 
 class PipeSink(BaseSink):
     """Frames into a pipe."""
 
-    def __init__(self, url: str, descriptor: Descriptor, child: Child | None, linger: float) -> None:
-        super().__init__(url)
-        self._child = child
-        self._linger = linger
-        self._writer = Writer(descriptor, url, lambda: self._closed and not self._leaving)
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(pipe.url)
+        self._child = pipe.child
+        self._linger = pipe.linger
+        self._writer = Writer(pipe.descriptor, pipe.url, lambda: self._closed and not self._leaving)
         self._gone = self._interrupted = self._leaving = self._sending = False
-
-    def _make_locks(self) -> None:
-        super()._make_locks()
-        self._turns = _Turns(self.url)
 
     @abstractmethod
     def _pieces(self, frame: OutgoingFrame) -> list[memoryview]:
@@ -171,27 +150,25 @@ class PipeSink(BaseSink):
         return []
 
     def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
-        with self._turns.take(deadline):
-            self._check_open()
-            pieces = self._pieces(frame)
-            began = None
-            try:
-                self._sending = True
-                self._writer.flush(deadline)
-                began = self._writer.written
-                self._writer.write(pieces, deadline)
-            except EndOfStream:
-                raise self._nobody_reads() from None
-            except Closed:
-                raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
-            except BaseException as error:
-                self._interrupted = self._interrupted or not isinstance(error, Exception)
-                if began is not None and self._writer.written > began:  # the rest of it will go out
-                    self._last_seq = frame.seq
-                    self._count(1, sum(array.nbytes for array in frame.arrays.values()))
-                raise
-            finally:
-                self._sending = False
+        pieces = self._pieces(frame)
+        began = None
+        try:
+            self._sending = True
+            self._writer.flush(deadline)
+            began = self._writer.written
+            self._writer.write(pieces, deadline)
+        except EndOfStream:
+            raise self._nobody_reads() from None
+        except Closed:
+            raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
+        except BaseException as error:
+            self._interrupted = self._interrupted or not isinstance(error, Exception)
+            if began is not None and self._writer.written > began:  # the rest of it will go out
+                self._last_seq = frame.seq
+                self._count(1, sum(array.nbytes for array in frame.arrays.values()))
+            raise
+        finally:
+            self._sending = False
 
     def _nobody_reads(self) -> ChannelClosed:
         self._gone = True
@@ -202,31 +179,30 @@ class PipeSink(BaseSink):
 
     def _close(self) -> None:
         """Writes what is left and the end, and waits for the child; what went wrong is raised when all is closed."""
-        with self._turns.take(Deadline(None)):
-            problem = None
-            linger = 0.0 if self._interrupted else self._linger
-            self._leaving = True
-            try:
-                # While a frame is under way only a signal handler can get here; the stream ends where it is.
-                if not self._gone and not self._writer.torn and not self._sending:
-                    self._writer.write(self._end_message(), Deadline(linger))
-            except Timeout:
-                problem = EndpointError(
-                    f"{self.url!r}: nobody read the end of the stream within {linger:g} s, so the reader will take it "
-                    "for broken off; pass a larger linger= to wait longer"
-                )
-            except EndOfStream:
-                self._gone = True
-            finally:
-                self._leaving = False
-                self._count(dropped=1 if self._writer.rest else 0)
-                self._writer.close()
-                status = 0 if self._child is None else self._child.end(linger)
-            if self._child is not None and status != 0 and not self._gone:
-                problem = EndpointError(
-                    f"{self._child.fate(status)}, so what it made of the frames may be broken"
-                    if status is not None
-                    else f"{self._child} did not end within {linger:g} s and was stopped; pass a larger linger="
-                )
-            if problem is not None and not self._interrupted:
-                raise problem
+        problem = None
+        linger = 0.0 if self._interrupted else self._linger
+        self._leaving = True
+        try:
+            # While a frame is under way only a signal handler can get here; the stream ends where it is.
+            if not self._gone and not self._writer.torn and not self._sending:
+                self._writer.write(self._end_message(), Deadline(linger))
+        except Timeout:
+            problem = EndpointError(
+                f"{self.url!r}: nobody read the end of the stream within {linger:g} s, so the reader will take it "
+                "for broken off; pass a larger linger= to wait longer"
+            )
+        except EndOfStream:
+            self._gone = True
+        finally:
+            self._leaving = False
+            self._count(dropped=1 if self._writer.rest else 0)
+            self._writer.close()
+            status = 0 if self._child is None else self._child.end(linger)
+        if self._child is not None and status != 0 and not self._gone:
+            problem = EndpointError(
+                f"{self._child.fate(status)}, so what it made of the frames may be broken"
+                if status is not None
+                else f"{self._child} did not end within {linger:g} s and was stopped; pass a larger linger="
+            )
+        if problem is not None and not self._interrupted:
+            raise problem

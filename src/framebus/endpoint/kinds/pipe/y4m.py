@@ -22,12 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import Capabilities, OutgoingFrame
+from framebus.endpoint import OutgoingFrame
 from framebus.endpoint.kinds.pipe import ycbcr, ycbcr420
-from framebus.endpoint.kinds.pipe.child import Child
-from framebus.endpoint.kinds.pipe.descriptors import Descriptor
-from framebus.endpoint.kinds.pipe.source_sink import PipeSink, PipeSource, aligned
+from framebus.endpoint.kinds.pipe.source_sink import Pipe, PipeSink, PipeSource, aligned
 from framebus.endpoint.kinds.pipe.y4m_header import MAX_LINE, Header, parse
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.endpoint.wire import Malformed
 from framebus.errors import EndpointError
 from framebus.frames import metadata
@@ -46,18 +45,10 @@ class Y4mSource(PipeSource):
 
     header: Header | None = None
 
-    def __init__(
-        self,
-        url: str,
-        descriptor: Descriptor,
-        child: Child | None,
-        linger: float,
-        pixel_format: str | None,
-        max_bytes: int,
-    ) -> None:
+    def __init__(self, pipe: Pipe, pixel_format: str | None, max_bytes: int) -> None:
         self._pixel_format = pixel_format
         self._max_bytes = max_bytes
-        super().__init__(url, descriptor, child, linger)
+        super().__init__(pipe)
 
     def _steps(self) -> Iterator[memoryview | Frame]:
         line = bytearray()
@@ -141,21 +132,10 @@ def _converted(planes: list[NDArray[Any]], full_range: bool, form: str) -> NDArr
 class Y4mSink(PipeSink):
     """Frames into a YUV4MPEG2 stream; the first one decides what all of them are."""
 
-    capabilities = Capabilities(
-        dtypes="uint8", meta=False, pixel_format="some", timestamps=False, seq=False, notices_death=False
-    )
+    capabilities = replace(ONE_IMAGE, arrays="many", dtypes="uint8", notices_death=False)
 
-    def __init__(
-        self,
-        url: str,
-        descriptor: Descriptor,
-        child: Child | None,
-        linger: float,
-        pixel_format: str | None,
-        fps: float,
-        lossy: bool,
-    ) -> None:
-        super().__init__(url, descriptor, child, linger)
+    def __init__(self, pipe: Pipe, pixel_format: str | None, fps: float, lossy: bool) -> None:
+        super().__init__(pipe)
         self.lossy = lossy
         self._pixel_format = pixel_format
         self._fps = Fraction(fps).limit_denominator(1001)

@@ -18,12 +18,12 @@ from framebus.endpoint.kinds.video.source import open_source
 
 ENDPOINTS = {
     "video": Endpoint(
-        scheme="video",
-        summary="video files, at their own pace or as fast as asked",
-        url_syntax="video:FILE",
-        source=open_source,
-        sink=open_sink,
-        capabilities=CAPABILITIES,
+        "video",
+        "video files, at their own pace or as fast as asked",
+        "video:FILE",
+        open_source,
+        open_sink,
+        CAPABILITIES,
         needs=("av",),
         extra="video",
     ),

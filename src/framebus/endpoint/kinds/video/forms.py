@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from framebus.endpoint import Capabilities, OutgoingFrame
+from framebus.endpoint import OutgoingFrame
+from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError
 from framebus.frames.pixel_format import FORMATS, guess
 
-CAPABILITIES: Final = Capabilities(
-    arrays="one",
+CAPABILITIES: Final = replace(
+    ONE_IMAGE,
     dtypes="uint8 or uint16, with 1, 3 or 4 channels",
-    meta=False,
-    pixel_format="some",
-    timestamps=False,
-    seq=False,
     receivers="many",
     notices_death=False,
     stored=True,

@@ -40,6 +40,7 @@ import zmq.utils.garbage  # keeps what is on its way alive; imported here, so th
 from numpy.typing import NDArray
 
 from framebus._util import lifetime
+from framebus._util.deadline import acquire
 from framebus._util.exhausted import check_descriptors
 from framebus.endpoint import Arrays, BaseSink, Deadline, OutgoingFrame, wire
 from framebus.endpoint.kinds.zeromq.address import Address
@@ -195,8 +196,7 @@ class Sink(BaseSink):
     def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
         writer = self._writer
         writer.zmq_socket.check_process()
-        left = deadline.left()
-        if not writer.lock.acquire(timeout=-1 if left is None else left):
+        if not acquire(writer.lock, deadline):
             raise deadline.fail(f"there was no room in {self.url!r}")
         try:
             self._check_open()

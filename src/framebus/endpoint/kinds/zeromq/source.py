@@ -199,16 +199,15 @@ class EverySource(_Source):
     def _receive(self, deadline: Deadline) -> Frame:
         zmq_socket = self._reader.zmq_socket
         zmq_socket.check_process()
-        with self._turn(deadline):
-            while True:
-                self._check_open()
-                frame = self._next(0 if self._reader.over() else deadline.left_ms(SLICE_MS / 1000))
-                if frame is not None:
-                    return self._deliver(frame)
-                if error := self._reader.over():
-                    raise error
-                if deadline.is_over:
-                    raise deadline.fail(f"nothing came from {self.url!r}{zmq_socket.why()}")
+        while True:
+            self._check_open()
+            frame = self._next(0 if self._reader.over() else deadline.left_ms(SLICE_MS / 1000))
+            if frame is not None:
+                return self._deliver(frame)
+            if error := self._reader.over():
+                raise error
+            if deadline.is_over:
+                raise deadline.fail(f"nothing came from {self.url!r}{zmq_socket.why()}")
 
     def _next(self, milliseconds: int) -> Frame | None:
         try:
@@ -218,9 +217,7 @@ class EverySource(_Source):
             raise EndpointError(f"{self.url!r} failed: {error.strerror}") from None
 
     def _close(self) -> None:
-        if self._reader.zmq_socket.is_ours():  # a lock that a thread of the parent had would stay locked
-            with self._turn(Deadline(None)):
-                self._reader.zmq_socket.destroy(0)
+        self._reader.zmq_socket.destroy(0)
 
 
 class Newest:
