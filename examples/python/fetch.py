@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B: fetches the newest frame of a channel, again and again, until its publisher closes it.
+"""The subscriber's program: fetches the newest frame of a channel, again and again, until its publisher closes it.
 
     python examples/python/fetch.py [CHANNEL]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: OpenCV decodes a video file, or what a camera sees, straight into shared memory.
+"""The publisher's program: OpenCV decodes a video file, or what a camera sees, straight into shared memory.
 
     python examples/python/opencv_capture.py SOURCE [CHANNEL]
 

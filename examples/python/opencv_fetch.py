@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B: a program for cv2.VideoCapture, with one line changed. Without --show it needs no OpenCV.
+"""The subscriber's program: one for cv2.VideoCapture, with one line changed. Without --show it needs no OpenCV.
 
     python examples/python/opencv_fetch.py [CHANNEL] [--show]
 

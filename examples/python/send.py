@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: sends a gray ramp that moves, 30 times a second.
+"""The publisher's program: sends a gray ramp that moves, 30 times a second.
 
     python examples/python/send.py [CHANNEL] [FRAMES]
 

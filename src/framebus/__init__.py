@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """framebus hands image frames from one program to others on the same machine, through named shared memory.
 
-    with framebus.Publisher("camera0") as pub:      # program A
+    with framebus.Publisher("camera0") as pub:      # one program
         pub.send(image)
 
-    with framebus.Subscriber("camera0") as sub:     # program B
+    with framebus.Subscriber("camera0") as sub:     # another one
         frame = sub.recv(timeout=1.0)
 
 This module re-exports the public names and does nothing else. The layers below it are a table in
@@ -168,4 +168,8 @@ __all__ = [
     "wait",
 ]
 
-__dir__ = present(__name__, __all__)
+__dir__ = present(
+    __name__,
+    __all__,
+    {"Abilities": "Capabilities", "EndStatistics": "EndpointStatistics", "Outgoing": "OutgoingFrame"},
+)

@@ -42,10 +42,6 @@ class TestVideo(Files):
         file = tmp_path / "clip.mkv"
         return conformance.Link(source=f"video:{file}?pace=fast", sink=f"video:{file}?fps=100")
 
-    def carries(self, dtype: str, shape: Sequence[int]) -> bool:
-        channels = shape[2:] in ((), (3,), (4,))
-        return dtype in ("|u1", "<u2") and len(shape) in (2, 3) and channels and 0 not in shape
-
     def garbage(self, link: conformance.Link) -> Callable[[bytes], object]:
         return Path(link.source.partition(":")[2].partition("?")[0]).write_bytes
 

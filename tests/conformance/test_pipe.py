@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pipe: keeps what every source and sink promises, with whole frames and with raw pixels.
 
-YUV4MPEG2 is not here: its first frame decides what the others are, which is no capability that can be declared.
+YUV4MPEG2 is not here: its first frame decides what the others are, which is not a capability that can be declared.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B may be started before program A: it is told what is missing, or it waits."""
+"""The subscriber's program may start before the publisher's: its error says what is missing, or it waits."""
 
 from __future__ import annotations
 

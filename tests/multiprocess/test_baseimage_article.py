@@ -119,7 +119,7 @@ def test_article_b_never_sees_what_was_sent_while_it_started(start: Start) -> No
 def test_none_is_lost_between_a_writer_that_waits_and_a_reader_that_acknowledges_afterwards(start: Start) -> None:
     writer = start("writer", wait_for_reader=True)
     writer.ask("send", value=1, shape=SHAPE)
-    with pytest.raises(Refused, match=r"Timeout: no program took the last frame .* within 0.05 s; start program B"):
+    with pytest.raises(Refused, match=r"Timeout: no program took the last frame .* within 0.05 s; start the subsc"):
         writer.ask("send", value=9, shape=SHAPE, timeout=0.05)
     writer.tell("send", value=2, shape=SHAPE)
     writer.expect("waiting")

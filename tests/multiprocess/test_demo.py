@@ -33,7 +33,7 @@ class Demo(Started):
         self.before = ""
 
     def wait_until_it_plays(self) -> dict[str, psutil.Process]:
-        """Returns program A and program B, once frames have come through."""
+        """Returns player and worker, once frames have come through."""
         assert self.stdout is not None
         for line in self.stdout:
             self.before += line
@@ -209,7 +209,7 @@ def test_on_a_terminal_a_table_is_drawn_over_itself(tmp_path: Path) -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     assert process.returncode == 0, text
     assert b"\x1b[1A" in shown, "the cursor never went up to draw over the table"
-    for word in ("A  plays", "B  works", "channel to B", "missed", "dropped", "private", "lost       0"):
+    for word in ("player", "worker", "channel to worker", "missed", "dropped", "private", "lost       0"):
         assert word in text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A and program B of the demo, each by itself, and the command around them."""
+"""Player and worker of the demo, each alone, and the command around them."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_stale_channel_is_listed_with_who_left_it(place: Place, programs: Prog
     pid = leave_stale_channel(programs, place)
     done = place.framebus("doctor")
     assert done.returncode == FOUND
-    assert "framebus doctor --clean removes what nobody uses." in done.stdout
+    assert "framebus doctor --clean removes what no program uses." in done.stdout
     (finding,) = findings(place)
     assert finding["kind"] == "stale channel"
     assert finding["channel"] == NAME
@@ -164,7 +164,7 @@ def test_foreign_files_are_shown_and_left_alone(place: Place) -> None:
     before = place.files()
     done = place.framebus("doctor", "--clean")
     assert done.returncode == FOUND
-    assert "remove it by hand if nobody needs it" in done.stdout
+    assert "remove it by hand if it is not needed" in done.stdout
     assert place.files() == before
     assert kinds(place) == {name: "foreign file" for name in before if name.startswith("framebus.")}
 

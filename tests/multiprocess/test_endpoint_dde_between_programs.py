@@ -154,7 +154,7 @@ def test_another_program_that_pokes_garbage_is_told_what_is_wrong(service: str) 
         memory = memory_with(bytes(64), seals=0)
         done = call(service, f"{POKES}.Poke", f"handle {memory}", GOOD_DESCRIPTION, memory=memory)
         os.close(memory)
-        assert "org.framebus.Error.Malformed: this is no frame: its memfd is not sealed" in done.stderr
+        assert "org.framebus.Error.Malformed: this is not a frame: its memfd is not sealed" in done.stderr
         assert source.statistics().refused == 1  # type: ignore[attr-defined]
 
 
@@ -273,7 +273,7 @@ def test_poking_a_service_that_has_gone_says_so_until_the_next_one_comes(kill: b
             taking.wait()
         else:
             taking.output("\n")
-    with pytest.raises(framebus.ChannelClosed, match="nobody takes what is poked there"):
+    with pytest.raises(framebus.ChannelClosed, match="no program receives what is poked there"):
         sink.send(b"x", timeout=WATCHDOG_S)
     with framebus.source(url) as source:
         sink.send(b"again", timeout=WATCHDOG_S)

@@ -40,7 +40,7 @@ def iterate(cpp_programs: CppPrograms) -> Path:
 
 
 class Reader:
-    """A reader that stands still at a step until it is let go."""
+    """A reader that is stopped at a step until it is let go."""
 
     def __init__(self, program: Path, stop_at: str, *options: str) -> None:
         self.process = Started(program, *options, env={"FRAMEBUS_STOP_AT": stop_at})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""launch= starts program B with the first frame and keeps it alive; on_exit says what its end means."""
+"""launch= starts a program with the first frame and supervises it; on_exit says what its exit means."""
 
 from __future__ import annotations
 

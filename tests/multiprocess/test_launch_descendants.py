@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that program B has started ends with it, whatever session it is in and whatever it does meanwhile."""
+"""Everything that a launched program has started ends with it, in any session and whatever it does meanwhile."""
 
 from __future__ import annotations
 

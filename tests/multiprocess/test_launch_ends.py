@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B and all that it started ends with program A, whichever way that one goes; or stays, if it was told to."""
+"""A launched program and all that it started end with the publisher's program, in any way; or stay, if asked to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def launch(journal: Journal, run: str, arguments: dict[str, Any] | None = None, **options: object) -> dict[str, Any]:
-    """A Launch as JSON, for a program A."""
+    """A Launch as JSON, for programs/launches.py."""
     return {"argv": journal.argv(run, **(arguments or {})), **options}
 
 
@@ -141,7 +141,7 @@ def test_what_a_program_has_left_in_the_background_runs_on_if_the_program_is_to_
 
 @pytest.mark.parametrize("run", ["wait", "ignore_sigterm", "with_a_child", "daemon"])
 @pytest.mark.parametrize("way", WAYS)
-def test_program_ends_with_the_process_of_program_a(
+def test_program_ends_with_the_process_of_the_publisher(
     programs: Programs, channel_name: str, journal: Journal, run: str, way: str
 ) -> None:
     publisher = programs.start(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first frame is not lost while program B starts, however fast program A goes on."""
+"""The first frame is not lost while the launched program starts, however fast the publisher goes on."""
 
 from __future__ import annotations
 

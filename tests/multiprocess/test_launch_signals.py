@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B begins with clean signals, and its exit status is known, whatever program A does with its own."""
+"""A launched program begins with clean signals, and its exit status is known, whatever the publisher's program does."""
 
 from __future__ import annotations
 

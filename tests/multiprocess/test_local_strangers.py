@@ -248,7 +248,7 @@ def test_public_uses_a_strangers_memory(image_name: str) -> None:
 def test_a_semaphore_of_garbage_is_refused_and_ends_no_program(image_name: str, end: Any, size: int) -> None:
     baseimage.Writer(image_name, keep=True).close()
     files(image_name)[1].write_bytes(b"\xff" * size)
-    with pytest.raises(framebus.CorruptChannel, match=r"is no semaphore.*remove it"):
+    with pytest.raises(framebus.CorruptChannel, match=r"is not a semaphore.*remove it"):
         end(image_name)
 
 

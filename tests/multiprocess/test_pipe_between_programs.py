@@ -99,7 +99,7 @@ def test_a_program_killed_in_a_pipeline_is_noticed_on_both_sides() -> None:
         assert [source.recv(WATCHDOG_S).seq, source.recv(WATCHDOG_S).seq] == [1, 2]
         with pytest.raises(framebus.PublisherDied):
             source.recv(WATCHDOG_S)
-        with pytest.raises(framebus.ChannelClosed, match="nobody reads"):
+        with pytest.raises(framebus.ChannelClosed, match="no program reads"):
             send_for_ever(sink, BGR[0])
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus run`, as a user starts it: waits for a channel, supervises program B, and ends as B does."""
+"""`framebus run`, as a user starts it: waits for a channel, supervises a program, and exits with its status."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_program_that_a_signal_ends_is_reported_as_a_shell_does(
 def test_limit_ends_it_with_the_status_of_the_last_run(commands: Runs, channel_name: str, journal: Journal) -> None:
     with framebus.Publisher(channel_name) as publisher:
         publisher.send(PICTURE)
-        run = commands.start(channel_name, "--limit", "2", "--", *journal.argv("end", status=5))
+        run = commands.start(channel_name, "--max-restarts", "2", "--", *journal.argv("end", status=5))
         status, _, errors = run.finish()
         assert status == 5
         assert "2 times in a row" in errors
@@ -206,9 +206,11 @@ def test_ignore_waits_until_the_channel_closes(commands: Runs, channel_name: str
     [
         (["--", "no-such-program"], 127, "no program of that name in PATH"),
         ([], 2, "-- python algo.py"),
+        (["--kill-timeout", "-1", "--", "true"], 2, "kill_timeout"),
         (["--grace", "-1", "--", "true"], 2, "kill_timeout"),
+        (["--limit", "-1", "--", "true"], 2, "max_restarts"),
     ],
-    ids=["missing program", "no program", "bad option"],
+    ids=["missing program", "no program", "bad option", "former --grace", "former --limit"],
 )
 def test_what_cannot_be_run_is_said_at_once(
     commands: Runs, channel_name: str, arguments: list[str], status: int, text: str

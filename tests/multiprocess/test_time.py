@@ -198,7 +198,7 @@ def test_a_publisher_stopped_and_resumed_in_the_middle_of_sending_loses_nothing(
     for _ in range(5):
         sender.expect("progress")
         sender.signal(signal.SIGSTOP)
-        assert until_nothing_comes(waiter) == "Timeout", "a publisher that stands still was taken for dead"
+        assert until_nothing_comes(waiter) == "Timeout", "a publisher that is stopped was taken for dead"
         while sender.heard("progress"):
             sender.expect("progress")
         sender.signal(signal.SIGCONT)

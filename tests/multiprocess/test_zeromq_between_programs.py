@@ -143,7 +143,7 @@ def test_frames_from_before_a_receiver_died_are_not_waited_for(url: str) -> None
             assert numbers == sorted(set(numbers))
 
 
-# A receiver that stands still
+# A receiver that is stopped
 
 
 @pytest.fixture(params=["ipc", "tcp"])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program B of these tests: `programs/launched.py`, and the journal by which it tells what becomes of it.
+"""The launched program of these tests, `programs/launched.py`, and its journal.
 
-It is not driven over pipes as the other programs are, since it is the library that starts it, and its output that is
-passed on. Whoever waits here waits under a watchdog.
+It is not driven over pipes as the other programs are, since the library starts it and passes its output on. Every wait
+here has a watchdog.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.support.waiting import wait_until
 
 
 class Journal:
-    """What the runs of one program B have written, oldest first."""
+    """What the runs of one launched program have written, oldest first."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def argv(self, run: str, **options: object) -> list[str]:
-        """The command of a B that does `run` and writes into this journal."""
+        """The command of a program that does `run` and writes into this journal."""
         given = json.dumps({"run": run, "journal": str(self.path), **options})
         return [sys.executable, str(PROGRAMS / "launched.py"), given]
 

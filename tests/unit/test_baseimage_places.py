@@ -48,7 +48,7 @@ def mapped(name: str) -> Iterator[mmap.mmap]:
 
 
 def test_a_reader_without_program_a_is_told_so(channel_name: str) -> None:
-    with pytest.raises(framebus.ChannelNotFound, match=f"program A has not started.*{channel_name}.*connect_timeout="):
+    with pytest.raises(framebus.ChannelNotFound, match=f"s program has not started.*{channel_name}.*connect_timeout="):
         baseimage.Reader(channel_name)
     with pytest.raises(LookupError):
         baseimage.Reader(channel_name, connect_timeout=0.1)
@@ -314,7 +314,7 @@ def test_a_file_that_is_no_semaphore_is_refused(channel_name: str) -> None:
     baseimage.Writer(channel_name, keep=True).close()
     path = SHARED_MEMORY / f"sem.{channel_name}Mutex"
     os.truncate(path, 3)
-    with pytest.raises(framebus.CorruptChannel, match="is no semaphore: it has 3 bytes"):
+    with pytest.raises(framebus.CorruptChannel, match="is not a semaphore: it has 3 bytes"):
         baseimage.Reader(channel_name)
     path.unlink()
     baseimage.Writer(channel_name).close()

@@ -68,7 +68,7 @@ def frame(*arrays: np.ndarray[Any, Any], seq: int = 1) -> Frame:
 
 @pytest.mark.parametrize("timeout", [-1, -0.001, -math.inf, math.nan])
 def test_a_timeout_below_zero_is_refused(timeout: float) -> None:
-    with pytest.raises(ValueError, match="timeout must be 0 or more seconds, or None to wait for ever, got"):
+    with pytest.raises(ValueError, match="timeout must be 0 or more seconds, or None for no limit, got"):
         Deadline(timeout)
 
 
@@ -302,3 +302,14 @@ def test_a_frame_over_the_size_of_the_mechanism_is_refused_even_where_something_
     with pytest.raises(framebus.EndpointError, match="frames of at most 12 bytes, got 24"):
         sink.send({"a": IMAGE, "b": IMAGE})
     assert len(sink.got) == 1
+
+
+def test_what_an_endpoint_accepts_is_declared_for_programs_as_well_as_in_words() -> None:
+    infos = {info.scheme: info.capabilities for info in framebus.endpoints()}
+    for scheme, takes in infos.items():
+        assert takes.accepts is None or takes.dtypes != "any", scheme
+    image = infos["baseimage"].accepts
+    assert image is not None
+    assert all(image(dtype, shape) for dtype, shape in (("|u1", (4, 6)), ("|u1", (4, 6, 3)), ("<u2", (4, 6))))
+    refused = (("|u1", (4, 6, 2)), ("|u1", (0, 6)), ("|u1", (4,)), ("<u2", (4, 6, 3)), (">u2", (4, 6)), ("<f4", (4, 6)))
+    assert not any(image(dtype, shape) for dtype, shape in refused)

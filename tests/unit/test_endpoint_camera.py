@@ -132,7 +132,7 @@ def test_pictures_come_in_order_each_in_an_array_of_its_own(device: OnDemand) ->
         assert {(frame.pixel_format, frame.array.shape) for frame in frames} == {("BGR8", (64, 96, 3))}
         assert all(not np.shares_memory(a.array, b.array) for a, b in itertools.pairwise(frames))
         device.allowed.release()
-        with pytest.raises(framebus.EndpointError, match=r"gives no more pictures: \w+ got none; .*plugged in"):
+        with pytest.raises(framebus.EndpointError, match=r"delivers no more pictures: \w+ got none; .*plugged in"):
             source.recv(timeout=60)
         assert source.statistics().dropped == 0
 

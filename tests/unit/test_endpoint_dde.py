@@ -53,7 +53,7 @@ def test_two_names_never_share_a_name_on_the_bus() -> None:
 
 
 def test_what_is_no_channel_name_is_no_service(session_bus: PrivateBus) -> None:  # noqa: ARG001
-    with pytest.raises(framebus.InvalidName, match="no name for a service"):
+    with pytest.raises(framebus.InvalidName, match="not a name for a service"):
         framebus.sink("dde:a b")
     assert names.check("a", "a service") == "a"
 

@@ -73,7 +73,7 @@ def test_the_last_frame_is_received_after_the_sink_was_closed(session_bus: Priva
         sink.send(b"last")
         sink.close()
         assert [bytes(frame.array) for frame in source] == [b"last"]
-        with pytest.raises(framebus.ChannelClosed, match="closed by the program at the other end"):
+        with pytest.raises(framebus.ChannelClosed, match="has been closed by its program"):
             source.recv(30)
         with framebus.sink(f"dde:{service}") as next_one:
             next_one.send(b"next")

@@ -96,9 +96,9 @@ def other_memory(kind: str) -> int:
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        ("a pipe", "no memfd"),
-        ("a file", "no memfd"),
-        ("/dev/zero", "no memfd"),
+        ("a pipe", "not a memfd"),
+        ("a file", "not a memfd"),
+        ("/dev/zero", "not a memfd"),
         ("no seals", "not sealed"),
         ("may shrink", "not sealed"),
         ("may be written", "not sealed"),

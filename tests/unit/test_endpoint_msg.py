@@ -298,7 +298,7 @@ def test_messages_too_small_for_a_head_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", ".hidden", "x" * 129])
 def test_a_name_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(framebus.InvalidName, match="no name for a queue"):
+    with pytest.raises(framebus.InvalidName, match="not a name for a queue"):
         framebus.source(f"msg:{name}")
 
 

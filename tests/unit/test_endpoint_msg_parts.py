@@ -73,7 +73,7 @@ def test_joining_in_the_middle_of_a_message_loses_only_that_one() -> None:
 
 def test_what_is_announced_is_bounded_before_memory_is_taken() -> None:
     assembler = parts.Assembler(max_bytes=3_000_000)
-    with pytest.raises(wire.Malformed, match="this end takes at most 3000000"):
+    with pytest.raises(wire.Malformed, match="the source takes at most 3000000"):
         assembler.add(parts_of(message_of(1, 4_000_000), 1)[0])
     first, second = (parts_of(message_of(1, 2_900_000), 1, place=place) for place in (1, 2))
     assert assembler.add(first[0]) is None

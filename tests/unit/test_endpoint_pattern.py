@@ -224,7 +224,7 @@ def test_every_frame_has_an_array_of_its_own_that_may_be_drawn_into() -> None:
         ("pattern:bars?fps=nan", "fps must be 0 or more"),
         ("pattern:bars?count=-1", "count must be 0 or more"),
         ("pattern:bars?channels=2", "channels must be 1, 3 or 4, got 2"),
-        ("pattern:bars?dtype=datetime64", "is no number"),
+        ("pattern:bars?dtype=datetime64", "is not a number"),
         ("pattern:bars?dtype=grey", "'grey' is not known to numpy"),
         ("pattern:bars?pixel_format=BayerRG8", "BayerRG8 can't be painted"),
         ("pattern:bars?pixel_format=Mono12p", "Mono12p can't be painted"),

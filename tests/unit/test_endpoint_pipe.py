@@ -243,7 +243,7 @@ def test_a_reader_that_has_gone_is_a_closed_channel(pipe: Pipe) -> None:
     os.close(pipe.reading)
     pipe.reading = -1
     for _ in range(2):
-        with pytest.raises(framebus.ChannelClosed, match="nobody reads"):
+        with pytest.raises(framebus.ChannelClosed, match="no program reads"):
             sink.send(GRADIENT)
     sink.close()
 
@@ -292,7 +292,7 @@ def test_the_pipe_is_made_as_large_as_asked_and_never_smaller(pipe: Pipe) -> Non
     assert fcntl.fcntl(shared, fcntl.F_GETPIPE_SZ) >= 300000
     descriptors.enlarge(shared, 4096)
     assert fcntl.fcntl(shared, fcntl.F_GETPIPE_SZ) >= 300000
-    descriptors.enlarge(shared, 1 << 60)  # more than the system allows is no error
+    descriptors.enlarge(shared, 1 << 60)  # more than the system allows is not an error
     os.close(shared)
 
 
@@ -361,9 +361,9 @@ def test_a_descriptor_that_does_not_fit_is_refused(pipe: Pipe) -> None:
 @pytest.mark.parametrize(
     ("opener", "url", "says"),
     [
-        (framebus.source, "pipe:stdout", "no pipe for a source"),
-        (framebus.sink, "pipe:stdin", "no pipe for a sink"),
-        (framebus.source, "pipe:fd/x", "no pipe for a source"),
+        (framebus.source, "pipe:stdout", "not a pipe for a source"),
+        (framebus.sink, "pipe:stdin", "not a pipe for a sink"),
+        (framebus.source, "pipe:fd/x", "not a pipe for a source"),
         (framebus.source, "pipe:?argv=ls", "keyword argument, argv="),
         (framebus.source, "pipe:?mode=byte", "pass width=, height= and pixel_format="),
         (framebus.source, "pipe:?width=3", "mode=byte"),

@@ -77,7 +77,7 @@ def test_a_port_in_use_is_refused_with_what_to_do() -> None:
 
 def test_a_file_at_the_path_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "socket").write_text("mine")
-    with pytest.raises(framebus.EndpointError, match="no socket"):
+    with pytest.raises(framebus.EndpointError, match="not a socket"):
         framebus.sink(f"ipc://{tmp_path}/socket")
     assert (tmp_path / "socket").read_text() == "mine"
 

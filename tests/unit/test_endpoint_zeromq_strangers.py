@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tcp:// between two ends that know each other, while strangers connect and send what is no ZeroMQ, or half of it.
+"""tcp:// between two ends that know each other, while strangers connect and send what is not ZeroMQ, or half of it.
 
 The strangers are plain sockets. Whatever they send, the peers go on: no frame is missing, no end is lost.
 """

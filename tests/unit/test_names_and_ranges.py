@@ -183,7 +183,7 @@ def test_pixel_format_nearly_right_is_answered_with_the_right_one(channel_name: 
             publisher.send(PICTURE, pixel_format=8)  # type: ignore[arg-type]
 
 
-LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, which is no UTF-8
+LONE_SURROGATE = "camera-\udcff"  # what os.fsdecode() makes of the byte FF, which is not UTF-8
 
 
 def strict_capture() -> framebus.VideoCapture:
@@ -209,7 +209,7 @@ def strict_capture() -> framebus.VideoCapture:
     ],
 )
 def test_name_that_is_not_utf_8_is_refused_as_any_bad_name(use: Callable[[str], object]) -> None:
-    with pytest.raises(framebus.InvalidName, match=r"'camera-\\udcff' is no name for"):
+    with pytest.raises(framebus.InvalidName, match=r"'camera-\\udcff' is not a name for"):
         use(LONE_SURROGATE)
 
 

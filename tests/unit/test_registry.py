@@ -119,7 +119,7 @@ def test_an_option_without_a_default_is_asked_for(install: Install) -> None:
     [
         ("no_such_distribution:THING", "no_such_distribution:THING can't be loaded: ModuleNotFoundError"),
         ("otherbus:MISSING", "otherbus:MISSING can't be loaded: AttributeError"),
-        ("otherbus:NO_ENDPOINT", "is no framebus.Endpoint, but 'what is this'"),
+        ("otherbus:NO_ENDPOINT", "is not a framebus.Endpoint, but 'what is this'"),
         ("otherbus:STRANGE", "can't be read: name 'Nonsense' is not defined"),
     ],
 )

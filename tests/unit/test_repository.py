@@ -67,7 +67,7 @@ CPP_CONTAINER = re.compile(r"\b(namespace|class|struct|union|enum|extern)\b[^()]
 
 
 def cpp_functions(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yields head, first line and number of lines of every outermost block that is no namespace, class or the like.
+    """Yields head, first line and number of lines of every outermost block that is not a namespace, class or the like.
 
     Approximate: it goes by the braces, after comments, literals and preprocessor lines are taken out.
     """

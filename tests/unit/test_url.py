@@ -65,8 +65,8 @@ def test_a_url_is_taken_apart(text: str, scheme: str, rest: str, options: dict[s
         ("a b:c", "neither a channel name nor a URL"),
         ("x:a?b=1&b=2", "'b' twice"),
         ("x:a?b&b", "'b' twice"),
-        ("x:%FF", "no UTF-8"),
-        ("x:a?b=%C3", "no UTF-8"),
+        ("x:%FF", "not UTF-8"),
+        ("x:a?b=%C3", "not UTF-8"),
     ],
 )
 def test_what_is_no_url_is_refused(text: str, says: str) -> None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every layer may use: descriptors, locks, deadlines, names, the ends of processes. It knows no frame."""
+"""What every layer may use: descriptors, locks, deadlines, names, exit and fork. Nothing here knows frames."""

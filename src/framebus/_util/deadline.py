@@ -14,17 +14,17 @@ class Deadline:
     """A moment, or never."""
 
     def __init__(self, timeout: float | None, what: str = "timeout") -> None:
-        """Takes seconds from now, None for ever; `what` names the argument in the error.
+        """Takes seconds from now, None: no limit; `what` names the argument in the error.
 
         Raises ValueError for a negative timeout.
         """
         if timeout is not None and not timeout >= 0:  # also NaN
-            raise ValueError(f"{what} must be 0 or more seconds, or None to wait for ever, got {timeout!r}")
+            raise ValueError(f"{what} must be 0 or more seconds, or None for no limit, got {timeout!r}")
         self.timeout = timeout
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def left(self) -> float | None:
-        """Seconds that are left, 0 or more; None for ever."""
+        """Seconds that are left, 0 or more; None: no limit."""
         return None if self._end is None else max(0.0, self._end - time.monotonic())
 
     def slice(self, at_most: float) -> float:

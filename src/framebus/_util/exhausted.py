@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What framebus says when a program has no file descriptors left, and how an end makes sure that it gets all it needs.
+"""The error for a program that has no file descriptors left, and the check that enough are left before one is opened.
 
 Promise: a call that finds none left raises SystemFailure with the limit and what to do. An OSError of EMFILE or ENFILE
 never leaves an endpoint as it is.

@@ -4,9 +4,9 @@
 Promise: what the functions here return is 3 or more and closed by exec. The reasons, and the two steps (take the
 standard numbers first, lift what lands there nevertheless), are those of include/framebus/os/linux/fds.hpp.
 
-Libraries open descriptors, too (sockets of ZeroMQ, D-Bus and X, files of PyAV and Pillow, queues), and give no say in
-their numbers. Whatever makes one of them do that calls fill_standard() first, and so does the import of this module: an
-event loop or a camera that a program opens before its first Publisher is then safe as well.
+Libraries open descriptors, too (sockets of ZeroMQ, D-Bus and X, files of PyAV and Pillow, queues), and choose the
+numbers. So fill_standard() is called before each use of such a library, and when this module is imported: an event loop
+or a camera that a program opens before its first Publisher is then safe as well.
 """
 
 from __future__ import annotations

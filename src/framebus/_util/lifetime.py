@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens when a process ends, and when it forks: the one registry for everything that has to know.
+"""The one registry of what has to run when a process ends, and when it forks.
 
-The end. What at_exit() is given runs once when the process ends normally, last registered first: in a program by
+The end. What at_exit() is given runs once when the process exits normally, last registered first: in a program by
 atexit; in a child of multiprocessing by a finalizer of that package, since a forked one ends by os._exit(), without
 exit handlers. multiprocessing runs its finalizers before it waits for the child's other threads. If there are any, a
 thread of ours waits for them first, and multiprocessing waits for that one, so the order is the same everywhere:
@@ -130,7 +130,7 @@ def keep_in_children(owner: object) -> None:
 
 
 def something_is_open() -> None:
-    """Called by all that opens what has to be closed: sees to it that this very process runs the steps of at_exit()."""
+    """Makes this process run the steps of at_exit(). Everything that opens what has to be closed calls it."""
     global _exit_handler_in, _finalizer_in
     pid = os.getpid()
     if _exit_handler_in != pid:  # a forked child, whose handlers multiprocessing may have removed

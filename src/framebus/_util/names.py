@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that programs give to what they share: channels, queues, mailslots. All follow the rule of channels."""
+"""Names of channels, queues and mailslots. One rule holds for all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def channel(name: object) -> str:
 
     Raises:
         TypeError: not a str.
-        InvalidName: it has lone surrogates, which stand for bytes that are no UTF-8 in what Python got from elsewhere.
+        InvalidName: it has lone surrogates, which stand for bytes that are not UTF-8 in what Python got from elsewhere.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a channel must be a str, got {name!r:.160} ({type(name).__name__})")
@@ -32,7 +32,7 @@ def check(name: str, what: str) -> str:
     """Returns `name` if it may name a `what`, such as "a queue"; raises InvalidName otherwise."""
     if not _NAME.fullmatch(name):
         raise InvalidName(
-            f"{name!r:.160} is no name for {what}: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or "
-            "digit, for example 'camera0'"
+            f"{name!r:.160} is not a name for {what}: expected 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter "
+            "or digit, for example 'camera0'"
         )
     return name

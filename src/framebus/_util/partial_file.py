@@ -103,7 +103,7 @@ class PartialFile(_Locked):
         return os.lseek(self._descriptor, 0, os.SEEK_CUR)
 
     def publish(self, target: str | Path, *, durable: bool = False) -> None:
-        """Gives it the name `target` and closes it; `durable` waits for the disk.
+        """Renames it to `target` and closes it; `durable` waits for the disk.
 
         Raises OSError where the target can't be replaced; the partial file then stays, and is still open.
         """
@@ -168,7 +168,7 @@ class Claim(_Locked):
         return PartialFile(self.folder, name)
 
     def release(self) -> None:
-        """Gives the target to others. May be repeated. Raises OSError."""
+        """Allows other writers of the target. May be repeated. Raises OSError."""
         try:
             if self._descriptor >= 0 and _leads_to(self._lock, self._descriptor):
                 # In a folder with the sticky bit another user's file stays; it locks as well as a new one.
@@ -221,7 +221,7 @@ class Claim(_Locked):
         return None
 
     def _write_note(self) -> None:
-        """Says in the lock file who we are. Raises EndpointError for a file that is not a lock file."""
+        """Writes pid and command of this process into the lock file. Raises EndpointError for any other file."""
         has = os.pread(self._descriptor, len(_MARK), 0)
         if has and has != _MARK:
             self.forget()

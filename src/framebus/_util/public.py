@@ -11,16 +11,21 @@ import sys
 from collections.abc import Callable
 from types import FunctionType
 
+from framebus._util import deprecated
+
 _public = {"framebus.errors"}  # its classes are defined in it
 
 
-def present(module: str, names: list[str]) -> Callable[[], list[str]]:
-    """Makes `names` those of a public module; returns what its __dir__ is to be."""
+def present(module: str, names: list[str], renamed: dict[str, str] | None = None) -> Callable[[], list[str]]:
+    """Makes `names` those of a public module; `renamed` has new names by former ones. Returns its __dir__."""
     _public.add(module)
     things = vars(sys.modules[module])
     for thing in map(things.__getitem__, names):
         if isinstance(thing, (type, FunctionType)) and thing.__module__ not in _public:
             thing.__module__ = module
+
+    if renamed:
+        things["__getattr__"] = deprecated.lookup(module, renamed)
 
     def public_names() -> list[str]:
         return sorted(names)

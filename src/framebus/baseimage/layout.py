@@ -8,7 +8,7 @@
     byte 16  the rows
 
 All numbers are little-endian. Nothing in a header is believed: one that contradicts itself or the memory it is in is
-CorruptChannel, so whoever has a Geometry knows that its pixels are inside.
+CorruptChannel, so the pixels of a Geometry are always inside.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OTHERS_NAMES = ("framebus.", "sem.")  # files of channels and of semaphores are
 
 
 class Depth(NamedTuple):
-    """How the pixels of so many bits look in an array."""
+    """The dtype and channels of pixels with that many bits."""
 
     bits: int
     channels: int  # 1: no axis for them
@@ -97,12 +97,12 @@ def padded(count: int, stride: int) -> int:
 
 
 def check_name(name: str) -> str:
-    """Returns `name` if it can be one; raises InvalidName, or TypeError if it is no str."""
+    """Returns `name` if it can be one; raises InvalidName, or TypeError if it is not a str."""
     if not isinstance(name, str):
         raise TypeError(f"name must be a str such as 'BaseImage', not {type(name).__name__}")
     if names.check(name, "an image").startswith(_OTHERS_NAMES):
         raise InvalidName(
-            f"{name!r} is no name for an image: what begins with 'framebus.' or 'sem.' belongs to channels and "
+            f"{name!r} is not a name for an image: what begins with 'framebus.' or 'sem.' belongs to channels and "
             "semaphores; use another one, for example 'BaseImage'"
         )
     return name

@@ -9,15 +9,15 @@ From C they are shm_open("/NAME") and sem_open("/NAMEMutex"), linked against gli
 - *The semaphore counts to one.* Setting it is posting it and taking off what is above one; in this order, so that a
   death in between loses no signal. Waiting for it takes all there is, since foreign programs may post without looking;
   what they post later is for a later copy. After a copy only one is taken: the next may be that of the next frame.
-- *The last one out removes both files*, as Windows does with the last handle. Who is last is what the kernel says: it
-  grants a lease (F_SETLEASE) only on a file that nobody else has open or mapped, which counts foreign programs, those
-  in other containers, and none that were killed. Two that leave at once take turns by a lock, so one of them is the
-  last. Where the kernel says nothing (another user's file), the files stay, as they do when the last one is killed;
-  the next program with framebus to leave removes them.
-- *One writer at a time that uses framebus*: it holds a lock on a byte far behind the end of the memory, which the
-  kernel drops at death. Foreign writers know nothing of it and can't be refused. While it writes a frame it locks the
-  byte after it as well, so that readers with framebus know.
-- *New memory gets its name when it has its size*, so nobody can ever map an empty one.
+- *The last program to close removes both files*, as Windows does with the last handle. The kernel says which is the
+  last: it grants a lease (F_SETLEASE) only on a file that no other program has open or mapped. That counts foreign
+  programs and those in other containers, and no killed ones. Two that close at once take turns by a lock, so one of
+  them is the last. Where the kernel does not tell (another user's file), the files stay, as they do when the last
+  program is killed; the next program with framebus to close removes them.
+- *One writer with framebus at a time*: it holds a lock on a byte far behind the end of the memory, which the kernel
+  drops at death. Foreign writers do not know this lock and can't be refused. While it writes a frame it locks the next
+  byte as well, so that readers with framebus see it.
+- *New memory gets its name when it has its size*, so no program can map an empty one.
 
 - *Both files are a trusted user's*, and what they are said to be: trust.py.
 
@@ -61,14 +61,14 @@ _WRITER, _LEAVING, _FRAME = 1 << 62, (1 << 62) + 1, (1 << 62) + 2  # bytes that 
 
 
 def _is_mine_alone(descriptor: int) -> bool:
-    """Says whether no other description of the file is open or mapped anywhere, as far as the kernel tells.
+    """Returns whether no other description of the file is open or mapped anywhere, as far as the kernel tells.
 
-    While it is true nobody can open the file before `descriptor` is closed; whoever tries waits.
+    While it is true no program can open the file before `descriptor` is closed; one that tries waits.
     """
     try:
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # what tells that somebody waits; ignored by default
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # says that a program waits; ignored by default
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except OSError:  # somebody else is there; or it is not our file, or no file system with leases: nobody can tell
+    except OSError:  # another program has it open; or it is not our file, or the file system has no leases
         return False
     return True
 
@@ -97,14 +97,14 @@ class SystemPlace(Place):
             place.close(keep=True)
             raise ChannelInUse(
                 f"another program writes '{name}', and the next frame of either would overwrite the other's; end it "
-                f"first (`fuser {place._path}` shows who has it open), or use another name"
+                f"first (`fuser {place._path}` shows which program has it open), or use another name"
             )
         return place
 
     @classmethod
     def _find(cls, name: str, mode: int | None, capacity: int, public: bool) -> SystemPlace:
         for _ in range(TRIES):
-            # The semaphore first: whoever finds the memory finds it as well.
+            # The semaphore first: a program that finds the memory finds it as well.
             try:
                 semaphore = Semaphore(name, mode, public)
             except FileNotFoundError as error:
@@ -173,7 +173,7 @@ class SystemPlace(Place):
             view, offset = view[written:], offset + written
 
     def begin_frame(self) -> None:
-        """Locks a byte; nobody else ever does."""
+        """Locks a byte that no other program locks."""
         ofd_lock.lock(self._memory, _FRAME)
 
     def end_frame(self) -> None:
@@ -230,7 +230,7 @@ class SystemPlace(Place):
         ofd_lock.unlock(self._memory, _WRITER)
 
     def close(self, keep: bool) -> None:
-        """Closes both; removes them if nobody else has them open."""
+        """Closes both; removes them if no other program has them open."""
         self._semaphore.close()
         try:
             if not keep:
@@ -239,7 +239,7 @@ class SystemPlace(Place):
             self.forget()
 
     def forget(self) -> None:
-        """Closes both without a look at who else is there: a forked child must not count as one who uses the files."""
+        """Closes both without a look at other programs: a forked child must not count as one that uses the files."""
         self._semaphore.close()
         memory, self._memory = self._memory, -1
         if memory >= 0:
@@ -251,7 +251,7 @@ class SystemPlace(Place):
                 break
             time.sleep(_PAUSE_S)
         else:
-            return  # somebody stands still in the middle of leaving, so will be the last
+            return  # another program is stopped while it closes, so it will be the last
         if not _is_mine_alone(self._memory):
             return
         with self._semaphore_file() as semaphore:
@@ -267,7 +267,7 @@ class SystemPlace(Place):
 
     @contextlib.contextmanager
     def _semaphore_file(self) -> Iterator[int | None]:
-        """Gives a descriptor of the semaphore's file, None if its name is gone."""
+        """Yields a descriptor of the semaphore's file, None if its name is gone."""
         try:
             descriptor = fds.open_path(self._semaphore.path, _OPEN_FLAGS)
         except OSError:
@@ -325,6 +325,6 @@ def _make_memory(path: str, mode: int, capacity: int) -> int | None:
 def _not_found(name: str) -> ChannelNotFound:
     missing = " and ".join(path for path in (FOLDER + name, f"{FOLDER}sem.{name}Mutex") if facts_of(path) is None)
     return ChannelNotFound(
-        f"program A has not started: there is no image '{name}'{f' ({missing})' if missing else ''}. Start it first, "
-        "or pass connect_timeout="
+        f"the publisher's program has not started: there is no image '{name}'{f' ({missing})' if missing else ''}. "
+        "Start it first, or pass connect_timeout="
     )

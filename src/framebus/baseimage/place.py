@@ -2,7 +2,7 @@
 """What an operating system has to provide: a named memory and a named auto-reset event beside it.
 
 Each system has a module of its own with a subclass of Place; the table at the end is all that knows which. Nothing here
-waits longer than it is told, and no call crashes because of what another program did to the memory.
+waits longer than its argument says, and no call crashes because of what another program did to the memory.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Place(ABC):
 
     @abstractmethod
     def is_current(self) -> bool:
-        """Says whether the names still lead here; somebody may have removed them, and made new ones."""
+        """Says whether the names still lead here; another program may have removed them, and made new ones."""
 
     @abstractmethod
     def has_event_of(self, other: Place) -> bool:
@@ -101,7 +101,7 @@ class Place(ABC):
 
     @abstractmethod
     def close(self, keep: bool) -> None:
-        """Lets go of both. The last program out removes them, unless it says `keep`."""
+        """Closes both. The last program removes them, unless it says `keep`."""
 
 
 def system() -> type[Place]:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B: takes images from where programs that know the original layout write them.
+"""Reader: receives images that programs with the original layout write.
 
 There is no lock and no number in the layout, so a frame is copied and then compared with the memory once more. Equal
 means: at the moment between the two the memory was exactly this copy (unless a byte changed and changed back). That is
 a whole frame unless the writer was in the middle of writing at that moment and changed nothing that shows from the
-first look at a byte to the second: it stood still (stopped, killed, not scheduled) or wrote what was there already.
-A Writer of framebus holds a lock while it writes, so at that very moment the Reader asks for it, and sees one that
-stands still; but not one that was killed. Of a foreign writer that stands still nothing can be known, by anybody;
-settle= makes the Reader wait for one that will go on.
+first look at a byte to the second: it did not run (stopped, killed, not scheduled) or wrote what was there already.
+A Writer of framebus holds a lock while it writes, so at that very moment the Reader asks for it, and sees one that is
+stopped; but not one that was killed. A stopped foreign writer can't be detected; settle= makes the Reader wait for one
+that will go on.
 
 If the copy is not equal, or the lock is held, the writer has begun the next frame. It will set the event when it is
 done, so the Reader waits for that and takes the next frame instead, which costs nothing but a frame that was just lost.
@@ -16,7 +16,7 @@ to do. A writer that finishes a frame between the event and the copy sets the ev
 
 acknowledge="after" with a Writer that waits for its reader: the Reader copies while the event is set and resets it
 afterwards, the Writer writes only while it is not set. So never both at the same time, whatever is killed in between:
-event not set, the frame is the Writer's, and nobody was told of it if it dies; set, the frame is whole, and the
+event not set, the frame is the Writer's, and was not announced if it dies; set, the frame is whole, and the
 next Reader takes it if this one dies. To look at an event without taking it means to poll it, up to 500 times a second.
 
 Concurrency: threads that share a Reader get different frames; numbers and counts are under one lock.
@@ -41,7 +41,7 @@ from framebus.frames import pixel_format as formats
 from framebus.frames.frame import Frame
 
 _CONNECT_PAUSE_S = 0.01
-_HEADER_LOOKS = 10  # at a header that is no image and changes
+_HEADER_LOOKS = 10  # at a header that is not an image and changes
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class _Copy(NamedTuple):
 
 
 class Reader(End):
-    """The receiving end of a base image.
+    """Receives frames from a base image.
 
         with framebus.baseimage.Reader("BaseImage") as reader:
             frame = reader.recv(timeout=1.0)
@@ -107,13 +107,13 @@ class Reader(End):
         keep: bool = False,
         public: bool = False,
     ) -> None:
-        """Opens what program A has made.
+        """Opens the memory and the event.
 
         Args:
             name: the image.
-            connect_timeout: seconds to wait for program A.
+            connect_timeout: seconds to wait for the publisher's program.
             fresh: begin with the first frame that is written from now on, and pass over one that was written before and
-                that nobody took. None: True, but False with acknowledge="after", where nothing may be lost.
+                not taken. None: True, but False with acknowledge="after", where nothing may be lost.
             stride: 1 if rows follow each other, 4 if each begins at a multiple of four bytes; None for what fits.
             bottom_up: the last row comes first in the memory.
             retries: how often in a row a frame that changed while it was copied is given up for the next one.
@@ -128,7 +128,7 @@ class Reader(End):
             public: use what another user has made, too; without it memory and event are this user's or root's.
 
         Raises:
-            ChannelNotFound: program A has not started.
+            ChannelNotFound: the publisher's program has not started.
             InvalidName: not a name.
             PermissionDenied, CorruptChannel, SystemFailure: it is another user's, or can't be used for another reason.
             ValueError: an option out of range.
@@ -161,7 +161,7 @@ class Reader(End):
 
         Raises:
             Timeout: nothing came in time.
-            CorruptChannel: what was announced is no frame; the next call goes on after it.
+            CorruptChannel: what was announced is not a frame; the next call goes on after it.
             ChannelClosed: this Reader has been closed, also while it waited.
             ValueError: a negative timeout.
         """
@@ -233,7 +233,7 @@ class Reader(End):
                 found = self._hold.place.take(deadline.slice(SLICE_S))
         if not found:
             self._check_open()
-            gone = "" if self._hold.place.is_current() else "; program A has ended and its image is gone"
+            gone = "" if self._hold.place.is_current() else "; the publisher's program has exited and its image is gone"
             self._renew()
             raise Timeout(f"no frame came from '{self._name}' within {deadline.timeout} s{gone}")
 
@@ -244,7 +244,7 @@ class Reader(End):
         try:
             self._hold.replace(self._open_place)
         except ChannelNotFound:
-            return False  # program A is not back yet
+            return False  # the publisher's program is not back yet
         self._count(reopened=1)
         return True
 
@@ -281,7 +281,7 @@ class Reader(End):
         if found != buffer.size:
             raise CorruptChannel(
                 f"'{self._name}' was cut while it was read: expected {buffer.size} bytes at {offset}, found {found}; "
-                "another program has made it shorter, restart program A"
+                "another program has made it shorter, restart the publisher's program"
             )
 
     def _frame(self, copy: _Copy) -> Frame:

@@ -3,7 +3,7 @@
 
 Calls leave the interpreter to other threads. sem_clockwait waits on the monotonic clock, so nothing depends on the time
 of day, and returns when a signal comes, so that Ctrl-C is seen at once; where the C library has none, a wait is a short
-sleep and a look. A file that is no semaphore, or a stranger's, is refused before libc uses it (trust.py).
+sleep and a look. A file that is not a semaphore, or a stranger's, is refused before libc uses it (trust.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if _clockwait is not None:
     _clockwait.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_TimeSpec))
 
 
-# Held while libc opens or closes a semaphore: a fork in the middle of that would leave libc's own lock locked for ever.
+# Held while libc opens or closes a semaphore: a fork in the middle of that would leave libc's own lock locked.
 _opening = threading.Lock()
 lifetime.hold_across_forks(_opening)
 
@@ -57,7 +57,7 @@ def failure(what: str, path: str, error: OSError) -> Exception:
         return PermissionDenied(error.errno, message, path)
     if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV):
         return CorruptChannel(
-            f"cannot {what}: it is no shared memory ({error.strerror}); remove it or use another name"
+            f"cannot {what}: it is not shared memory ({error.strerror}); remove it or use another name"
         )
     return SystemFailure(error.errno, f"cannot {what}: {error.strerror}", path)
 
@@ -134,7 +134,7 @@ class Semaphore:
         return identity_of(facts)
 
     def value(self) -> int:
-        """Posts that nobody has taken."""
+        """Posts that were not taken."""
         value = ctypes.c_int()
         libc.sem_getvalue(self._handle, ctypes.byref(value))
         return value.value
@@ -161,7 +161,7 @@ class Semaphore:
         return bool(_clockwait(self._handle, time.CLOCK_MONOTONIC, ctypes.byref(limit)) == 0)
 
     def close(self) -> None:
-        """Lets go of it; it must not be used any more. May be repeated."""
+        """Closes it; it must not be used any more. May be repeated."""
         with _opening:
             handle, self._handle = self._handle, None
             if handle:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which files in /dev/shm are used as memory or event: the program that takes a name first decides what is there.
 
-/dev/shm is open to every user, so a stranger can make /dev/shm/NAME and /dev/shm/sem.NAMEMutex before program A or B
-starts. A writer would then put its frames into a stranger's file, a reader would believe a stranger's frames, and the C
+/dev/shm is open to every user, so a stranger can make /dev/shm/NAME and /dev/shm/sem.NAMEMutex before writer or reader
+start. A writer would then put its frames into a stranger's file, a reader would believe a stranger's frames, and the C
 library ends the program on a semaphore that holds garbage. So each file is checked through the descriptor that is used,
 or that is compared with what is used, before anything is read from it, written to it or mapped:
 
@@ -36,7 +36,7 @@ _MOST_WAITING = 1 << 22  # threads that Linux can have
 def check_regular(facts: os.stat_result, path: str) -> None:
     """Raises CorruptChannel for a folder, a FIFO, a link and the like."""
     if not stat.S_ISREG(facts.st_mode):
-        raise CorruptChannel(f"{path} is no shared memory but something else; remove it or use another name")
+        raise CorruptChannel(f"{path} is not shared memory but something else; remove it or use another name")
 
 
 def check_file(facts: os.stat_result, path: str, public: bool) -> None:
@@ -55,14 +55,14 @@ def check_semaphore(descriptor: int, path: str) -> None:
     """Raises CorruptChannel unless the file holds a semaphore as this C library makes them."""
     size = os.fstat(descriptor).st_size
     if size != SEMAPHORE_BYTES:
-        raise CorruptChannel(f"{path} is no semaphore: it has {size} bytes, expected {SEMAPHORE_BYTES}; remove it")
+        raise CorruptChannel(f"{path} is not a semaphore: it has {size} bytes, expected {SEMAPHORE_BYTES}; remove it")
     if SEMAPHORE_BYTES != 32:  # where the C library packs the numbers otherwise
         return
     value, waiting, shared = _SEMAPHORE.unpack(os.pread(descriptor, _SEMAPHORE.size, 0))
     if shared != _shared() or value > _MOST_VALUE or waiting > _MOST_WAITING:
         raise CorruptChannel(
-            f"{path} is no semaphore: it begins with {value:#x}, {waiting:#x}, {shared:#x}; expected a count, a number "
-            f"of waiting threads and {_shared():#x}; remove it"
+            f"{path} is not a semaphore: it begins with {value:#x}, {waiting:#x}, {shared:#x}; expected a count, a "
+            f"number of waiting threads and {_shared():#x}; remove it"
         )
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: writes images where programs that know the original layout look for them.
+"""Writer: writes images where programs with the original layout read them.
 
-A frame is the header, then the pixels, then the event, in this order and always at the same place, so whoever copies
-while send() writes gets a mixture. wait_for_reader=True writes only when the last frame was taken; see Writer.
+A frame is the header, then the pixels, then the event, in this order and always at the same place. So a reader that
+copies while send() writes gets a mixture. wait_for_reader=True writes only when the last frame was taken; see Writer.
 
-What happens if this program is killed: before the event, nobody is told of the frame, and the next Writer writes its
-own over it; after it, the frame is whole and waits for its reader.
+If this program is killed before the event, the frame is not announced, and the next Writer overwrites it. After the
+event, the frame is whole and waits for its reader.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class WriterStatistics:
     Attributes:
         frames: frames written.
         bytes: bytes of their pixels, padding included.
-        overwritten: frames written over one that nobody had taken; those are lost.
-        reopened: how often somebody had removed the memory or the event, so that they were made again.
+        overwritten: frames written over one that had not been taken; those are lost.
+        reopened: how often the memory or the event had been removed, so that they were made again.
     """
 
     frames: int = 0
@@ -47,7 +47,7 @@ class WriterStatistics:
 
 
 class Writer(End):
-    """The sending end of a base image.
+    """Sends frames to a base image.
 
         with framebus.baseimage.Writer("BaseImage") as writer:
             writer.send(image)
@@ -78,7 +78,7 @@ class Writer(End):
                 to a reader that takes the event after its copy, as Reader(acknowledge="after") does; one that takes it
                 before (as the article's) gets every frame announced but may copy while the next is written. A reader
                 that is dead or absent takes nothing: send() then ends with Timeout, or waits for the next reader.
-            mode: file mode if they have to be made: who else may read and write.
+            mode: file mode if they have to be made: which other users may read and write.
             keep: leave memory and event there when the last program leaves.
             public: use memory and event that another user made, too. Without it they have to be this user's or root's:
                 every user can take a name first, and read or fake what comes through it.
@@ -135,7 +135,7 @@ class Writer(End):
                 such an array, or a dict with one of these.
             pixel_format: what the numbers mean. The layout can't say it, so readers have to know; only "RGB8" and
                 "RGBa8" do something: they are written as blue, green, red (and alpha), as the layout has it.
-            timeout: seconds to wait where wait_for_reader=True, or for another thread; None for ever.
+            timeout: seconds to wait where wait_for_reader=True, or for another thread; None: no limit.
 
         Raises:
             TypeError: no array, or one of another dtype. ValueError: another shape, a pixel format of another depth.
@@ -160,8 +160,8 @@ class Writer(End):
         self._renew()
         if self._wait_for_reader and not self._poll(lambda: not self._hold.place.is_set(), deadline, self._renew):
             raise Timeout(
-                f"no program took the last frame of '{self._name}' within {deadline.timeout} s; start program B, or "
-                "use wait_for_reader=False to write over what nobody takes"
+                f"no program took the last frame of '{self._name}' within {deadline.timeout} s; start the "
+                "subscriber's program, or use wait_for_reader=False to write over frames that are not taken"
             )
         place = self._hold.place
         size, needed = place.size(), HEADER.size + geometry.length
@@ -186,7 +186,7 @@ class Writer(End):
         return self._statistics.frames
 
     def _renew(self) -> None:
-        """Makes the memory and the event again if somebody has removed one of them."""
+        """Makes the memory and the event again if one of them was removed."""
         if self._hold.place.is_current():
             return
         self._hold.place.stand_down()

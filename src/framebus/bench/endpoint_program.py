@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m framebus.bench.endpoint_program JSON: the program at one end of a link that is measured.
+"""python -m framebus.bench.endpoint_program JSON: the program with the source or the sink of a measured link.
 
-It opens its end, says {"ready": true}, does its work when it is told to (a line on standard input), and reports in one
-line of JSON.
+It opens its URL, says {"ready": true}, begins its work at a line on standard input, and reports in one line of JSON.
 
 Every frame begins with its number and the CLOCK_MONOTONIC of just before it was sent, 8 bytes each. A frame has been
 received when its first and last byte have been read.
@@ -63,7 +62,7 @@ def send(sink: Sink, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def receive(source: Source) -> dict[str, Any]:
-    """Receives frames until the last one; gives when each came and how old it was."""
+    """Receives frames until the last one; returns when each came and how old it was."""
     ages: list[int] = []
     times: list[int] = []
     memory = 0

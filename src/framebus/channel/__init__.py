@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ends of a channel in shared memory, and what tells about channels."""
+"""Publisher and Subscriber of channels in shared memory, and what reports about channels."""

@@ -2,21 +2,21 @@
 """Frames in an event loop: the waits behind `await sub.recv_async()` and `async for frame in sub`.
 
 Under asyncio each event loop in which a subscriber is awaited has one reader of a descriptor of its own, which stays
-registered from frame to frame. It goes when it is called again and again though nobody waits, when the last task that
-waits is cancelled or out of time, and when the subscriber is closed or forgotten; the loop does not keep the subscriber
+registered from frame to frame. It is removed when it is called twice while no task waits, when the last waiting task
+is cancelled or out of time, and when the subscriber is closed or collected. The loop does not keep the subscriber
 alive.
 
-What wakes a task is never a frame, only the word that there may be one, and that word goes to all who wait in one loop.
-So a task that is cancelled loses no frame and keeps none from the others. The descriptor is readable until the next
-task that found nothing is about to wait; if that one finds something after all, it tells the others.
+A task is woken to look for a frame, never with a frame, and all tasks that wait in one loop are woken. So a cancelled
+task loses no frame and keeps none from the others. The descriptor is readable until the next task that found no frame
+is about to wait. If that task then finds one, it wakes the others.
 
 A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
 asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
 part of a future that tasks use and runs its task at once.
 
-This module is imported with the package, and asyncio only inside a task of asyncio, where it is there already. A first
-import that another thread has under way when the program forks is never finished in the child, and whatever imports the
-same there waits for it without end. With asyncio imported on top, `import framebus` would take much longer.
+This module is imported with the package, and asyncio only inside a task of asyncio, where it is imported already. An
+import that another thread has begun when the program forks is never finished in the child, and a second import of the
+same module waits for it without end. Importing asyncio with the package would make `import framebus` much slower.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class FrameWaiters:
         return view
 
     def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
-        """Waits until `look` gives something, and gives that.
+        """Waits until `look` returns a frame, and returns it.
 
         Raises what `look` raises, and what recv() raises when `timeout` seconds are over.
         """
@@ -82,7 +82,7 @@ class FrameWaiters:
             raise
 
     def close(self) -> None:
-        """Forgets all loops; those that go on do the rest themselves, see Reader."""
+        """Forgets all loops; the Reader of a loop that goes on unregisters itself."""
         self._readers.clear()
 
     async def _in_trio(self, look: Look, timeout: float | None) -> View:
@@ -143,8 +143,8 @@ class FrameWaiters:
 class Reader:
     """What one event loop has of a subscriber: a listener, and the tasks that wait for it.
 
-    The listener's descriptor is nobody else's until the loop has let go of it. It becomes readable when the subscriber
-    is closed, and stays so; then the tasks are told, and with nobody left the loop is told to let go.
+    The listener's descriptor is not reused until the loop has unregistered it. It becomes readable when the subscriber
+    is closed, and stays so. Then the tasks are woken, and when none is left the descriptor is unregistered.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: _core.Listener) -> None:
@@ -152,7 +152,7 @@ class Reader:
         self._listener = listener
         self._waiting: list[_core.Wakeup] = []  # the same list for good; the loop has it, too
         self._registered = False
-        self._idle = False  # it has been told when nobody waited
+        self._idle = False  # the descriptor became readable while no task waited
         self.turns = itertools.count()
 
     def enter(self, turn: int, end: float) -> _core.Wakeup:
@@ -170,9 +170,9 @@ class Reader:
         return wakeup
 
     def leave(self, wakeup: _core.Wakeup | None = None, *, stays: bool = False) -> None:
-        """For a task that does not wait after all; `wakeup` is what it awaits. `stays`: it is likely to come again.
+        """For a task that does not wait after all; `wakeup` is what it awaits. `stays`: it is likely to wait again.
 
-        To enter it has silenced the descriptor for all, so the others are told to look.
+        enter() has cleared the descriptor for all tasks, so the others are woken to look.
         """
         if wakeup in self._waiting:
             self._waiting.remove(wakeup)

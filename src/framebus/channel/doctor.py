@@ -7,8 +7,8 @@
         print(finding.path, finding.why)
     doctor.clean()
 
-Who is alive is decided by kernel locks alone, as everywhere in framebus (docs/design.md, "Who is alive"). Looking
-changes nothing. Cleaning removes only what is dead, and under locks that keep out everybody who might just be coming.
+Kernel locks alone decide which participants are alive, as everywhere in framebus (docs/design.md, "Who is alive").
+examine() changes nothing. clean() removes only what is dead, under locks that keep out programs that are attaching.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Finding:
     """One file that should not be there.
 
     Attributes:
-        kind: "stale channel": its publisher and all its subscribers are gone. "orphaned store": frames that nobody
-            comes to any more. "foreign file": it has a name like ours, but this release of framebus can't use it.
+        kind: "stale channel": its publisher and all its subscribers are gone. "orphaned store": frames that no
+            program can reach any more. "foreign file": it is named like ours, but this release can't use it.
         path: the file; for a stale channel its control block, and its stores are meant as well.
-        channel: the channel its name belongs to, None where it is no name of ours.
+        channel: the channel its name belongs to, None where it is not a name of ours.
         why: what is wrong with it.
         size_bytes: shared memory that it takes.
         owner: user id of its owner.
         inode: tells it from another file that takes its name later.
-        dead: clean() removes it. Nobody uses it, and it is this user's (root may remove everybody's).
+        dead: clean() removes it. No program uses it, and it is this user's (root may remove every user's).
     """
 
     kind: IssueKind
@@ -82,7 +82,7 @@ def examine() -> list[Finding]:
     first = _look()
     if not first:
         return []
-    time.sleep(SECOND_LOOK_S)  # who was just leaving has left by then
+    time.sleep(SECOND_LOOK_S)  # a program that was detaching has detached by then
     seen = {(finding.path, finding.inode) for finding in first}
     return [finding for finding in _look() if (finding.path, finding.inode) in seen]
 

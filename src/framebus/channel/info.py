@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What channels there are on this machine, and who uses them."""
+"""The channels of this machine, with the programs that use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from framebus.errors import Error
 
 @dataclass(frozen=True)
 class Participant:
-    """A program at one end of a channel. For a publisher only pid, command and alive mean something."""
+    """A publisher's or subscriber's program. For a publisher only pid, command and alive have a meaning."""
 
     pid: int
     command: str
@@ -42,8 +42,8 @@ class ChannelInfo:
     Attributes:
         name: its name.
         alive: whether a live program publishes it; otherwise it is stale and goes when its last subscriber does.
-        publisher: who publishes it, or did last; None where that can't be read.
-        subscribers: who reads it.
+        publisher: the program that publishes it, or did last; None where that can't be read.
+        subscribers: the programs that read it.
         arrays: the arrays of the newest frame; empty before the first frame and after close.
         pixel_format: PFNC name of the newest frame, or None.
         seq: sequence number of the newest frame, 0 before the first.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loan: a slot of shared memory that program A fills in place.
+"""Loan: a slot of shared memory that the publisher's program fills in place.
 
 Promise: what was sent never changes, whatever the program keeps of a loan's arrays. Views that numpy derives are
 counted natively. Everything else that can write (a memoryview, a DLPack capsule, a tensor) refers to the array itself,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: Publisher."""
+"""Publisher: the sending side of a channel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("framebus.launch")
 
 
 class Publisher(Handle[_core.Publisher]):
-    """The sending end of a channel. There can be one for a name at a time.
+    """Sends frames into a channel. A channel has one publisher at a time.
 
         with framebus.Publisher("camera0") as pub:
             pub.send(image)
@@ -54,21 +54,22 @@ class Publisher(Handle[_core.Publisher]):
             name: 1 to 128 of A-Z a-z 0-9 . _ - beginning with a letter or digit.
             slots: frames to have room for, 2 to 1024; more are made when subscribers hold more.
             max_bytes: bytes of the largest frame, if known: saves moving to a larger store later. Not a limit.
-            mode: file mode, 0o600 to 0o666: who else may subscribe. Both files have it, and this program's group, from
-                now on, whatever an earlier publisher asked for; subscribers that it shuts out get PermissionDenied.
+            mode: file mode, 0o600 to 0o666: which other users may subscribe. Both files have it, and this program's
+                group, from now on, whatever an earlier publisher asked for; subscribers that it shuts out get
+                PermissionDenied.
             on_full: what send() does when a subscriber with every=True is a ring behind: "drop" the oldest frame it
                 still needs, "block" until it has moved on or died, or "raise" ChannelFull.
-            launch: program B, to be started when the first frame is sent and again whenever it has ended: program and
-                arguments as ["python", "algo.py"], a framebus.Launch with options, or a list of these for several.
-                It ends with this Publisher. A B that asks for history=, however little, gets the first frame.
+            launch: the subscriber's program, to be started when the first frame is sent and restarted when it exits:
+                program and arguments as ["python", "algo.py"], a framebus.Launch with options, or a list of these for
+                several. It ends with this Publisher. If it asks for history=, it gets the first frame.
 
         Raises:
             InvalidName: not a channel name.
             ChannelInUse: another live program publishes it; the message names it.
             PermissionDenied: the channel belongs to another user.
             ProgramNotFound: there is no such program to launch; says where it was looked for.
-            ValueError: slots, max_bytes, mode or on_full out of range; or mode gives others a right to write
-                without the right to read, with which nobody can subscribe.
+            ValueError: slots, max_bytes, mode or on_full out of range; or mode lets others write but not read,
+                with which they can't subscribe.
         """
         names.channel(name)
         check_choice("on_full", on_full, _ON_FULL)
@@ -117,7 +118,7 @@ class Publisher(Handle[_core.Publisher]):
             meta: JSON values by str keys, at most 1 MiB as JSON.
             pixel_format: a PFNC name, for example "BGR8"; says how to read the first array, and is not checked
                 against it, but for a Pillow image.
-            timeout: seconds to wait where on_full="block"; None for ever.
+            timeout: seconds to wait where on_full="block"; None: no limit.
             timestamp_ns: when the frame was captured, CLOCK_MONOTONIC; None for now.
             wall_time_ns: the same by the wall clock; None for now.
             seq: of no effect; other sinks take the number that the frame has at its source, a channel counts for
@@ -172,11 +173,11 @@ class Publisher(Handle[_core.Publisher]):
         return Loan(self._native.loan(specs, timeout), meta, pixel_format)
 
     def close(self) -> None:
-        """Ends the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated.
+        """Closes the channel: subscribers get the frames they have not fetched, then ChannelClosed. May be repeated.
 
-        With launch=, returns when program B has ended too: by itself, as one does that iterates, or stopped. With
-        on_full="block" as well, waits first for a B that is still starting, so that it gets the frames it was started
-        for.
+        With launch=, returns when the launched program has exited too, as one does that iterates, or was ended. With
+        on_full="block" as well, waits first for a program that is still starting, so that it gets the frames it was
+        started for.
         """
         if self._launcher is None:
             self._native.close()
@@ -189,7 +190,7 @@ class Publisher(Handle[_core.Publisher]):
             self._launcher.stop()
 
     def _begin_launch(self) -> None:
-        """Starts program B; after the first frame, in the thread that has sent it."""
+        """Starts the launched programs; after the first frame, in the thread that has sent it."""
         assert self._launcher is not None
         with self._launching:
             if self._begun:
@@ -201,11 +202,11 @@ class Publisher(Handle[_core.Publisher]):
                 pin = FirstFramePin(self._name, every=self._options["on_full"] == "block")
                 pin.keep(0.0)
             except Error as error:  # the frame has been sent, and that is what the caller is to know
-                log.warning("the first frame of %r can't be kept for program B: %s", self._name, error)
+                log.warning("the first frame of %r can't be held for the launched program: %s", self._name, error)
             self._launcher.start(pin)
 
     def _end_by_program(self, how: str) -> None:
-        """Closes the channel because program B has ended; in the thread of its supervisor."""
+        """Closes the channel because a launched program has exited; in the thread of its supervisor."""
         assert self._launcher is not None
         with self._launching:
             self._native = cast(_core.Publisher, ClosedByProgram(self._native_itself, self._name, how))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one end of a channel has done so far."""
+"""What a publisher or subscriber has done so far."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Statistics:
             subscriber.
         spun_s: seconds of processor time that this subscriber has spent on watching for a frame instead of sleeping,
             see Subscriber(wait=). 0.0 for a publisher.
-        rate_hz: frames per second, of late.
+        rate_hz: frames per second, recently.
         latency_p50_s: median over the last 512 frames, in seconds: from publication to receipt for a subscriber, from
             claiming a slot to publication for a publisher. NaN before the first frame.
         latency_p99_s: the 99th percentile of the same.

@@ -15,13 +15,13 @@ def wait(subscribers: Iterable[Subscriber], timeout: float | None = None) -> lis
         for sub in framebus.wait([left, right], timeout=1.0):
             frame = sub.try_recv()
 
-    Of each that is returned, try_recv() gives a frame or raises at once, unless another thread is faster: one that has
-    been closed is returned, and so is one with reconnect=False whose publisher has closed or died. With
-    reconnect=True the end of a publisher is nothing new, as in recv(). Other Python threads run meanwhile; nothing
-    spins, whatever `wait=` the subscribers have.
+    try_recv() of each that is returned returns a frame or raises at once, unless another thread is faster. A closed one
+    is returned, and so is one with reconnect=False whose publisher has closed or died. With reconnect=True the end of a
+    publisher is nothing new, as in recv(). Other Python threads run meanwhile. Nothing spins, whatever `wait=` the
+    subscribers have.
 
-    As multiprocessing.connection.wait() does, it returns an empty list, and raises nothing, when `timeout` seconds are
-    over: 0 only looks, None waits for ever. Unlike that it refuses an empty list, for which nothing could ever come.
+    When `timeout` seconds are over it returns an empty list and raises nothing, as multiprocessing.connection.wait()
+    does: 0 only looks, None waits without a limit. Unlike that function it refuses an empty list.
 
     Raises:
         ValueError: no subscriber given, or a negative timeout.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus list`: what channels there are on this machine, and who uses them."""
+"""`framebus list`: the channels of this machine, with the programs that use them."""
 
 from __future__ import annotations
 

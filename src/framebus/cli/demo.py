@@ -31,9 +31,9 @@ def demo(
 ) -> None:
     """Play a clip through two programs and watch them.
 
-    Program A plays the clip, at its own frame rate, into a channel. Program B fetches every frame, looks for edges and
-    motion, and publishes the result to a second channel. This program watches both. At the end it says what
-    came of it and writes a picture of a frame and its result. Ctrl-C ends it early, with exit status 130.
+    The player plays the clip, at its own frame rate, into a channel. The worker fetches every frame, looks for edges
+    and motion, and publishes the result to a second channel. This program watches both. At the end it prints the
+    counts and writes a picture of a frame and its result. Ctrl-C ends it early, with exit status 130.
 
     Parameters
     ----------

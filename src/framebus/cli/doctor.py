@@ -25,10 +25,10 @@ def doctor(
 ) -> None:
     """Look for what dead programs have left in shared memory, and remove it with --clean.
 
-    It finds stale channels (publisher and subscribers are gone), orphaned stores (frames that nobody comes to any
-    more) and foreign files (named like ours, but not usable by this release of framebus). --clean removes what nobody
-    uses, also while other programs start and end. It never removes a file of a live channel, and nothing of another
-    user, unless you are root.
+    It finds stale channels (publisher and subscribers are gone), orphaned stores (frames that no program can reach any
+    more) and foreign files (named like ours, but not usable by this release of framebus). --clean removes what no
+    program uses, also while other programs start and end. It never removes a file of a live channel, and nothing of
+    another user, unless you are root.
 
     Exit status: 0 if nothing is wrong, or all that was has been removed; 1 if something was found and is still there;
     2 if it could not look, or could not remove what it wanted to. What belongs to other users is shown but does not
@@ -79,7 +79,7 @@ def _print_table(results: list[CleanupResult], cleaned: bool) -> None:
         table.add_row(finding.path, finding.kind, size, finding.why, _then(result))
     output.console().print(table, highlight=False, markup=False)
     if not cleaned and any(result.finding.dead for result in results):
-        print("framebus doctor --clean removes what nobody uses.")
+        print("framebus doctor --clean removes what no program uses.")
 
 
 def _then(result: CleanupResult) -> str:
@@ -89,4 +89,4 @@ def _then(result: CleanupResult) -> str:
         return result.problem
     if not result.finding.ours:
         return f"belongs to user {result.finding.owner}"
-    return "nobody uses it" if result.finding.dead else "look at it, and remove it by hand if nobody needs it"
+    return "no program uses it" if result.finding.dead else "look at it, and remove it by hand if it is not needed"

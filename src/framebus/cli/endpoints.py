@@ -38,13 +38,17 @@ def list_endpoints(
 
 
 def _as_dict(info: framebus.EndpointInfo) -> dict[str, object]:
+    capabilities = asdict(info.capabilities)
+    del capabilities["accepts"]  # a function; `dtypes` says the same
     return {
         "scheme": info.scheme,
         "summary": info.summary,
-        "form": info.url_syntax,
+        "url_syntax": info.url_syntax,
+        "form": info.url_syntax,  # the former name, for scripts; so is "abilities"
         "source": _options(info.source),
         "sink": _options(info.sink),
-        "capabilities": asdict(info.capabilities),
+        "capabilities": capabilities,
+        "abilities": capabilities,
         "installed": info.installed,
         "extra": info.extra,
         "problem": info.problem,

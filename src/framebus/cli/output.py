@@ -2,7 +2,7 @@
 """What a command prints: results on standard output, everything else in single lines on standard error.
 
 Promises. A result that can't be written is an error of the command, in one line and with a status, and no traceback:
-standard output may be closed, full, or a pipe that nobody reads any more. What can't be written to standard error is
+standard output may be closed, full, or a pipe without a reader. What can't be written to standard error is
 dropped, and never goes to standard output, which may carry frames. Characters that the encoding lacks are printed as
 \\x, \\u or \\U escapes.
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from rich.console import Console
 
-WIDE = 200  # columns where the output is no terminal
+WIDE = 200  # columns where the output is not a terminal
 
 
 class OutputFailed(Exception):
@@ -84,7 +84,7 @@ def _text(descriptor: int, before: TextIO | None, drop_errors: bool) -> TextIO:
 
 
 def console() -> Console:
-    """Returns what prints tables: as wide as the terminal, or wide where it is no terminal."""
+    """Returns what prints tables: as wide as the terminal, or wide where it is not a terminal."""
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=WIDE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus relay SOURCE SINK`: moves frames from anything that gives them to anything that takes them.
+"""`framebus relay SOURCE SINK`: moves frames from any source to any sink.
 
 Standard output may be the sink: nothing is printed there but the report of --json, and that only for another sink.
 """
@@ -37,11 +37,11 @@ def relay(
     Parameters
     ----------
     fps
-        At most so many frames per second.
+        Frames per second at most.
     limit
         How many frames to move.
     timeout
-        Seconds without a frame after which it ends; otherwise it waits for ever.
+        Seconds without a frame after which it ends; otherwise it waits without a limit.
     skip_errors
         Leave out frames that can't be sent, instead of ending there.
     as_json

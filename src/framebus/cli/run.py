@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus run`: starts program B when a channel has its first frame and keeps it alive, from outside of program A."""
+"""`framebus run`: starts a subscriber's program when a channel has its first frame, and supervises it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import framebus
 from framebus.cli import output
 from framebus.launch import FirstFramePin, OnExit, has_closed
 
-LOOK_S = 0.2  # between two looks whether program A has closed the channel
+LOOK_S = 0.2  # between two looks whether the publisher has closed the channel
 FOREVER_S = 10.0 * 365 * 86400
 NO_PROGRAM = 127  # what a shell reports for a command that it does not find
 
@@ -24,43 +24,48 @@ def run(
     /,
     *command: str,
     on_exit: OnExit = "restart",
-    limit: int = 10,
-    grace: float = 5.0,
+    max_restarts: Annotated[int, Parameter(name=("--max-restarts", "--limit"))] = 10,
+    kill_timeout: Annotated[float, Parameter(name=("--kill-timeout", "--grace"))] = 5.0,
     leave: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Start a program B when a channel has its first frame, and keep it alive.
+    """Start a subscriber's program when a channel has its first frame, and restart it when it exits.
 
     For example: framebus run camera0 -- python algo.py
 
-    It waits for program A and its first frame, which is kept until B has fetched it if B asks for history. B is started
-    again whenever it ends, after a pause that doubles from 0.1 to 10 seconds. When A closes the channel, B has a
-    second to end by itself and is then ended with SIGTERM; when A dies, B waits for the next A as any subscriber does.
+    It waits for the publisher's first frame, which is held until the program has fetched it if it asks for history. The
+    program is restarted after a delay that doubles from 0.1 to 10 seconds. When the publisher closes the channel, the
+    program has a second to exit and then gets SIGTERM. When the publisher dies, the program waits for the next one as
+    any subscriber does.
 
-    Exit status: that of B where B ended last, 128 and the signal's number where a signal did it, 127 if there is no
-    such program; 0 where B had to be ended because A has closed the channel; 130 after Ctrl-C, 143 after
-    SIGTERM and 129 after SIGHUP, which end B too.
+    Exit status: that of the program's last run, or 128 and the signal's number if a signal ended it; 127 if there is no
+    such program; 0 if it had to be ended because the channel was closed; 130 after Ctrl-C, 143 after SIGTERM and 129
+    after SIGHUP, which end the program too.
 
     Parameters
     ----------
     channel
-        The channel whose first frame starts B.
+        The channel whose first frame starts the program.
     command
         Program and arguments, after "--".
     on_exit
-        What to do when B ends: "restart" it; "stop": end too; "ignore": wait for the channel to close.
-    limit
-        How often to start B again in a row; one that has run for 10 seconds begins a new row.
-    grace
-        Seconds from SIGTERM to SIGKILL when B is ended.
+        What to do when the program exits: "restart" it; "stop": exit too; "ignore": wait for the channel to close.
+    max_restarts
+        Restarts in a row; a run of 10 seconds begins a new row.
+    kill_timeout
+        Seconds from SIGTERM to SIGKILL when the program is ended.
     leave
-        Leave B running when the channel closes, or at Ctrl-C.
+        Leave the program running when the channel closes, or at Ctrl-C.
     """
     if not command:
         _fail(f"there is no program to start; write: framebus run {channel} -- python algo.py", 2)
     _show_log()
     try:
         launch = framebus.Launch(
-            command, on_exit=on_exit, max_restarts=limit, kill_timeout=grace, stop_with_publisher=not leave
+            command,
+            on_exit=on_exit,
+            max_restarts=max_restarts,
+            kill_timeout=kill_timeout,
+            stop_with_publisher=not leave,
         )
         status = _supervise(launch, channel)
     except framebus.ProgramNotFound as error:

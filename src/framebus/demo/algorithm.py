@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's algorithm: edges in cyan and what moves in orange, with a trail, over a darkened picture.
 
-numpy only, in integers, so that the same pictures give the same result everywhere. The work is done in bands of a few
+numpy only, in integers, so that the same pictures have the same result everywhere. The work is done in bands of a few
 rows whose intermediate arrays fit into the processor's cache, and in memory that is allocated once for each size.
 
 Of each pixel, with gray = (29 blue + 150 green + 77 red) / 256:
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BAND_ROWS = 32
-NOISE = 16  # differences of gray that are no motion yet
+NOISE = 16  # differences of gray that are not motion yet
 
 
 @dataclass(frozen=True)

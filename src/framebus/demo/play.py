@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A: plays a clip, or the moving pattern, into a channel, at its own frame rate.
+"""The player: plays a clip, or the moving pattern, into a channel, at its own frame rate.
 
     python -m framebus.demo.play camera0 --source FILE
 
@@ -85,7 +85,7 @@ def play(
 
 
 def _borrow(channel: framebus.Publisher, shape: tuple[int, ...], lifeline: Lifeline) -> framebus.Loan | None:
-    """Returns a slot, or None if the lifeline is cut meanwhile. Raises ChannelFull if nobody makes room."""
+    """Returns a slot, or None if the lifeline is cut meanwhile. Raises ChannelFull if no subscriber makes room."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:

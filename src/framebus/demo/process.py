@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B: fetches every frame of one channel, looks for edges and motion, and publishes what it found to another.
+"""The worker: fetches every frame of one channel, looks for edges and motion, and publishes what it found to another.
 
     python -m framebus.demo.process camera0 edges0
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What program A and program B say about themselves: a line of JSON on standard output four times a second."""
+"""The reports of player and worker: a line of JSON on standard output four times a second."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reporter:
         return self._wanted and time.monotonic() >= self._next
 
     def write(self, report: Report) -> None:
-        """Writes one, also when none is due yet; nobody reading any more is no error."""
+        """Writes one, also when none is due yet; a reader that is gone is not an error."""
         if not self._wanted:
             return
         self._next = time.monotonic() + INTERVAL_S

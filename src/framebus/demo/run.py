@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: starts program A and program B, watches both channels, and sums up.
+"""The demo: starts player and worker, watches both channels, and sums up.
 
 Whatever happens, when run() returns or raises, both programs have ended and their channels are gone. The channels are
 named after this process, so that several demos can run at once.
@@ -30,7 +30,7 @@ class DemoFailed(framebus.Error):
 
 @dataclass(frozen=True)
 class Programs:
-    """Program A, program B and what watches them."""
+    """Player, worker and what watches them."""
 
     player: Child
     worker: Child
@@ -38,7 +38,7 @@ class Programs:
 
     @property
     def children(self) -> tuple[Child, Child]:
-        """Both programs; A comes first, since its failure is often the cause of B's."""
+        """Both programs; the player comes first, since its failure is often the cause of the worker's."""
         return self.player, self.worker
 
     def rows(self) -> list[Row]:
@@ -49,9 +49,9 @@ class Programs:
         processed = worker.report.sent if worker.report else None
         latency = watch.latency_s(0.5), watch.latency_s(0.99)
         return [
-            Row.of("A  plays", played, memory=player.memory),
-            Row.of("   channel to B", fetched),
-            Row.of("B  works", processed, latency=latency, memory=worker.memory),
+            Row.of("player", played, memory=player.memory),
+            Row.of("   channel to worker", fetched),
+            Row.of("worker", processed, latency=latency, memory=worker.memory),
             Row.of("   channel to here", watch.results.statistics()),
         ]
 
@@ -59,7 +59,7 @@ class Programs:
         """Returns what came of it; to be called when both programs have ended."""
         played, worked = self.player.report, self.worker.report
         if played is None or worked is None or worked.fetched is None:
-            raise DemoFailed("a program ended without a report; please run it by itself to see what is wrong")
+            raise DemoFailed("a program ended without a report; please run it alone to see what is wrong")
         return Summary(
             source=source,
             interrupted=interrupted,
@@ -84,9 +84,9 @@ def run(source: str, seconds: float, show: Callable[[list[Row]], None], interval
     with ExitStack() as channels, ExitStack() as started:
         channels.callback(_sweep, clip, edges)
         with signals.held_back():
-            player = Child("program A", "framebus.demo.play", *play)
+            player = Child("player", "framebus.demo.play", *play)
             started.callback(player.end, END_PATIENCE_S)
-            worker = Child("program B", "framebus.demo.process", clip, edges)
+            worker = Child("worker", "framebus.demo.process", clip, edges)
             started.callback(worker.end, END_PATIENCE_S)
         started.callback(player.hang_up)
         results = channels.enter_context(_join(edges, player, worker, every=True))
@@ -114,7 +114,7 @@ def _join(channel: str, *children: Child, every: bool) -> framebus.Subscriber:
 
 
 def _sweep(*names: str) -> None:
-    """Removes what a program that had to be killed has left: who comes last and goes takes a channel's files along."""
+    """Removes what a killed program has left: the last participant that leaves removes a channel's files."""
     for name in names:
         with suppress(framebus.Error):
             framebus.Subscriber(name).close()
@@ -154,7 +154,7 @@ def _check(children: Sequence[Child]) -> None:
 
 def _check_end(children: Sequence[Child]) -> None:
     """Waits for the programs to end; raises DemoFailed if one fails or does not end."""
-    for child in reversed(children):  # B ends when A has
+    for child in reversed(children):  # the worker ends when the player has
         child.wait(END_PATIENCE_S)
         _check(children)
     running = [child.what_happened() for child in children if child.status is None]

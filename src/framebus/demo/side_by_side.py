@@ -25,8 +25,8 @@ def write_png(path: Path, source: Frame, result: Frame) -> None:
     draw = ImageDraw.Draw(sheet)
     meta = result.meta
     captions = (
-        f"program A: frame {source.seq}",
-        f"program B: made from frame {meta['source']['seq']}; edges {meta['edges']:.1%}, motion {meta['motion']:.1%}",
+        f"player: frame {source.seq}",
+        f"worker: made from frame {meta['source']['seq']}; edges {meta['edges']:.1%}, motion {meta['motion']:.1%}",
     )
     for place, (picture, caption) in enumerate(zip((left, right), captions, strict=True)):
         x = MARGIN + place * (WIDTH + MARGIN)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of a demo: the counts, and whether a frame was lost between program A and program B."""
+"""What came of a demo: the counts, and whether a frame was lost between player and worker."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Summary:
         megabytes = f"{fetched.memory_bytes / 1e6:.1f} MB", f"{arrived.memory_bytes / 1e6:.1f} MB"
         return [
             f"played     {played.frames} frames of {Path(self.source).name}{self._format()}",
-            f"fetched    {fetched.frames} by program B ({fetched.missed} missed, {fetched.dropped} dropped)",
+            f"fetched    {fetched.frames} by the worker ({fetched.missed} missed, {fetched.dropped} dropped)",
             f"processed  {processed.frames}, {arrived.frames} of the results watched here",
             f"lost       {self.lost}",
-            f"latency    from A to B {transport}; from a frame to its result {to_result}",
+            f"latency    from player to worker {transport}; from a frame to its result {to_result}",
             f"memory     {megabytes[0]} for the frames of the first channel, {megabytes[1]} for those of the second",
         ]
 

@@ -18,7 +18,7 @@ from framebus import Statistics
 from framebus.demo.child import Memory
 
 CAPTION = """\
-latency  A: filling one frame; channel: publication to receipt; B: a frame's publication to its result's
+latency  player: filling one frame; channel: publication to receipt; worker: a frame's publication to its result's
 memory   program: what it has alone, and what it shares (frames, libraries); channel: its frames
 """
 
@@ -70,7 +70,7 @@ class Row:
 
 
 def number(value: float, digits: int) -> str:
-    """Returns `value` with so many decimals, or a dash for NaN."""
+    """Returns `value` with that many decimals, or a dash for NaN."""
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 

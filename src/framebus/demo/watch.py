@@ -43,7 +43,7 @@ class Watch:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
     def close(self) -> None:
-        """Leaves both channels and forgets the pair; whoever has asked for that keeps it. May be repeated."""
+        """Leaves both channels and forgets the pair; a caller that has it keeps it. May be repeated."""
         self.results.close()
         self.source.close()
         self._thread.join()
@@ -55,7 +55,7 @@ class Watch:
                 self._take(self.results.recv())
         except (framebus.ChannelClosed, framebus.PublisherDied):
             pass  # that was the end; what became of the programs, the demo asks them
-        except Exception as error:  # a thread has nobody to tell; the demo will
+        except Exception as error:  # the demo raises it
             self.failure = error
 
     def _take(self, result: framebus.Frame) -> None:

@@ -33,4 +33,8 @@ __all__ = [
     "close_when_left",
 ]
 
-__dir__ = present(__name__, __all__)
+__dir__ = present(
+    __name__,
+    __all__,
+    {"Abilities": "Capabilities", "EndStatistics": "EndpointStatistics", "Outgoing": "OutgoingFrame"},
+)

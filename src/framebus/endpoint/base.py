@@ -33,7 +33,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from framebus._util import fds, lifetime
+from framebus._util import deprecated, fds, lifetime
 from framebus._util.closable import Closable, OpenObjects
 from framebus._util.deadline import Deadline, acquire
 from framebus._util.exhausted import descriptors_told
@@ -179,7 +179,15 @@ class BaseSink(_End, ABC):
     """A sink of one mechanism: it writes _send(), and _close() where there is something to close."""
 
     capabilities = Capabilities()
+    abilities = deprecated.attribute("abilities", "capabilities")
     lossy = False  # may leave out what the mechanism cannot carry
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "abilities" in vars(cls):
+            deprecated.warn(f"{cls.__name__}.abilities", "capabilities", above=2)  # ABCMeta is between
+            cls.capabilities = cls.abilities
+            del cls.abilities
 
     def send(
         self,

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that its maker has sealed: handed to others as a descriptor, it can't change under them, nor shrink.
+"""Sealed memory: a memfd that is handed to other programs as a descriptor and can neither change nor shrink.
 
-Promise: what look() returns stays as it is for as long as anybody looks at it. It takes nothing but a memfd that is
-sealed against shrinking and writing, so that neither a write nor SIGBUS can come later; it reads the size after it has
-seen the seals, and maps nothing that is larger than its caller allows. Pages are those of the system: huge ones may run
-out when they are first read.
+Promise: the memory that look() returns never changes while it is mapped. look() accepts only a memfd that is sealed
+against shrinking and writing, so that neither a write nor SIGBUS can come later. It reads the size after the seals, and
+maps nothing that is larger than its caller allows. Huge pages are refused, since they may run out when first read.
 
 The mapping lives as long as the memoryview and every array made from it. Before Python 3.13 it keeps a descriptor.
 """
@@ -25,7 +24,7 @@ _OURS = _WANTED | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 def make(pieces: Iterable[bytes | memoryview]) -> int:
-    """Returns the descriptor of a memfd with these bytes, which nobody can change any more, at its beginning.
+    """Returns the descriptor of a sealed memfd with these bytes, positioned at its beginning.
 
     Raises OSError.
     """
@@ -56,14 +55,14 @@ def look(memory: int, max_bytes: int) -> memoryview:
     try:
         seals = fcntl.fcntl(memory, fcntl.F_GET_SEALS)
     except OSError:
-        raise Malformed("its descriptor is no memfd that can be sealed") from None
+        raise Malformed("its descriptor is not a memfd that can be sealed") from None
     if seals & _WANTED != _WANTED:
         raise Malformed("its memfd is not sealed against shrinking and writing (F_SEAL_SHRINK, F_SEAL_WRITE)")
     if os.fstatvfs(memory).f_bsize != mmap.PAGESIZE:
         raise Malformed("its memfd has huge pages")
     size = os.fstat(memory).st_size
     if size > max_bytes:
-        raise Malformed(f"a memfd of {size} bytes, this end takes at most {max_bytes}; pass a larger max_bytes=")
+        raise Malformed(f"a memfd of {size} bytes, this source takes at most {max_bytes}; pass a larger max_bytes=")
     if size == 0:
         return memoryview(b"")
     # Private, though nothing is written: before Linux 6.7, a sealed memfd could not be mapped shared.

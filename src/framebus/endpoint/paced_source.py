@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Base of the sources that make their frames themselves, out of a file or out of nothing, and hand them out in time.
+"""PacedSource: base of the sources that make their own frames, from a file or by computation, and return them in time.
 
-Nobody sends what such a source gives: a frame is made when it is asked for, and waits for its moment. Its timestamps
-are that moment, on both clocks: those of the first frame are when it was ready, and the others lie as far after it as
-their times say, also where the frames are handed out as fast as they are asked for. Nothing is ever left out: frames
-that are late come one right after the other.
+Such a source has no sender: a frame is made when it is asked for, and waits until it is due. Its timestamps are that
+moment, on both clocks. Those of the first frame are when it was ready; the others lie as far after it as their times
+say, also where frames are returned as fast as they are asked for. No frame is left out: late frames follow directly
+after each other.
 
 Threads may share such a source; each frame goes to one of them. close() from another thread ends a wait at once, and
-lets go of nothing that is in use.
+closes nothing that is in use.
 """
 
 from __future__ import annotations

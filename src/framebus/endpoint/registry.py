@@ -3,7 +3,7 @@
 
 Endpoints that come with framebus are listed here; other distributions add theirs by the entry-point group
 "framebus.endpoints", whose names are schemes and whose values lead to an Endpoint ("package.module:ENDPOINT"). Nothing
-is imported before it is needed. A scheme of framebus can't be taken over by somebody else's endpoint.
+is imported before it is needed. A scheme of framebus can't be replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from framebus._util import fds, lifetime
+from framebus._util import deprecated, fds, lifetime
 from framebus._util.exhausted import descriptors_told
 from framebus.endpoint import Capabilities, Endpoint, Sink, Source, close_when_left, url as urls
 from framebus.errors import EndpointError, InvalidUrl
@@ -43,6 +43,7 @@ _OURS = {
 }
 
 
+@deprecated.fields(form="url_syntax", abilities="capabilities")
 @dataclass(frozen=True)
 class EndpointInfo:
     """One kind of source and sink that there is.
@@ -51,8 +52,8 @@ class EndpointInfo:
         scheme: what its URLs begin with.
         summary: what it is for.
         url_syntax: how its URLs look.
-        source: options of the receiving end by name, None where there is none.
-        sink: options of the sending end by name, None where there is none.
+        source: options of the source by name, None where it has no source.
+        sink: options of the sink by name, None where it has no sink.
         capabilities: what it carries and tells.
         installed: whether everything it needs is there.
         extra: the extra that brings what it needs: pip install "framebus[EXTRA]"; None where it needs nothing.
@@ -179,10 +180,10 @@ def _load(scheme: str, entry: EntryPoint | None) -> Endpoint:
         try:
             with lifetime.importing:
                 found = entry.load()
-        except Exception as error:  # somebody else's module may fail in any way
+        except Exception as error:  # a third party's module may fail in any way
             raise EndpointError(f"{scheme}: {entry.value} can't be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(found, Endpoint):
-        raise EndpointError(f"{scheme}: {entry.value if entry else scheme} is no framebus.Endpoint, but {found!r}")
+        raise EndpointError(f"{scheme}: {entry.value if entry else scheme} is not a framebus.Endpoint, but {found!r}")
     return found
 
 
@@ -208,7 +209,7 @@ def _info(scheme: str, entry: EntryPoint | None) -> EndpointInfo:
 def _options(scheme: str, opener: Callable[..., object]) -> dict[str, urls.Option]:
     try:
         return urls.options_of(opener)
-    except Exception as error:  # somebody else's function may have any signature
+    except Exception as error:  # a third party's function may have any signature
         raise EndpointError(f"{scheme}: the options of {opener!r} can't be read: {error}") from error
 
 

@@ -3,8 +3,8 @@
 
     framebus.relay("camera0", "tcp://127.0.0.1:7000", fps=10)
 
-Ends it opened itself are closed at the end, whatever ends it; ends it was given stay open. A frame of a channel is held
-only while it is being sent.
+A source or sink that relay() has opened is closed when it returns or raises; one that it was given stays open. A frame
+of a channel is held only while it is being sent.
 """
 
 from __future__ import annotations
@@ -67,10 +67,9 @@ def relay(
     Args:
         source: a URL, or an open Source such as a Subscriber.
         sink: a URL, or an open Sink such as a Publisher.
-        fps: at most so many frames per second; a source that keeps frames is slowed down, one that gives the newest
-            skips.
+        fps: frames per second at most; a source that keeps frames is slowed down, one that returns the newest skips.
         limit: how many frames to send; None for no end.
-        timeout: seconds to wait for a frame, None for ever.
+        timeout: seconds to wait for a frame, None: no limit.
         transform: called with each frame; returns what to send instead, or None to leave it out. An array, or the first
             of a dict, keeps the frame's pixel format if it has its dtype and channels, else it has none; metadata and
             timestamps are kept. A Pillow image has the pixel format of its mode, a Frame its own of all these.
@@ -78,8 +77,8 @@ def relay(
             and the frame, after which the loop goes on unless it raises. Errors of the source always end the loop.
 
     Raises:
-        InvalidUrl, EndpointError and the errors of Subscriber and Publisher: an end could not be opened, or failed.
-        ValueError: fps, limit, timeout or on_error out of range.
+        InvalidUrl, EndpointError and the errors of Subscriber and Publisher: source or sink could not be opened, or
+        failed. ValueError: fps, limit, timeout or on_error out of range.
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be above 0, got {fps!r}")
@@ -140,7 +139,7 @@ class _Loop:
                 return
             self.send(frame, made)
         except ChannelClosed:
-            raise  # nobody takes any more, for whatever reason
+            raise  # the sink takes no more frames
         except Exception as error:
             if self.on_error == "raise":
                 raise
@@ -167,7 +166,7 @@ def kept_format(frame: Frame, made: object) -> str | None:
     """Returns the pixel format of `frame` if it holds for what was made of it, an image or a dict of arrays, else None.
 
     It holds for an array of the same shape and dtype, and for another one that has its dtype and channels. Of a dict
-    the first array counts. A Pillow image says itself what it is.
+    the first array counts. A Pillow image has the pixel format of its mode.
     """
     first = next(iter(made.values()), None) if isinstance(made, Mapping) else made
     if frame.pixel_format is None or first is None or pillow.is_image(first):

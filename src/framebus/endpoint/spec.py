@@ -7,13 +7,18 @@ mechanisms derive from BaseSource and BaseSink (base.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Protocol
 
+import numpy as np
+
+from framebus._util import deprecated
 from framebus.channel.statistics import Statistics
 from framebus.frames.frame import Frame
+
+Accepts = Callable[[str, Sequence[int]], bool]
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Source(Protocol):
     """Anything that frames can be read from."""
 
     def recv(self, timeout: float | None = None) -> Frame:
-        """Returns the next frame; waits for it at most `timeout` seconds, None for ever."""
+        """Returns the next frame; waits for it at most `timeout` seconds, None: no limit."""
 
     def try_recv(self) -> Frame | None:
         """Returns the next frame if it has come; else None."""
@@ -46,10 +51,10 @@ class Source(Protocol):
         """Returns what has been received; also after close(). Both kinds have `frames`, `bytes` and `dropped`."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """Frames until the other end closes."""
+        """Frames until the sender closes."""
 
     def close(self) -> None:
-        """Lets go of it. May be repeated."""
+        """Closes it. May be repeated."""
 
     def __enter__(self) -> Source:
         """Itself."""
@@ -83,7 +88,7 @@ class Sink(Protocol):
         """Returns what has been sent; also after close(). Both kinds have `frames`, `bytes` and `dropped`."""
 
     def close(self) -> None:
-        """Says that no more will come, and lets go of it. May be repeated."""
+        """Ends the stream and closes it. May be repeated."""
 
     def __enter__(self) -> Sink:
         """Itself."""
@@ -100,7 +105,7 @@ class Capabilities:
 
     Attributes:
         arrays: "many" named arrays, or "one" image whose name is not kept.
-        dtypes: "any", or which arrays it takes, in words.
+        dtypes: "any", or which arrays it takes, in words for users.
         meta: carries metadata; without, only what a source says of its own (Frame.origin) is left out without a word.
         pixel_format: "any" it carries as said, "some" it derives it from the image, "none" it loses it.
         timestamps: carries both timestamps.
@@ -109,10 +114,12 @@ class Capabilities:
         receivers: "one" or "many" at the same time.
         notices_close: a receiver is told that the sender has closed; else nothing comes any more.
         notices_death: a receiver can tell the sender's death from silence.
-        reconnects: either end may come again and the other goes on.
+        reconnects: source or sink may be opened again, and the other one goes on.
         stored: what is sent is kept, and received when the sink has closed; a receiver never waits for a sender.
         uniform: all frames of a link have the dtype, shape and pixel format of the first; another one is refused.
         max_bytes: the largest frame, None where memory alone decides.
+        accepts: the same as `dtypes` for programs: says whether it takes an array of this dtype, as numpy writes it
+            ("<u2"), and shape. None where it takes any, or where that depends on the options.
     """
 
     arrays: Literal["one", "many"] = "many"
@@ -129,22 +136,34 @@ class Capabilities:
     stored: bool = False
     uniform: bool = False
     max_bytes: int | None = None
+    accepts: Accepts | None = None
 
 
 # Those of a mechanism that carries the pixels of one image, and nothing that is said about them.
 ONE_IMAGE = Capabilities(arrays="one", meta=False, pixel_format="some", timestamps=False, seq=False)
 
 
+def images(**pixels: Sequence[tuple[int, ...]]) -> Accepts:
+    """Returns an `accepts` for images: by native dtype, the shapes that a pixel may have, () for one number."""
+    by_dtype = {np.dtype(name).str: shapes for name, shapes in pixels.items()}
+
+    def accepts(dtype: str, shape: Sequence[int]) -> bool:
+        return len(shape) >= 2 and 0 not in shape and tuple(shape[2:]) in by_dtype.get(dtype, ())
+
+    return accepts
+
+
+@deprecated.fields(form="url_syntax", abilities="capabilities")
 @dataclass(frozen=True)
 class Endpoint:
-    """One mechanism: what it is for, how its ends are opened, what it can do.
+    """One mechanism: what it is for, how its source and sink are opened, what it can do.
 
     Attributes:
         scheme: what its URLs begin with.
         summary: what it is for, in half a sentence.
         url_syntax: how its URLs look.
-        source: opens the receiving end: `source(rest, *, options...)`; None where there is none.
-        sink: opens the sending end.
+        source: opens a source: `source(rest, *, options...)`; None where the mechanism has none.
+        sink: opens a sink, in the same way.
         capabilities: what it carries and tells.
         needs: modules beyond numpy that it imports.
         extra: the extra of the distribution that brings them.

@@ -75,14 +75,14 @@ def parse(text: str) -> Url:
 
     Raises:
         TypeError: not a str.
-        InvalidUrl: no scheme and no channel name, an option given twice, or % with bytes that are no UTF-8.
+        InvalidUrl: no scheme and no channel name, an option given twice, or % with bytes that are not UTF-8.
     """
     if not isinstance(text, str):
         raise TypeError(f"expected a URL such as 'tcp://127.0.0.1:7000' or a channel name, got {text!r}")
     found = _SCHEME.fullmatch(text)
     if found is None:
         if ":" in text:
-            raise InvalidUrl(f"{text!r} is neither a channel name nor a URL: what comes before ':' is no scheme")
+            raise InvalidUrl(f"{text!r} is neither a channel name nor a URL: what comes before ':' is not a scheme")
         found = _SCHEME.fullmatch(f"{CHANNEL_SCHEME}:{text}")
         assert found is not None  # the pattern takes any rest
     rest, _, query = found[2].partition("?")
@@ -99,7 +99,7 @@ def _decoded(part: str, text: str) -> str:
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:
-        raise InvalidUrl(f"{text!r}: what its % stand for is no UTF-8") from None
+        raise InvalidUrl(f"{text!r}: what its % stand for is not UTF-8") from None
 
 
 def options_of(opener: Callable[..., object]) -> dict[str, Option]:

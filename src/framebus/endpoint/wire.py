@@ -53,7 +53,7 @@ _MAX_NUMBER = 1 << 63
 
 
 class Malformed(ValueError):
-    """A message that is no frame; the text says what is wrong with it."""
+    """A message that is not a frame; the text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ _ZEROS = bytes(LINE)
 
 
 def _plan(sizes: Sequence[int]) -> tuple[list[int], int]:
-    """Where arrays of so many bytes begin, and how long the body is."""
+    """Where arrays of these sizes begin, and how long the body is."""
     offsets, end_of_last = [], 0
     for size in sizes:
         offsets.append(end_of_last)
@@ -186,7 +186,7 @@ def decode_head(data: bytes | memoryview, max_bytes: int = DEFAULT_MAX_BYTES) ->
     if magic != MAGIC:
         raise Malformed(f"it begins with {bytes(magic)!r}, a message begins with {MAGIC!r}")
     if version != VERSION:
-        raise Malformed(f"version {version} of the format, this release knows {VERSION}; use the same at both ends")
+        raise Malformed(f"version {version} of the format, this release knows {VERSION}; use one release")
     if kind not in (FRAME, END) or zero or zero_too:
         raise Malformed(f"kind {kind} of message, expected {FRAME} or {END}")
     if kind == END and (description_bytes or body_bytes):
@@ -194,7 +194,9 @@ def decode_head(data: bytes | memoryview, max_bytes: int = DEFAULT_MAX_BYTES) ->
     if description_bytes > MAX_DESCRIPTION:
         raise Malformed(f"a description of {description_bytes} bytes, the most is {MAX_DESCRIPTION}")
     if body_bytes > max_bytes:
-        raise Malformed(f"a frame of {body_bytes} bytes, this end takes at most {max_bytes}; pass a larger max_bytes=")
+        raise Malformed(
+            f"a frame of {body_bytes} bytes, the source takes at most {max_bytes}; pass a larger max_bytes="
+        )
     return Head(kind, description_bytes, body_bytes)
 
 
@@ -205,7 +207,7 @@ def describe(data: bytes | memoryview, head: Head) -> Description:
     except ValueError as error:
         raise Malformed(f"its description can't be read: {error}") from None
     if not isinstance(found.get("arrays"), list):
-        raise Malformed("its description is no object with arrays")
+        raise Malformed("its description is not an object with arrays")
     if not 1 <= len(found["arrays"]) <= MAX_ARRAYS:
         raise Malformed(f"{len(found['arrays'])} arrays, a frame has 1 to {MAX_ARRAYS}")
     places = [_place(entry) for entry in found["arrays"]]
@@ -216,7 +218,7 @@ def describe(data: bytes | memoryview, head: Head) -> Description:
         raise Malformed(f"a body of {head.body_bytes} bytes for arrays that take {size}")
     meta, form = found.get("meta"), found.get("pixel_format")
     if not isinstance(meta, dict):
-        raise Malformed("metadata that are no object")
+        raise Malformed("metadata that are not an object")
     if form is not None and (not isinstance(form, str) or form not in formats.FORMATS):
         raise Malformed(f"pixel format {form!r:.64} is not known")
     return Description(
@@ -235,7 +237,7 @@ def describe(data: bytes | memoryview, head: Head) -> Description:
 
 def _place(entry: object) -> ArrayPlace:
     if not isinstance(entry, dict):
-        raise Malformed("an array that is no object")
+        raise Malformed("an array that is not an object")
     name, dtype, shape = entry.get("name"), entry.get("dtype"), entry.get("shape")
     if not isinstance(name, str) or not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
         raise Malformed(f"an array name has 1 to {MAX_NAME_BYTES} bytes, got {name!r:.64}")

@@ -2,7 +2,7 @@
 """A frame: the arrays that were sent together, and what is known about them.
 
 A Frame from a Subscriber is a view: its arrays are the shared memory, read-only. The slot stays theirs until the frame
-and every array made from it are gone; nobody overwrites it before that. A Frame from copy() owns private memory.
+and every array made from it are gone; the publisher overwrites it only then. A Frame from copy() owns private memory.
 
 A Frame is pickled as its copy: another process, or a later one, gets the same arrays in private, writable memory, and
 nothing that refers to the channel. Pickling copies the pixels into the stream, and twice more out of it. With protocol
@@ -66,7 +66,7 @@ class Frame(_core.FrameBase):
     def meta(self) -> dict[str, Any]:
         """The metadata that was sent, {} for none, and what the source says of its own: see `origin`.
 
-        Raises FrameReleased after release(), unless it was read before, and CorruptChannel if it is no metadata.
+        Raises FrameReleased after release(), unless it was read before, and CorruptChannel if it is not metadata.
         """
         try:
             return self._meta

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame on its way out of this program: checked so far that the other end has nothing to refuse."""
+"""A frame that is being sent: checked so far that a receiver has nothing to refuse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class OutgoingFrame:
-    """A frame on its way out: checked, with all that is to be carried."""
+    """A frame that is being sent: checked, with all that is to be carried."""
 
     arrays: Arrays
     seq: int

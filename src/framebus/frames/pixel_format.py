@@ -159,7 +159,7 @@ def fits(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 def check(name: str) -> str:
     """Returns `name` if it is the name of a pixel format framebus knows.
 
-    Raises ValueError, with the names that come closest, if it is not, and TypeError if it is no str.
+    Raises ValueError, with the names that come closest, if it is not, and TypeError if it is not a str.
     """
     if not isinstance(name, str):
         raise TypeError(f"pixel_format must be a str such as 'BGR8', not {type(name).__name__}")

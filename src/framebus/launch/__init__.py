@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting program B and keeping it alive. From the bottom: program, guard; child, pin; supervisor; launcher.
+"""Starts and supervises the subscriber's program. From the bottom: program, guard; child, pin; supervisor; launcher.
 
 This module re-exports and does nothing else.
 """

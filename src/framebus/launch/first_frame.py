@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in for the native publisher until the first frame is out, and after program B has ended it.
+"""Stand-ins for the native publisher: until the first frame is sent, and after a launched program has closed it.
 
-So a Publisher that starts nothing pays nothing for those that do, and one that does pays until its first frame.
+Only a Publisher with launch= has them, and only until its first frame. Any other pays nothing for this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from framebus.errors import ChannelClosed
 
 
 class FirstFrame:
-    """Calls `then` after each frame, until somebody takes it out of the way."""
+    """Calls `then` after each frame, until it is replaced."""
 
     def __init__(self, native: _core.Publisher, then: Callable[[], None]) -> None:
         self._native = native
@@ -52,7 +52,7 @@ class _FirstLoan:
 
 
 class ClosedByProgram:
-    """A closed publisher that says who closed it."""
+    """A closed publisher whose error names the program that closed it."""
 
     def __init__(self, native: _core.Publisher, name: str, how: str) -> None:
         self._native = native

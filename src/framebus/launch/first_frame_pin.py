@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the first frame while program B starts.
+"""Holds the first frame while the subscriber's program starts.
 
-Promise: a B that asks for history, however little, begins with the frame at which it was started, however many frames
-program A has sent by then. A pin is an observer of the channel, in no count, that holds this frame; a subscriber
-with history=1 or more that comes meanwhile begins with it (see Fetcher in include/framebus/core/fetcher.hpp). One slot
-is kept; with every=True so are all frames after it, as far as the publisher's on_full lets a lagging subscriber keep
-them.
+Promise: a launched program that asks for any history begins with the frame at which it was started, however many frames
+the publisher has sent by then. A pin is an observer of the channel that appears in no count and holds this frame. A
+subscriber with history=1 or more that attaches meanwhile begins with it (see Fetcher in
+include/framebus/core/fetcher.hpp). One slot is held. With every=True so are all frames after it, as far as the
+publisher's on_full lets a lagging subscriber keep them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from framebus._util import names
 
 
 class FirstFramePin:
-    """One place in a channel, with the newest frame in it."""
+    """An observer of a channel that holds one frame."""
 
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
-        """Joins the channel. Raises what Subscriber() raises."""
+        """Attaches to the channel. Raises what Subscriber() raises."""
         self._channel = _core.Subscriber(
             names.channel(name),
             every=every,
@@ -34,10 +34,10 @@ class FirstFramePin:
         self._frame: _core.FrameBase | None = None
 
     def keep(self, timeout: float | None) -> None:
-        """Waits for a frame and keeps it. Raises Timeout."""
+        """Waits for a frame and holds it. Raises Timeout."""
         self._frame = self._channel.recv(timeout)
 
     def release(self) -> None:
-        """Gives the frame back and leaves the channel. May be repeated."""
+        """Releases the frame and detaches. May be repeated."""
         self._frame = None
         self._channel.close()

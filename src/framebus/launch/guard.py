@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process between program A and one run of program B: it is B's parent, and ends B when A is gone.
+"""The process between a publisher's program A and one run of the program B that it has launched: the parent of B.
 
     python guard.py DESCRIPTOR '{"kill_timeout": 5, "leave": false}' PROGRAM ARGUMENTS...
 
 DESCRIPTOR is one end of a socket pair, the lifeline; A has the other. When A closes it, or dies in any way, the
 lifeline ends, and B gets SIGTERM, then SIGKILL after the kill timeout. Neither a signal handler nor a thread of A is
-needed for that, which is why there is a process. The other way go two lines
-of JSON: B's process id, then how it ended and what it said.
+needed for that, which is why there is a process. Two lines of JSON go the other way: B's process id, then how B exited
+and its last output.
 
 What ends with B. B is in a session of its own, so Ctrl-C in the terminal reaches A alone, which then ends B. This
-process is a child subreaper (prctl(2)): whatever B starts stays its descendant, also a daemon that has forked twice or
-a process in a session of its own. B has ended when its first process has, and all descendants are then ended with the
-same timeout: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to what is left. /proc is read over
-and over, so a process that is started meanwhile is found as well, and one that forks and exits repeatedly is killed by
-the kernel's list of children, which takes no time to read. Only waitpid(2), which knows of no child any more, says that
-all have ended. What may not be ended, since it belongs to another user, is reported. With "leave" nothing is ever
-ended, and this process stays to pass on what B writes. B's output goes on to A's own as it comes.
+process is a child subreaper (prctl(2)): every process that B starts stays its descendant, also a daemon that has forked
+twice or a process in a session of its own. When B's first process has exited, all descendants are ended with the same
+timeout: SIGTERM to each, SIGCONT so that a stopped one sees it, and SIGKILL to the rest. /proc is read repeatedly, so a
+process that is started meanwhile is found as well. A process that forks and exits repeatedly is found by the kernel's
+list of children, which takes no time to read. All have exited when waitpid(2) knows no child any more. A process of
+another user may not be ended and is reported. With "leave" no process is ended, and this one stays to pass on what B
+writes. B's output is passed on to A's outputs as it comes.
 
-Signals. B begins as a program that a shell starts: no signal is blocked, and none is ignored or handled, whatever A
-does with them. SIGHUP is the exception: where A ignores it, as under nohup(1), so does B. SIGCHLD is this process's
-own, so the exit status of B is known even where A ignores SIGCHLD or reaps every child.
+Signals. B begins as a program that a shell starts: no signal is blocked, ignored or handled, whatever A does with them.
+The exception is SIGHUP: where A ignores it, as under nohup(1), so does B. SIGCHLD is this process's own, so the exit
+status of B is known even where A ignores SIGCHLD or reaps every child.
 
-Deaths. A killed: the lifeline ends. This process killed: the kernel kills B (PR_SET_PDEATHSIG), and A, if it lives, B's
-process group; what has left that group goes on, since nothing is left that knows it.
+Deaths. If A is killed, the lifeline ends. If this process is killed, the kernel kills B (PR_SET_PDEATHSIG), and A, if
+it lives, kills B's process group; processes that have left that group run on.
 
-Standard library only, and nothing of framebus: it is to start fast and stay small.
+Standard library only, and nothing of framebus, so that it starts fast and stays small.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def start(command: list[str], leave: bool) -> subprocess.Popen[bytes]:
 
 
 def pass_on(source: int, target: int, last: deque[bytes]) -> None:
-    """Copies B's output to ours until it ends, and keeps its last lines. Reads on where nobody takes ours."""
+    """Copies B's output to ours until it ends, and keeps its last lines. Reads on when our output has no reader."""
     rest = b""
     while chunk := os.read(source, 1 << 16):
         *lines, rest = re.split(rb"[\r\n]", rest + chunk)
@@ -235,14 +235,14 @@ def pass_on(source: int, target: int, last: deque[bytes]) -> None:
         while chunk and target >= 0:
             try:
                 chunk = chunk[os.write(target, chunk) :]
-            except OSError:  # whoever read our output is gone
+            except OSError:  # the reader of our output has gone
                 target = -1
     if rest:
         last.append(rest)
 
 
 def report(lifeline: socket.socket, **content: object) -> None:
-    """Tells A; where A is gone, nobody needs to know."""
+    """Sends one line to A, if A is there."""
     with contextlib.suppress(OSError):
         lifeline.sendall(json.dumps(content).encode() + b"\n")
 
@@ -261,7 +261,7 @@ def wait_and_end(
 
 
 def wait_for_left(process: subprocess.Popen[bytes], signals: Signals) -> None:
-    """Returns when B has ended, which nothing here brings about."""
+    """Returns when B has exited; does nothing to end it."""
     children = Children(process.pid)
     while children.reap() and children.status is None:
         signals.wait(None)

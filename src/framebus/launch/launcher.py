@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the programs B of one channel, keeps them alive, and ends them.
+"""Starts the subscriber programs of one channel, supervises them, and ends them.
 
-Promise: after stop() every B that is to end with its publisher has ended, with all that it had started, and no zombie
-is left; also where a B ignores SIGTERM. In a forked child nothing of this does anything: the programs are the parent's.
+Promise: after stop() every program that is to end with its publisher has exited, with all that it had started, and no
+zombie is left; also where a program ignores SIGTERM. In a forked child none of this has an effect: the programs are the
+parent's.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from framebus.launch.first_frame_pin import FirstFramePin
 from framebus.launch.program import LaunchOption, find_program, launches_of
 from framebus.launch.supervisor import Launched, Supervisor
 
-KEEP_S = 30.0  # for every B to fetch its first frame; then the frame kept for it is given back
+KEEP_S = 30.0  # for every program to fetch its first frame; then the frame that is held for it is released
 LOOK_S = 0.05  # between two looks whether they have
 
 log = logging.getLogger("framebus.launch")
 
 
 class Launcher:
-    """Supervises one or several programs B. What Publisher(launch=) and `framebus run` are made of.
+    """Supervises one or several subscriber programs. What Publisher(launch=) and `framebus run` are made of.
 
         with framebus.Launcher(["python", "algo.py"], "camera0") as launcher:
             launcher.start()
             launcher.wait()
 
-    One that is forgotten ends its programs too, without waiting for that.
+    A Launcher that is collected ends its programs too, without waiting for that.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Launcher:
         Args:
             launch: program and arguments, a Launch, or a list of these.
             channel: the channel whose newest frame is kept while the programs start; its name is in the log too.
-            on_stop: called, in another thread, with how a B ended that has on_exit="stop".
+            on_stop: called in another thread with how a program exited that has on_exit="stop".
 
         Raises:
             InvalidName: the channel's name can't be one.
@@ -62,7 +63,7 @@ class Launcher:
         ]
         self._started = False
         self._stopped = threading.Event()
-        self._fetched = threading.Event()  # set where nothing is kept for anybody
+        self._fetched = threading.Event()  # set where no frame is held
         self._fetched.set()
         self._pins: list[FirstFramePin] = []
         self._let_go = weakref.finalize(self, _forget, self._process, self._supervisors, self._pins, self._stopped)
@@ -163,7 +164,7 @@ def _is_open(channel: str | None) -> bool:
 
 
 def _nobody_asks(_how: str) -> None:
-    """The place of on_stop where there is no channel to close: that the program has ended says it all."""
+    """Stands for on_stop where there is no channel to close."""
 
 
 def _forget(process: int, supervisors: list[Supervisor], pins: list[FirstFramePin], stopped: threading.Event) -> None:
@@ -179,14 +180,14 @@ def _forget(process: int, supervisors: list[Supervisor], pins: list[FirstFramePi
 def _release_when_fetched(
     pin: FirstFramePin, channel: str, supervisors: list[Supervisor], stopped: threading.Event, fetched: threading.Event
 ) -> None:
-    """Gives the kept frame back when each program has fetched one, will not, or takes too long."""
+    """Releases the frame when each program has fetched one, will not, or takes too long."""
     deadline = time.monotonic() + KEEP_S
     try:
         while time.monotonic() < deadline and not stopped.wait(LOOK_S):
             if _all_have_fetched(channel, supervisors):
                 return
     except Error as error:
-        log.warning("can't see whether program B of %r has come: %s", channel, error)
+        log.warning("can't see whether the subscriber's program of %r has attached: %s", channel, error)
     finally:
         fetched.set()
         pin.release()
@@ -200,7 +201,7 @@ def _all_have_fetched(channel: str, supervisors: list[Supervisor]) -> bool:
 
 
 def _session_of(pid: int) -> int:
-    """The session of a process, which is that of the program B it belongs to; 0 where there is none."""
+    """The session of a process, which is that of the launched program it belongs to; 0 where it has none."""
     try:
         return os.getsid(pid)
     except OSError:

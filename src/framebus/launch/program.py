@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from framebus._util import deprecated
 from framebus.errors import ProgramNotFound
 
 OnExit = Literal["restart", "stop", "ignore"]
@@ -25,25 +26,26 @@ _SHOWN = 120  # characters of a command in messages
 _EXAMPLE = 'for example launch=["python", "algo.py"]'
 
 
+@deprecated.fields(finish="shutdown_timeout", grace="kill_timeout", limit="max_restarts", pause="restart_delay")
 @dataclass(frozen=True)
 class Launch:
-    """A program B to start, and how.
+    """A subscriber's program to start, and how.
 
         framebus.Publisher("camera0", launch=framebus.Launch(["python", "algo.py"], on_exit="stop"))
 
     Attributes:
         argv: program and arguments, without a shell. A name without "/" is looked for in PATH; "python" and "python3"
             mean the interpreter of this program where PATH has none.
-        on_exit: what to do when B ends, however it does: "restart" it; "stop": close the channel, so that the next
-            send() raises ChannelClosed; "ignore" it and go on without.
-        stop_with_publisher: end B when the Publisher closes or its process ends in any way, kill -9 included. False
-            leaves B running, without anybody to restart it.
-        shutdown_timeout: seconds that B has to end by itself once the channel is closed, before it gets SIGTERM.
+        on_exit: what to do when the program exits, in any way: "restart" it; "stop": close the channel, so that the
+            next send() raises ChannelClosed; "ignore" it and go on without.
+        stop_with_publisher: end the program when the Publisher closes or its process ends in any way, kill -9 included.
+            False leaves it running, and nothing restarts it then.
+        shutdown_timeout: seconds that the program has to exit once the channel is closed, before it gets SIGTERM.
         kill_timeout: seconds from SIGTERM to SIGKILL.
-        max_restarts: how often to start B again in a row. A B that has run for 10 seconds begins a new row.
-        restart_delay: seconds before B is started again; doubles in a row, up to 10.
-        env: variables for B, on top of those of this process.
-        cwd: B's current folder; None for that of this process when B is started.
+        max_restarts: restarts in a row. A run of 10 seconds begins a new row.
+        restart_delay: seconds before a restart; doubles in a row, up to 10.
+        env: variables for the program, in addition to those of this process.
+        cwd: the program's current folder; None for that of this process at the start.
     """
 
     argv: Sequence[str]
@@ -91,7 +93,7 @@ def launches_of(given: LaunchOption) -> tuple[Launch, ...]:
     if isinstance(given, Launch):
         return (given,)
     if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
-        return (Launch(given),)  # which says what is wrong
+        return (Launch(given),)  # raises the error that fits
     if given and not all(isinstance(item, str) for item in given) and not any(isinstance(item, str) for item in given):
         return tuple(item if isinstance(item, Launch) else Launch(item) for item in given)
     return (Launch(given),)  # type: ignore[arg-type]  # all of them are str, or Launch says which is not
@@ -123,8 +125,8 @@ def find_program(launch: Launch) -> str:
     if not sys.executable or getattr(sys, "frozen", False):
         raise ProgramNotFound(
             errno.ENOENT,
-            f"can't start {name!r}: framebus looks after program B by means of a Python interpreter, and "
-            f"sys.executable, {sys.executable!r}, is none; start B by other means",
+            f"can't start {name!r}: framebus supervises a program by means of a Python interpreter, and "
+            f"sys.executable, {sys.executable!r}, is none; start the program by other means",
             sys.executable,
         )
     folder = os.path.abspath(launch.cwd or os.curdir)

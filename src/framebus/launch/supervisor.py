@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps one program B alive: starts it, waits for its end, and does what `on_exit` says, in a thread of its own.
+"""Supervises one launched program: starts it, waits for its exit, and does what `on_exit` says, in a thread of its own.
 
-The thread sleeps in the kernel until B ends, so neither a running B nor a dead one costs program A anything, and B
-comes back also while A sends nothing. What happens is logged to "framebus.launch", and to "framebus.launch.output" what
-B said last.
+The thread sleeps in the kernel until the program exits, so the program costs the publisher nothing, and is restarted
+while the publisher sends nothing. Events are logged to "framebus.launch", the last lines of the program's output to
+"framebus.launch.output".
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from framebus.launch.child import Child, Exited
 from framebus.launch.program import Launch
 
 LONGEST_DELAY_S = 10.0
-STEADY_S = 10.0  # a run of that length was no failed start: the next end begins a new row
+STEADY_S = 10.0  # a run of that length was not a failed start: the next exit begins a new row
 LAST_RESORT_S = 5.0  # beyond the kill timeout, for a guard to tell that it is done
 
 log = logging.getLogger("framebus.launch")
-output_log = log.getChild("output")  # what B has said, which somebody may have seen already
+output_log = log.getChild("output")  # the program's output, which has been passed on already
 
 
 @dataclass(frozen=True)
 class Launched:
-    """A program B at the moment of asking.
+    """A launched program at the moment of asking.
 
     Attributes:
         argv: program and arguments.
@@ -35,7 +35,7 @@ class Launched:
         alive: whether it runs, as far as is known.
         starts: how often it has been started.
         exit_code: of the latest run that ended: a status, or minus the signal that ended it; None before and where
-            nobody knows.
+            it is unknown.
         last_lines: the last lines of that run, 20 at most of its standard output, then as many of its standard error.
         failure: why it will not be started again, None as long as it may be.
     """
@@ -50,7 +50,7 @@ class Launched:
 
 
 class Backoff:
-    """How long to wait before each start: twice as long each time, until a run was steady; None: no more."""
+    """The delay before each restart. It doubles until a run was steady; None: no more restarts."""
 
     def __init__(self, first_s: float, max_restarts: int) -> None:
         self._first_s = first_s
@@ -68,14 +68,14 @@ class Backoff:
 
 
 class Supervisor:
-    """One program B. It knows nothing of the channel, and nobody needs to wait for it."""
+    """One launched program. A supervisor knows nothing of the channel, and need not be waited for."""
 
     def __init__(
         self, launch: Launch, program: str, label: str, on_stop: Callable[[str], None], wanted: Callable[[], bool]
     ) -> None:
-        """`on_stop` is called, with how B ended, in the thread of the supervisor where on_exit="stop".
+        """`on_stop` is called with how the program exited, in the supervisor's thread, where on_exit="stop".
 
-        `wanted` says whether B still is, before it is started again.
+        `wanted` says before each restart whether the program is still wanted.
         """
         self.launch = launch
         self._program = program
@@ -90,33 +90,33 @@ class Supervisor:
 
     @property
     def status(self) -> Launched:
-        """What is known of B."""
+        """What is known of the program."""
         with self._lock:
             return self._status
 
     def start(self) -> None:
-        """Starts B and looks after it from now on. Once."""
+        """Starts the program and supervises it from now on. Once."""
         self._thread.start()
 
     def begin_stop(self) -> None:
-        """B is not started again from now on. May be repeated."""
+        """From now on the program is not restarted. May be repeated."""
         self._stopping.set()
 
     def let_go(self) -> None:
-        """Begins to end B, or leaves it. Does not wait."""
+        """Begins to end the program, or leaves it. Does not wait."""
         self._stopping.set()
         with self._lock:
             if self._child is not None:
                 self._child.let_go()
 
     def wait(self, seconds: float | None) -> bool:
-        """Waits until B has ended and will not be started again, or has been left; says whether that is so."""
+        """Waits until the program has exited for good, or has been left; returns whether that is so."""
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(seconds)
         return self._thread.ident is None or not self._thread.is_alive()
 
     def wait_for_exit(self) -> None:
-        """Waits for the end of B that was let go. Logs where it does not come."""
+        """Waits for the exit of the program after let_go(). Logs an error if it does not exit."""
         if not self.wait(self.launch.kill_timeout + LAST_RESORT_S):
             log.error("%s does not end, not even by SIGKILL", self._who())
 
@@ -135,7 +135,7 @@ class Supervisor:
                 return
 
     def _one_run(self) -> Exited | None:
-        """Starts B and waits for its end; None where it was not to be started, or has been left."""
+        """Starts the program and waits for its exit; None where it was not to be started, or has been left."""
         with self._lock:
             if self._stopping.is_set():
                 return None
@@ -154,7 +154,7 @@ class Supervisor:
         return None if left else ended
 
     def _follow(self) -> Exited:
-        child = self._child  # nobody else changes it
+        child = self._child  # only this thread changes it
         assert child is not None
         pid = child.pid()
         if isinstance(pid, Exited):
@@ -176,7 +176,7 @@ class Supervisor:
             log.error("%s has left what may not be ended, or does not end: %s", self._who(), which)
 
     def _again(self, ended: Exited, delay: float | None, row: int) -> bool:
-        """Says whether to start B again; where not, does what else is to be done."""
+        """Returns whether to restart the program; otherwise does what `on_exit` says."""
         max_restarts = self.launch.max_restarts
         if self.launch.on_exit == "restart" and not self._wanted():
             return False
@@ -196,4 +196,4 @@ class Supervisor:
 
     def _who(self) -> str:
         pid = self.status.pid
-        return f"program B{self._label} ({self.launch}{'' if pid is None else f', pid {pid}'})"
+        return f"the subscriber's program{self._label} ({self.launch}{'' if pid is None else f', pid {pid}'})"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the next frames of a subscriber are like, before anybody takes them: their picture, and how fast they come.
+"""What the next frames of a subscriber are like, before they are taken: their picture, and how fast they come.
 
 Programs that were written for cameras ask for width, height and rate first, and then begin to read. A camera knows all
 three at once; a channel knows them from its frames. So what is asked for comes, in this order, from
@@ -8,8 +8,8 @@ three at once; a channel knows them from its frames. So what is asked for comes,
     2. the newest frame in the channel, and the rate that its publisher has measured,
     3. a frame that is waited for, and for a rate one more.
 
-Promise: no question takes a frame from next(). What had to be fetched to answer one is kept, and next() returns it
-first, an error too. All questions together wait at most for the timeout they are given, however often they are asked.
+Promise: no query takes a frame from next(). A frame that was fetched to answer one is kept, and next() returns it
+first, an error too. All queries together wait at most for their timeout, however often they are made.
 """
 
 from __future__ import annotations

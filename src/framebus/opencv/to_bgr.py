@@ -3,8 +3,8 @@
 
 Mono8, RGB8, BGR8, RGBa8 and BGRa8 (alpha is dropped) need numpy alone; Bayer patterns of 8 bits, YUV 4:2:2 and 4:2:0
 (I420, YV12, NV12, NV21) need OpenCV, and become what it makes of them. Without a pixel format, a uint8 array with 1, 3
-or 4 samples for each pixel is taken for Mono8, BGR8 or BGRa8. Nothing else is guessed at: what has another format, or
-not the shape that its format says, is no such image.
+or 4 samples for each pixel is taken for Mono8, BGR8 or BGRa8. Nothing else is guessed: an array of another
+format, or without the shape of its format, is not such an image.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program at one end: opens a source or a sink by its URL and does what it is told. Receiver and Sender start it.
+"""The program that Receiver and Sender start: opens a source or a sink by its URL and executes commands.
 
-Its answers are facts; what they should be is up to whoever asks. A call that waits says "waiting" (see Ticker).
+Its answers are facts; the test decides what they should be. A call that waits says "waiting" (see Ticker).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class SourceProgram(_End[framebus.Source]):
         return {"numbers": numbers, "seqs": seqs, "not_whole": not_whole, "ended": ended}
 
     def drain(self, timeout: float) -> Answer:
-        """Receives whatever there is, frames of somebody else's making too; counts them, and says how it ended."""
+        """Receives everything there is, frames of foreign senders too; counts them, and says how it ended."""
         frames = 0
         while True:
             try:
@@ -148,7 +148,7 @@ class SinkProgram(_End[framebus.Sink]):
 
 
 def main() -> None:
-    """Serves one end until whoever started it hangs up."""
+    """Serves one source or sink until the program that started it hangs up."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what runs in its background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     program = SourceProgram(framebus.source) if options()["role"] == "source" else SinkProgram(framebus.sink)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another program at the other end: a Receiver or a Sender on a URL, in an interpreter of its own.
+"""Receiver and Sender: another program with a source or a sink, in an interpreter of its own.
 
     with framebus.testing.Sender("camera0") as sender, framebus.Subscriber("camera0") as sub:
         sender.send(1)
@@ -60,7 +60,7 @@ class _Peer(Program):
             self.tell("open", url=self._url, given=self._given)
             if wait:
                 self.answer()
-        except BaseException:  # nobody will have this program to stop it
+        except BaseException:  # the caller never gets this program to stop it
             self.stop()
             raise
 
@@ -73,7 +73,7 @@ class _Peer(Program):
         self.ask("close")
 
     def freeze(self) -> None:
-        """Stops the program where it is (SIGSTOP); returns when it stands still."""
+        """Stops the program where it is (SIGSTOP); returns when it is stopped."""
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:

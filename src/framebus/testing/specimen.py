@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that both ends know without talking: every byte follows from a number that stands in the frame.
+"""Frames that sender and receiver know without talking: every byte follows from a number in the frame.
 
 Word 0 of a pattern is the number, every other word (8 bytes) a mix of its place and the number, so that no byte of one
 frame can stand in another without being noticed. Booleans are the lowest bit of each byte.

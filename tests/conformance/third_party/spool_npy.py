@@ -35,8 +35,8 @@ class Source(BaseSource):
         path = self._left.pop()
         try:
             image = np.asarray(np.load(path, allow_pickle=False, max_header_size=1000), order="C")
-        except Exception as error:  # what is no image can make numpy raise anything, TokenError for one
-            raise EndpointError(f"{path} is no image: {error}") from error
+        except Exception as error:  # what is not an image can make numpy raise anything, TokenError for one
+            raise EndpointError(f"{path} is not an image: {error}") from error
         self._seq += 1
         return Frame({"image": image}, seq=self._seq, timestamp_ns=time.monotonic_ns(), wall_time_ns=time.time_ns())
 

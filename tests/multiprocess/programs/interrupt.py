@@ -119,7 +119,7 @@ def send_base_image() -> None:
 
 
 def connect_to_base_image() -> None:
-    """Wait for a program A that never comes."""
+    """Wait for a publisher that never comes."""
     with TICKER.around():
         baseimage.Reader(NAME, connect_timeout=3600.0)
 

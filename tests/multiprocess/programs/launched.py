@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B as somebody else starts it: it does one thing and writes what it has to tell into a file, a line each.
+"""A launched subscriber's program: it does one thing and writes its answers into a file, a line each.
 
 `run` is one of the functions here; the first line it writes is always its process id.
 """
@@ -61,7 +61,7 @@ def write(count: int) -> None:
 
 
 def wait() -> None:
-    """Wait for ever, and note it if a SIGTERM comes."""
+    """Wait without a limit, and note it if a SIGTERM comes."""
 
     def noted(*_: object) -> None:
         note("SIGTERM")
@@ -73,7 +73,7 @@ def wait() -> None:
 
 
 def ignore_sigterm() -> None:
-    """Wait for ever, whatever SIGTERM says."""
+    """Wait without a limit, whatever SIGTERM says."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note("waiting")
     sleep_until_killed()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program A with launch=: sends one frame, then what it is told, and closes the channel at the end; or does not."""
+"""A publisher's program with launch=: sends one frame, then what it is asked for, and may close the channel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def send() -> int:
 
 
 def fork() -> int:
-    """Leave a forked child that does nothing; gives its process id."""
+    """Leave a forked child that does nothing; return its process id."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # there are threads; the child only sleeps
         child = os.fork()

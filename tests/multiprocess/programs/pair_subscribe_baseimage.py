@@ -2,7 +2,7 @@
 """What pair_subscribe_channel.py does, on a base image; pair_subscribe_baseimage.cpp does the same without framebus.
 
 The layout has no end, so it goes on until the number `last`. Takes the event after each copy. Whatever the Reader
-counts that is no frame, or one that it doubts, is `lost`.
+counts that is not a frame, or one that it doubts, is `lost`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""baseimage:NAME: programs that use the original layout, in which program A leaves one image for program B.
+"""baseimage:NAME: programs that use the original layout, in which a writer leaves one image for a reader.
 
 Carries one image of 8, 16, 24 or 32 bits; other arrays are refused. Metadata are refused unless `lossy`; numbers and
-timestamps are those of the receiver. There is no end of the stream and no telling that the other end has died; with a
+timestamps are those of the receiver. The end of the stream and the death of the other program can't be told; with a
 foreign writer that does not wait, frames are lost and may be torn, see docs/baseimage.md.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from framebus._util.deadline import Deadline
 from framebus.baseimage import CAPACITY, Reader, Writer
-from framebus.endpoint import BaseSink, BaseSource, Endpoint, OutgoingFrame
+from framebus.endpoint import BaseSink, BaseSource, Endpoint, OutgoingFrame, spec
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, FrameTooLarge
 from framebus.frames.frame import Frame
@@ -21,6 +21,7 @@ from framebus.frames.frame import Frame
 CAPABILITIES = replace(
     ONE_IMAGE,
     dtypes="uint8 height x width, x 3 or x 4; uint16 height x width",
+    accepts=spec.images(uint8=[(), (3,), (4,)], uint16=[()]),
     delivery="latest",
     notices_close=False,
     notices_death=False,
@@ -29,7 +30,7 @@ CAPABILITIES = replace(
 
 
 class BaseImageSource(BaseSource):
-    """Program B."""
+    """Receives from a base image."""
 
     def __init__(self, reader: Reader) -> None:
         super().__init__(f"baseimage:{reader.name}")
@@ -43,7 +44,7 @@ class BaseImageSource(BaseSource):
 
 
 class BaseImageSink(BaseSink):
-    """Program A."""
+    """Writes a base image."""
 
     capabilities = CAPABILITIES
 
@@ -67,7 +68,7 @@ class BaseImageSink(BaseSink):
 def open_source(
     name: str,
     *,
-    connect_timeout: Annotated[float, "seconds to wait for program A"] = 0.0,
+    connect_timeout: Annotated[float, "seconds to wait for the publisher's program"] = 0.0,
     fresh: Annotated[bool | None, "pass over a frame written before; none: unless acknowledge=after"] = None,
     bottom_up: Annotated[bool, "the last row comes first in the memory"] = False,
     retries: Annotated[int, "how often in a row a frame that changed meanwhile is given up"] = 3,
@@ -77,7 +78,7 @@ def open_source(
     pixel_format: Annotated[str | None, "what the pixels mean"] = None,
     public: Annotated[bool, "use what another user has made, too"] = False,
 ) -> BaseImageSource:
-    """Opens what program A has made, as Reader does."""
+    """Opens memory and event, as Reader does."""
     return BaseImageSource(
         Reader(
             name,

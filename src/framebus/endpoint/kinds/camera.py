@@ -6,7 +6,7 @@ of its own. A thread takes them as they come, so a wait obeys its timeout and Ct
 `buffer` pictures wait already the oldest is given up and counted in statistics().dropped. The timestamps are when the
 driver has handed a picture over. width, height and fps are wishes: what the camera makes of them shows in the frames.
 
-A camera that stops giving pictures, as one that was unplugged does, is an EndpointError after the last picture.
+When a camera delivers no more pictures, for example unplugged, recv() raises EndpointError after the last picture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
-from framebus.endpoint import BaseSource, Deadline, Endpoint
+from framebus.endpoint import BaseSource, Deadline, Endpoint, spec
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.frame import Frame
@@ -43,7 +43,7 @@ class Device(Protocol):
         """The next picture, in a new array. Raises EOFError, with the reason, when there is none any more."""
 
     def release(self) -> None:
-        """Gives the camera back."""
+        """Closes the camera."""
 
 
 class _Taken(NamedTuple):
@@ -83,7 +83,7 @@ class CameraSource(BaseSource):
                     self._news.notify()
         except EOFError as error:
             end = str(error)
-        except Exception as error:  # a thread has nobody to tell; recv() will
+        except Exception as error:  # recv() raises it
             end = f"{type(error).__name__}: {error}"
         finally:
             with contextlib.suppress(Exception):  # it is gone already, or never was
@@ -100,7 +100,7 @@ class CameraSource(BaseSource):
                     self._failure = "it was opened by the parent of this process"
                 if self._failure is not None:
                     raise EndpointError(
-                        f"{self.url!r} gives no more pictures: {self._failure}; see whether it is plugged in, and "
+                        f"{self.url!r} delivers no more pictures: {self._failure}; see whether it is plugged in, and "
                         "open it again"
                     )
                 left = deadline.left()
@@ -142,7 +142,7 @@ class OpenCvDevice:
         return image
 
     def release(self) -> None:
-        """Gives the camera back."""
+        """Closes the camera."""
         self._capture.release()
 
 
@@ -162,7 +162,7 @@ class PyAvDevice:
         return image
 
     def release(self) -> None:
-        """Gives the camera back."""
+        """Closes the camera."""
         self._container.close()
 
 
@@ -248,11 +248,17 @@ def open_source(
 
 ENDPOINTS = {
     "camera": Endpoint(
-        "camera",
-        "cameras that are plugged in",
-        "camera:N or camera:/dev/videoN",
-        open_source,
-        capabilities=replace(ONE_IMAGE, dtypes="uint8 with 3 channels", timestamps=True, delivery="latest"),
+        scheme="camera",
+        summary="cameras that are plugged in",
+        url_syntax="camera:N or camera:/dev/videoN",
+        source=open_source,
+        capabilities=replace(
+            ONE_IMAGE,
+            dtypes="uint8 with 3 channels",
+            accepts=spec.images(uint8=[(3,)]),
+            timestamps=True,
+            delivery="latest",
+        ),
         needs=("cv2",),
         extra="opencv",
     ),

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """clipboard: the image clipboard of the desktop, by copykitten.
 
-The sink puts a frame where every desktop program can paste it; the source fetches what somebody has copied, first what
-is there already, then whatever comes instead of it.
+The sink puts a frame where every desktop program can paste it; the source fetches the image that was copied, first the
+one that is there already, then each that replaces it.
 
 What a clipboard is: one place for all programs, which holds one image of 8-bit RGBA. So arrays other than uint8 of
 height x width (x 3 or 4), and more than one of them, are refused; without a pixel format three channels are blue,
 green and red, as everywhere in framebus; metadata are refused unless `lossy`; pixel format, numbers and timestamps are
-those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is one frame; what is no image
+those of the receiver: RGBa8 or what `pixel_format` asks for. The same image copied twice is one frame; anything else
 is none, and a broken one counts as refused. A source can't tell which program copied it, nor whether it runs.
 
 On X11 an image lives as long as the program that copied it, or with `detach` until another one is copied, and may take
@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import BaseSink, BaseSource, Deadline, Endpoint, OutgoingFrame
+from framebus.endpoint import BaseSink, BaseSource, Deadline, Endpoint, OutgoingFrame, spec
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError
 from framebus.frames.frame import Frame
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 CAPABILITIES = replace(
     ONE_IMAGE,
     dtypes="uint8 images: height x width, or x 3 or x 4",
+    accepts=spec.images(uint8=[(), (3,), (4,)]),
     delivery="latest",
     receivers="many",
     notices_close=False,
@@ -77,7 +78,7 @@ def _clipboard() -> ModuleType:
     return copykitten
 
 
-# What there is if it is no image: the library tells by its sentences alone.
+# What there is if it is not an image: the library tells by its sentences alone.
 _OTHER_CONTENTS = ("not available in the requested format", "incorrect type received", _BROKEN)
 
 
@@ -162,7 +163,7 @@ class ClipboardSource(BaseSource):
             if found is not None:
                 return found
             if deadline.is_over:
-                raise deadline.fail("nobody copied another image")
+                raise deadline.fail("no other image was copied")
 
     def _look(self) -> Frame | None:
         began = time.monotonic()
@@ -199,7 +200,7 @@ def open_source(
     rest: str,
     *,
     interval: Annotated[float, "seconds between two looks"] = 0.1,
-    pixel_format: Annotated[Order, "how to give the image"] = "RGBa8",
+    pixel_format: Annotated[Order, "order of the samples of a pixel"] = "RGBa8",
 ) -> ClipboardSource:
     """Fetches what is copied."""
     _check_rest(rest)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The conformance suite: what every source and every sink promises, checked between real processes.
 
-To apply it to an endpoint of yours, say how a fresh pair of ends is named; pytest finds the tests:
+To apply it to an endpoint of yours, define link(), which names a fresh pair of source and sink:
 
     from pathlib import Path
     from framebus.testing import conformance
@@ -15,14 +15,14 @@ it says it can't carry must be refused with EndpointError, and be left out, the 
 an option of the URLs changes a capability, say so in Link(changes=...). A mechanism with two modes gets two classes.
 
 A class may also say
-    carries()           which images a mechanism takes that does not take any,
+    carries()           which images it takes, if the endpoint does not declare Capabilities.accepts, or takes fewer,
     garbage()           how a foreign sender's bytes get in,
     messages()          valid bytes of the mechanism, from which garbage is made,
     resynchronises      whether the next frame can be found after garbage,
     pixel_format        what the mechanism derives from the standard image, where Capabilities.pixel_format is "some".
 
-Every end runs in an interpreter of its own, is killed by kill -9, stopped by SIGSTOP and interrupted by SIGINT. Times
-are watchdogs against hangs; nothing is judged by how long it takes.
+Every source and sink runs in an interpreter of its own, is killed by kill -9, stopped by SIGSTOP and interrupted by
+SIGINT. Times are watchdogs against hangs; nothing is judged by how long it takes.
 """
 
 try:

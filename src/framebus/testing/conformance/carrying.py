@@ -58,7 +58,7 @@ class Carrying(Base):
             answer = pair.exchange([Sending(specimen.FIRST, [("image", "|u1", FOUR_K[0], "C")])])[0]
             assert is_refused(answer), "a frame that is too large, or of another shape, was not refused"
             return
-        shapes = [shape for shape in (big, (48, 64, 3), (8,), (480, 640)) if self.carries("|u1", shape)]
+        shapes = [shape for shape in (big, (48, 64, 3), (8,), (480, 640)) if self.takes(pair, "|u1", shape)]
         if pair.able.uniform:
             self.check_another_kind_is_refused(pair, [Sending(1, [("image", "|u1", shape, "C")]) for shape in shapes])
             return
@@ -81,7 +81,7 @@ class Carrying(Base):
         self.check_images(pair, [("<u2", shape, layout) for shape in SHAPES for layout in specimen.LAYOUTS])
 
     def check_images(self, pair: Pair, images: Sequence[tuple[str, tuple[int, ...], str]]) -> None:
-        """Sends images, the standard one last; each must arrive equal where carries() says so, else be refused."""
+        """Sends images, the standard one last; each must arrive equal where takes() says so, else be refused."""
         sendings = [
             Sending(specimen.FIRST + i, [("image", dtype, shape, layout)])
             for i, (dtype, shape, layout) in enumerate(images)
@@ -92,7 +92,7 @@ class Carrying(Base):
         for sending, answer in zip(sendings, answers, strict=True):
             _, dtype, shape, layout = sending.arrays[0]
             where = f"{dtype} {list(shape)} {layout}"
-            if not self.carries(dtype, shape):
+            if not self.takes(pair, dtype, shape):
                 wrong += [] if is_refused(answer) else [f"{where}: neither carried nor refused: {answer}"]
             elif isinstance(answer, Refused):
                 wrong.append(f"{where}: refused: {answer}")

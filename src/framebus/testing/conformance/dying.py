@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that are killed or stand still at any moment: the other one is told, receives only whole frames, goes on."""
+"""Programs that are killed or stopped at any moment: the other one notices it, receives only whole frames, goes on."""
 
 from __future__ import annotations
 
 from framebus.testing import specimen
 from framebus.testing.conformance.pair import Base, Facts, Pair
 
-MUCH = 100_000  # frames: more than are sent before somebody is killed
+MUCH = 100_000  # frames: more than are sent before a program is killed
 
 
 class Dying(Base):
-    """Tests of what happens when somebody does not behave."""
+    """Tests of what happens when a program does not behave."""
 
     def test_a_sender_killed_while_sending_leaves_whole_frames_and_is_noticed(self, pair: Pair) -> None:
         dtype, shape = self.bulky(pair)
@@ -45,7 +45,7 @@ class Dying(Base):
 
     def test_a_receiver_killed_while_receiving_does_not_hang_the_sender(self, pair: Pair) -> None:
         if pair.able.stored:
-            return  # nobody receives while it is sent
+            return  # no program receives while it is sent
         lasting = pair.able.receivers == "many" or pair.able.reconnects
         dtype, shape, enough = self.filling(pair)
         pair.start().source.begin_collect(report_every=5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a wait or a link ends: timeouts, a full mechanism, close at either end, Ctrl-C."""
+"""How a wait or a link ends: timeouts, a full mechanism, close on either side, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 
 
 class Ending(Base):
-    """Tests of how things end when everybody behaves."""
+    """Tests of how streams end when all programs behave."""
 
     def test_recv_raises_timeout_when_nothing_comes(self, pair: Pair) -> None:
         if pair.able.stored:
@@ -61,7 +61,7 @@ class Ending(Base):
 
     def test_a_receiver_that_stands_still_blocks_nobody_for_longer_than_the_timeout(self, pair: Pair) -> None:
         if pair.able.stored:
-            return  # nobody waits for a receiver
+            return  # no sender waits for a receiver
         pair.start().source.freeze()
         dtype, shape, count = self.filling(pair)
         report = pair.sink.flood(specimen.FIRST, count, dtype=dtype, shapes=[shape], timeout=0.5)
@@ -69,12 +69,12 @@ class Ending(Base):
         if pair.every:
             self.check_every_frame_before_the_timeout(pair, report)
         else:
-            assert report["ended"] is None, f"a receiver that stands still stopped the sender: {report['ended']}"
+            assert report["ended"] is None, f"a stopped receiver has stopped the sender: {report['ended']}"
             check_numbers(pair, pair.source.collect(timeout=1.0), range(specimen.FIRST, specimen.FIRST + count))
 
     def check_every_frame_before_the_timeout(self, pair: Pair, report: Facts) -> None:
         """A full mechanism that may lose nothing says Timeout, and what it took arrives."""
-        assert report["ended"] is not None, f"it took {len(report['sent'])} frames that nobody read, and more"
+        assert report["ended"] is not None, f"it took {len(report['sent'])} unread frames, and more"
         assert "Timeout" in report["ended"]["kinds"], report["ended"]
         pair.source.begin_collect(timeout=3.0)
         last = report["sent"][-1] if report["sent"] else specimen.FIRST - 1
@@ -83,7 +83,7 @@ class Ending(Base):
         pair.sink.close()
         found = pair.source.answer()
         if after["ended"] is not None:
-            # It stopped within a frame and can't go on; then it says so, at once and for good.
+            # It stopped within a frame and can't go on; then it says so, at once and always.
             assert {"EndpointError", "ChannelClosed"} & set(after["ended"]["kinds"]), after["ended"]
         # The frame that ran into the timeout may have gone out, whole.
         sent = [*report["sent"], *([last + 1] if last + 1 in found["numbers"] else []), *after["sent"]]
@@ -113,7 +113,7 @@ class Ending(Base):
 
     def test_sending_to_a_closed_receiver_says_so_and_never_hangs(self, pair: Pair) -> None:
         if pair.able.stored:
-            return  # nobody listens while it is sent
+            return  # no program listens while it is sent
         pair.start().source.close()
         dtype, shape, count = self.filling(pair)
         may_find_no_room = pair.able.receivers == "many" or pair.able.reconnects
@@ -178,7 +178,7 @@ class Ending(Base):
         if pair.able.stored:
             return self.check_ctrl_c_while_writing(pair)
         if not pair.every:
-            return None  # it never waits, as the test of a receiver that stands still shows
+            return None  # it never waits, as the test of a stopped receiver shows
         sink = pair.start().sink
         pair.source.freeze()
         while sink.heard("waiting"):

@@ -31,7 +31,7 @@ class Foreign(Base):
     """Tests of a receiver whose sender is not framebus."""
 
     def garbage(self, link: Link) -> Throw | None:  # noqa: ARG002 - for subclasses
-        """Returns a function that sends bytes to the source as a foreign program would, or None where nobody can.
+        """Returns a function that sends bytes to the source as a foreign program would, or None where it can't.
 
         It is asked for before the source is opened if link.sink_first, else after. A function with an attribute `close`
         has that called when no more will be thrown.
@@ -146,7 +146,7 @@ def drained(source: Receiver, wait: float = WAIT_S) -> Facts:
 
 
 def throw_at(throw: Throw, piece: bytes) -> None:
-    """Throws; that the other end has had enough and hung up is no fault."""
+    """Throws; a peer that has hung up is not a fault."""
     with contextlib.suppress(OSError):
         throw(piece)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A link, which is two URLs that belong together, and the two programs at its ends."""
+"""Link, two URLs that belong together, and Pair, the two programs that open them."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from framebus.testing.process import WATCHDOG_S, Refused
 
 Facts = dict[str, Any]
 STANDARD_IMAGES = (("|u1", (48, 64, 3)), ("|u1", (48, 64)), ("|u1", (48, 64, 4)), ("<u2", (48, 64)))
-FILL_BYTES = 256 << 20  # what nobody reads: a mechanism that takes this much without a word has no bound
+FILL_BYTES = 256 << 20  # unread: a mechanism that takes this much without an error has no bound
 FILL_FRAMES = 5000
 BULKY_IMAGES = ((1080, 1280, 3), (480, 640, 3))
 
 
 @dataclass(frozen=True)
 class Link:
-    """A pair of ends that belong together and that nobody else uses.
+    """The URLs of a source and a sink that belong together and that no other program uses.
 
     Attributes:
-        source: URL of the receiving end.
-        sink: URL of the sending end.
+        source: URL of the source.
+        sink: URL of the sink.
         source_fds: descriptors that the receiving program inherits. The suite closes its own once they are handed over,
             so that the end of a pipe is noticed.
         sink_fds: the same for the sending program.
         env: environment variables for both programs.
         cleanup: called when both programs are gone.
-        sink_first: the sending end must be there before the receiving one; else the other way round.
+        sink_first: the sink must be there before the source; else the other way round.
         changes: capabilities that options in these URLs change, by name: {"delivery": "every"}.
     """
 
@@ -63,12 +63,12 @@ class Sending:
 
     @property
     def facts(self) -> list[list[Any]]:
-        """What the arrays must be at the other end."""
+        """What the receiver's arrays must be."""
         return specimen.facts(specimen.arrays_of(self.number, self.arrays))
 
 
 class Pair:
-    """Both ends of one link, each in a program of its own."""
+    """Source and sink of one link, each in a program of its own."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
@@ -160,7 +160,7 @@ class Pair:
         return [self._exchange_one(frame) for frame in frames]
 
     def store(self, count: int, arrays: Sequence[specimen.ArraySpec], **options: object) -> list[int]:
-        """Where frames are stored: has so many sent and the sink closed; returns their numbers."""
+        """Where frames are stored: sends that many and closes the sink; returns their numbers."""
         ((_, dtype, shape, _),) = arrays
         sent: list[int] = self.start_sink(**options).flood(specimen.FIRST, count, dtype=dtype, shapes=[shape])["sent"]
         assert len(sent) == count
@@ -179,7 +179,7 @@ class Pair:
             self.source.tell("recv", timeout=WATCHDOG_S / 2 if self.every else 1.0)
             said = self._send(frame)
             if isinstance(said, Refused):
-                # The call over there still waits: it gets a frame that nobody looks at, and that is another each time.
+                # The receiver's call still waits: it gets a frame that is ignored, another one each time.
                 self._greetings = self._greetings % (specimen.FIRST - 1) + 1
                 self.sink.send(self._greetings, self.greeting)
                 with suppress(Refused):
@@ -226,12 +226,17 @@ class Base:
     pixel_format: str | None = None
 
     def link(self, tmp_path: Path) -> Link:
-        """Returns a fresh pair of ends. `tmp_path` is a folder of its own."""
+        """Returns a fresh link. `tmp_path` is a folder of its own."""
         raise NotImplementedError(f"{type(self).__name__} must define link(self, tmp_path)")
 
     def carries(self, dtype: str, shape: Sequence[int]) -> bool:  # noqa: ARG002 - for subclasses
-        """Says whether the mechanism takes such an image; to be defined where Capabilities.dtypes is not "any"."""
+        """Says whether the link takes such an image; to be defined if Capabilities.accepts is missing or too wide."""
         return True
+
+    def takes(self, pair: Pair, dtype: str, shape: Sequence[int]) -> bool:
+        """Says whether both Capabilities.accepts and carries() say yes."""
+        accepts = pair.able.accepts
+        return (accepts is None or accepts(dtype, shape)) and self.carries(dtype, shape)
 
     @pytest.fixture
     def pair(self, tmp_path: Path) -> Iterator[Pair]:
@@ -243,9 +248,9 @@ class Base:
             pair.close()
 
     def pair_of(self, link: Link) -> Pair:
-        """Returns the ends of a link, which must be closed."""
+        """Returns the pair of a link; the caller closes it."""
         pair = Pair(link)
-        defined = type(self).carries is not Base.carries
+        defined = type(self).carries is not Base.carries or pair.able.accepts is not None
         assert defined or pair.able.dtypes == "any", f"it takes {pair.able.dtypes}: define carries(self, dtype, shape)"
         pair.greeting = self.standard(pair)
         return pair
@@ -272,17 +277,17 @@ class Base:
         return dtype, shape, min(FILL_FRAMES, FILL_BYTES // size)
 
     def check_without_a_receiver(self, pair: Pair, ended: Facts | None) -> None:
-        """Where nobody can come again, sending ends with ChannelClosed; else it may go on, or find no room."""
+        """If no receiver can reconnect, sending ends with ChannelClosed; else it may go on, or find no room."""
         if pair.able.receivers == "many" or pair.able.reconnects:
             assert ended is None or {"ChannelClosed", "Timeout"} & set(ended["kinds"]), ended
         else:
-            assert ended is not None, "the sender goes on although nobody can receive"
+            assert ended is not None, "the sender goes on although no program can receive"
             assert ended["error"] == "ChannelClosed", ended
 
     def fits(self, pair: Pair, dtype: str, shape: Sequence[int]) -> bool:
         """Says whether an image of this kind and size can be sent."""
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        return self.carries(dtype, shape) and (pair.able.max_bytes is None or size <= pair.able.max_bytes)
+        return self.takes(pair, dtype, shape) and (pair.able.max_bytes is None or size <= pair.able.max_bytes)
 
 
 def check_numbers(pair: Pair, report: Facts, sent: Sequence[int]) -> None:

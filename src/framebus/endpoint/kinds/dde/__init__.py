@@ -4,7 +4,7 @@
 A service is a name on the message bus of the session, or of another bus that `bus` names, with an object that every
 program of the desktop can call, in any language (interface.py says what is there; `gdbus introspect` shows it). Frames
 travel as descriptors of sealed memory: the bus passes on a few hundred bytes, and what is received is a view of what
-was sent, which nobody can change any more.
+was sent, which can't change any more.
 
     sink("dde:camera0")                 offers the service. A program may request the newest frame, be advised of a
                                         newer one, or listen to the signal Changed. send() never waits.
@@ -15,7 +15,7 @@ was sent, which nobody can change any more.
 So without a mode a slow receiver skips frames, counted as `dropped`, and with mode=poke none is ever missing. One
 program offers a service, any number call it. When it goes, the others are told, and go on when the next one comes.
 
-Memory that is not sealed is refused, and counted: it could change, or be cut off, while somebody looks at it. Before
+Memory that is not sealed is refused, and counted: it could change, or be cut off, while it is read. Before
 Python 3.13, each frame that a program keeps keeps a descriptor.
 """
 
@@ -37,13 +37,13 @@ MOST_DEPTH = 1024
 def open_source(
     service: str,
     *,
-    mode: Annotated[Mode, "be advised by the other end, or offer a service that it pokes"] = "advise",
+    mode: Annotated[Mode, "be advised by the sink, or offer a service that it pokes"] = "advise",
     bus: Annotated[str | None, "address of the message bus; that of the session if not said"] = None,
     connect_timeout: Annotated[float, "seconds to wait for the service (advise)"] = 0.0,
     depth: Annotated[int | None, "frames that may wait (poke); 4 if not said"] = None,
     max_bytes: Annotated[int, "bytes of the largest frame it takes"] = DEFAULT_MAX_BYTES,
 ) -> BaseSource:
-    """Calls a service that gives frames, or offers one that takes them."""
+    """Calls a service that sends frames, or offers one that receives them."""
     with lifetime.importing:
         from framebus.endpoint.kinds.dde.advise_client import FrameSource
         from framebus.endpoint.kinds.dde.poke_server import PokeSource
@@ -62,11 +62,11 @@ def open_source(
 def open_sink(
     service: str,
     *,
-    mode: Annotated[Mode, "offer a service that advises the other end, or poke the one it offers"] = "advise",
+    mode: Annotated[Mode, "offer a service that advises sources, or poke one that a source offers"] = "advise",
     bus: Annotated[str | None, "address of the message bus; that of the session if not said"] = None,
     connect_timeout: Annotated[float, "seconds to wait for the service (poke)"] = 0.0,
 ) -> BaseSink:
-    """Offers a service that gives frames, or calls one that takes them."""
+    """Offers a service that sends frames, or calls one that receives them."""
     with lifetime.importing:
         from framebus.endpoint.kinds.dde.advise_server import FrameSink
         from framebus.endpoint.kinds.dde.poke_client import PokeSink
@@ -78,7 +78,7 @@ def open_sink(
     return FrameSink(service, bus)
 
 
-_NOTHING_TO_WAIT_FOR = "'dde:{}': this end offers the service, so there is nothing that connect_timeout could wait for"
+_NOTHING_TO_WAIT_FOR = "'dde:{}' offers the service itself, so there is nothing that connect_timeout could wait for"
 
 
 ENDPOINTS = {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Request and advise: a source that asks a service for its newest frame.
+"""Request and advise, the client: a source that asks a service for its newest frame.
 
 It has at most one Advise with the service, which is answered as soon as there is a frame that was not received yet. An
 answer that comes after recv() has given up is kept; the next recv() asks once more whether there is a newer one by now.
-So nothing is sent to a source that does not receive, and nothing piles up for one that stands still.
+So nothing is sent to a source that does not receive, and nothing piles up for one that is stopped.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _AdviseClient:
         return self._asked
 
     async def _answer(self) -> _Arrival | None:
-        """Takes the answer; None if there is none that is of use."""
+        """Takes the answer; None if it has no new frame."""
         asked, self._asked = self._asked, None
         if asked is None:  # a signal handler that interrupted recv() has received it
             return None
@@ -97,7 +97,7 @@ class _AdviseClient:
         return found
 
     async def _answered_meanwhile(self, deadline: Deadline) -> _Arrival | None:
-        """Returns what came while nobody waited, or what is newer by now."""
+        """Returns the answer that came between two calls, or a newer frame."""
         if self._asked is None or not self._asked.done():
             return None
         found = await self._answer()

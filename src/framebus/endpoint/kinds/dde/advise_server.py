@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Request and advise: a sink that gives its newest frame to all who ask.
+"""Request and advise, the service: a sink that sends its newest frame to every program that asks.
 
-The memory of a frame is made where it is sent; the thread of the bus takes over the newest one, answers those who wait
-for it, and tells all others. Neither ever waits for anybody, and what it keeps is bounded: one frame, and one call of
-each of MAX_WAITING programs.
+send() makes the memory of a frame. The thread of the bus takes over the newest one, answers the calls that wait for it,
+and signals it to all others. Neither ever waits, and what is kept is bounded: one frame, and one call of each of
+MAX_WAITING programs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_WAITING = 256
 
 @dataclass(frozen=True)
 class _StoredFrame:
-    """A frame that was sent; whoever has it owns the descriptor."""
+    """A frame that was sent; its holder owns the descriptor."""
 
     number: int
     memory: int
@@ -37,7 +37,7 @@ class _StoredFrame:
 
 
 class _AdviseServer:
-    """The service. It does not refer to the sink, so that a sink that nobody refers to can go."""
+    """The service. It does not refer to the sink, so that the sink can be collected."""
 
     def __init__(self, service: str, address: str | None) -> None:
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class _AdviseServer:
             raise
 
     def _drop(self) -> None:
-        """Lets go of all memory, once nobody can ask for it any more."""
+        """Closes all memory, once no program can ask for it any more."""
         with self._lock:
             for stored in (self._next, self._newest):
                 if stored is not None:
@@ -132,7 +132,7 @@ class _AdviseServer:
 
 
 class FrameSink(BaseSink):
-    """Sends to all who ask."""
+    """Sends to every program that asks."""
 
     capabilities = names.CAPABILITIES
 

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One connection to a message bus, served by a thread of its own; everything beside that thread goes through here.
+"""One connection to a message bus, served by a thread of its own.
 
-Who runs where: run() is for the program's threads, all other methods are for the thread of the bus. `handler` is called
-there with every method call and signal that comes in. Descriptors that come with a message are closed when it has been
-looked at; who wants to keep what they lead to maps it there and then.
+Threads: run() is for the program's threads, all other methods are for the thread of the bus. `handler` is called there
+with every method call and signal that comes in. Descriptors that come with a message are closed when the handler
+returns; a handler that keeps the memory behind them maps it before.
 
-What is sent goes out in order. The library takes a full socket for a broken one, so nothing is given to it before there
-is room; until then it waits in `_outbox`. `is_congested` says so, and whoever may say less then, says less.
+Messages go out in order. The library takes a full socket for a broken one, so a message waits in `_outbox` until there
+is room. `is_congested` says so, and a caller that can leave out messages then does.
 
 A forked child closes what it inherited, so that it never keeps a dead parent alive on the bus, and may not use it. The
-connection ends when this end or the bus goes; then run() raises EndpointError.
+connection ends when it is closed or the bus goes; then run() raises EndpointError.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Bus:
     """A connection; made and closed by the program's threads.
 
     Attributes:
-        before_close: what to say before it is closed, also where the program ends without closing it.
+        before_close: what runs before it is closed, also where the program exits without closing it.
     """
 
     before_close: Callable[[], Coroutine[Any, Any, None]] | None = None
@@ -68,7 +68,7 @@ class Bus:
         Args:
             address: of the bus, None for that of the session.
             handler: called with each method call and signal; returns whether that was all there is to do about it.
-            on_lost: called when the connection has ended, whoever ended it.
+            on_lost: called when the connection has ended, for any reason.
         """
         self._address = _address(address)
         self._handler = handler
@@ -123,7 +123,7 @@ class Bus:
             raise self._gone()
 
     def forget(self) -> None:
-        """In a forked child: lets go of the connection, which is the parent's."""
+        """In a forked child: closes its copy of the connection, which is the parent's."""
         if self in _open:
             # Not close(): others refer to the number, and it must not be given to something else.
             with open(os.devnull, "rb") as nothing:
@@ -141,7 +141,7 @@ class Bus:
                 self._closing = True
                 asyncio.run_coroutine_threadsafe(self._leave(), self._loop)
                 self._leaving = True
-        # Not where the garbage collector closes an end in the midst of that submission: the thread would never end.
+        # Not where the garbage collector closes this in the midst of that submission: the thread would never end.
         if self._leaving and threading.current_thread() is not self._thread:
             self._thread.join()
         _open.discard(self)
@@ -266,7 +266,7 @@ class Bus:
 
     def _gone(self) -> EndpointError:
         return EndpointError(
-            f"the bus {self._address} is gone: {self._lost or 'it was closed here'}; open this end again"
+            f"the bus {self._address} is gone: {self._lost or 'it was closed here'}; open the source or sink again"
         )
 
     def _on_message(self, message: Message) -> bool:
@@ -292,7 +292,7 @@ class Bus:
             return True
         try:
             future.set_result(read(message))
-        except Exception as error:  # whoever waits for the answer gets it
+        except Exception as error:  # the caller that waits for the answer gets it
             future.set_exception(error)
         return True
 
@@ -342,7 +342,7 @@ class Bus:
             if self.before_close is not None and self._lost is None:
                 await asyncio.wait_for(self.before_close(), PATIENCE_S)
         except (CallFailed, EndpointError, OSError, asyncio.TimeoutError):
-            pass  # the bus is gone or hangs, so there is nobody to say it to
+            pass  # the bus is gone or hangs
         finally:
             if self._bus is not None:
                 self._bus.disconnect()
@@ -361,7 +361,7 @@ def close_descriptors(message: Message) -> None:
 
 
 def _see(future: asyncio.Future[Any]) -> None:
-    """Looks at how it ended, or asyncio would complain where nobody else does."""
+    """Retrieves the exception, or asyncio would complain that it was never retrieved."""
     if future.done() and not future.cancelled():
         future.exception()
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program that calls a service: knows who owns its name, and how the last owner left.
+"""The client side of a service: which program owns its name, and how the last owner left.
 
-An owner leaves with the signal Closed and then the name, or it loses the name without: then it died. The bus keeps all
-that comes from one program, and what it says about names itself, in order; so after ask() has been answered, everything
-that happened before is known.
+An owner that closes sends the signal Closed and then releases the name. One that loses the name without the signal has
+died. The bus keeps the messages of one program, and its own about names, in order. So after ask() has been answered,
+everything that happened before is known.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAME_OWNER_CHANGED = "NameOwnerChanged"
 
 
 def is_from_bus(message: Message, member: str) -> bool:
-    """Whether a signal is one of the bus itself, which nobody can forge."""
+    """Whether a signal is one of the bus itself, which can't be forged."""
     return message.sender == DAEMON and message.path == DAEMON_PATH and message.member == member
 
 
@@ -57,7 +57,7 @@ class Caller:
             connect_timeout: seconds to wait for the service.
             signals: of the interface, to listen to beside Closed.
             on_signal: called in the thread of the bus with each of them.
-            on_owner: called there when another program has become the owner, or nobody is.
+            on_owner: called there when another program has become the owner, or none is.
         """
         deadline = Deadline(connect_timeout)
         self.service = service
@@ -103,8 +103,8 @@ class Caller:
         """Returns where a call to `asked` failed since that is gone. Raises EndpointError for all other reasons."""
         if failure.name in _NOT_THERE:
             raise EndpointError(
-                f"service {self.service!r} is of the other kind: one end gives frames to all who ask, or takes those "
-                "that are poked; open both ends with ?mode=poke, or both without"
+                f"service {self.service!r} is of the other kind: one sends frames to programs that ask, or receives "
+                "those that are poked; open source and sink with ?mode=poke, or both without"
             ) from None
         if await self.look() == asked:
             raise EndpointError(f"the program behind service {self.service!r} refused: {failure}") from None
@@ -112,8 +112,8 @@ class Caller:
     def how_it_ended(self) -> Error:
         """Returns the error that says how the last owner left."""
         if self._closed:
-            return ChannelClosed(f"service {self.service!r} has been closed by the program at the other end")
-        return PublisherDied(f"the program at the other end of service {self.service!r} ended without closing it")
+            return ChannelClosed(f"service {self.service!r} has been closed by its program")
+        return PublisherDied(f"the program behind service {self.service!r} exited without closing it")
 
     async def _join(self, deadline: Deadline) -> None:
         await self.bus.ask("AddMatch", owner_rule(self.name))

@@ -6,7 +6,7 @@ the arrays in it, each in C order at a multiple of 64 bytes from the beginning. 
 framebus.endpoint.wire:
 {"seq":1,"timestamp_ns":...,"wall_time_ns":...,"pixel_format":null,"meta":{},"arrays":[{"name":"image",
 "dtype":"|u1","shape":[480,640,3]}]}. `number` counts the frames of one service from 1. What is requested has a position
-of its own in the memory; what comes with the signal Last is best mapped, for all who listen share one.
+of its own in the memory; what comes with the signal Last is best mapped, for all listeners share one.
 """
 
 from __future__ import annotations

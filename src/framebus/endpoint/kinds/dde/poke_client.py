@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Poke, at the end that pokes: a sink that puts frames into a service and waits until there is room for each.
+"""Poke, the client: a sink that puts frames into a service and waits until there is room for each.
 
-A frame that found no room in time is withdrawn, and the answer tells what became of it, so that a frame that was not
-sent is never received. Only a service that stands still leaves that open: GRACE_S after the deadline send() gives up,
+A frame that found no room in time is withdrawn, and the answer says whether it was taken, so that a frame that was not
+sent is never received. Only a service that is stopped leaves that open: GRACE_S after the deadline send() gives up,
 and the frame may be taken when the service goes on.
 """
 
@@ -36,14 +36,14 @@ class _PokeClient:
 
     async def poke(self, memory: int, description: str, deadline: Deadline) -> bool:
         """Pokes; returns whether the service has taken the frame. Raises as send() does."""
-        if self._poked is not None:  # the service stood still
+        if self._poked is not None:  # the service was stopped
             await asyncio.wait({self._poked}, timeout=deadline.left())
             if not self._poked.done():
                 return False
             self._poked = None
         while True:
             if self.caller.owner is None and await self.caller.look() is None:
-                raise ChannelClosed(f"{self.caller.how_it_ended()}; nobody takes what is poked there")
+                raise ChannelClosed(f"{self.caller.how_it_ended()}; no program receives what is poked there")
             taken = await self._poke(fds.dup(memory), description, deadline)
             if taken is not None:
                 return taken

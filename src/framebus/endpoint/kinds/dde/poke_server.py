@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Poke, at the end that is poked: a source that offers a service into which others put frames.
+"""Poke, the service: a source into which other programs put frames.
 
-Every frame is looked at when it comes: what is none is refused with an error to whoever poked it, and counted. `depth`
-frames wait for recv(); the next one of each program is parked, and its Poke answered when there is room. So what is
-kept is bounded, and every sender is held back to the pace of the receiver.
+Every message is checked when it comes. One that is not a frame is refused with an error to its sender, and counted.
+`depth` frames wait for recv(); the next one of each program is parked, and its Poke answered when there is room. So
+what is kept is bounded, and every sender is slowed down to the pace of the receiver.
 
-Programs that said Initiate are missed when they go: the last one ends the source, by ChannelClosed if it said
-Terminate and by PublisherDied if it did not. Others may poke as they like, and nobody misses them.
+Programs that sent Initiate end the source when the last of them goes: with ChannelClosed if it sent Terminate, else
+with PublisherDied. Other programs may poke too, and do not end it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _PokeServer:
         return frame
 
     def close(self) -> None:
-        """Gives the name back."""
+        """Releases the name."""
         self.service.bus.close()
         self._wake()
         with self.changed:
@@ -83,7 +83,7 @@ class _PokeServer:
             frame = frame_message.unpack(call, call.body[0], call.body[1], self._max_bytes)
         except wire.Malformed as error:
             self.refused += 1
-            raise Refusal(names.MALFORMED, f"this is no frame: {error}") from None
+            raise Refusal(names.MALFORMED, f"this is not a frame: {error}") from None
         except OSError as error:
             raise Refusal(_NO_MEMORY, f"the frame can't be mapped: {error}") from None
         with self.changed:
@@ -164,7 +164,7 @@ class _PokeServer:
         with self.changed:
             parked = list(self.parked.values())
         for call, _ in parked:
-            self.service.refuse(call, names.CLOSED, "nobody receives any more")
+            self.service.refuse(call, names.CLOSED, "no program receives any more")
         await self.service.release_name()
 
 
@@ -177,7 +177,7 @@ class PokeSource(BaseSource):
         self._server = _PokeServer(service, address, depth, max_bytes)
 
     def statistics(self) -> EndpointStatistics:
-        """Returns what this end has done; also after close()."""
+        """Returns what this source has done; also after close()."""
         return replace(super().statistics(), refused=self._server.refused)
 
     def _receive(self, deadline: Deadline) -> Frame:
@@ -187,7 +187,7 @@ class PokeSource(BaseSource):
             self._check_open()
             raise
         if frame is None:
-            raise deadline.fail(f"nobody poked a frame into {self.url!r}")
+            raise deadline.fail(f"no program poked a frame into {self.url!r}")
         return frame
 
     def _cancel(self) -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service on the bus: owns its name, answers introspection, hands every call of its interface to one function.
+"""A service on the bus: owns its name, answers introspection, passes every call of its interface to one function.
 
-What a function does not return at once, it answers later by answer() or refuse(). Whoever calls with arguments of other
-types, or something that is not there, is told so by an error of D-Bus, and nothing else happens.
+A function that does not answer at once calls answer() or refuse() later. A call with arguments of other types, or of
+something that does not exist, gets an error of D-Bus and has no other effect.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Service:
         self.bus.post(Message.new_error(call, name, text))
 
     def signal(self, member: str, signature: str = "", body: list[object] | None = None, *memory: int) -> None:
-        """Tells all who listen; the descriptors are taken over."""
+        """Signals all listeners; the descriptors are taken over."""
         self.bus.post(
             Message.new_signal(names.PATH, self._interface, member, signature, body or [], unix_fds=list(memory))
         )
 
     async def release_name(self) -> None:
-        """Gives the name back; what was sent before has reached the bus then."""
+        """Releases the name; what was sent before has reached the bus then."""
         await self.bus.ask("ReleaseName", self.name)
 
     async def _take_name(self) -> None:
@@ -78,7 +78,7 @@ class Service:
         if answer == RequestNameReply.PRIMARY_OWNER.value:
             return
         if answer != RequestNameReply.EXISTS.value:
-            raise EndpointError(f"the bus does not give the name {self.name}: it answers {answer}")
+            raise EndpointError(f"the bus does not grant the name {self.name}: it answers {answer}")
         raise ChannelInUse(
             f"service {self.service!r} is there already: {await self._owner()} has the name {self.name}; close that "
             "one, or choose another name"

@@ -2,7 +2,7 @@
 """images:GLOB: the pictures of image files one after the other, and an image file for each picture, with exact numbers.
 
     source   reads what a glob finds, in natural order
-    sink     writes PNG, TIFF or JPEG, so that nobody ever finds half a file
+    sink     writes PNG, TIFF or JPEG, so that no program ever finds half a file
     reading  chooses the reader of a file by its first bytes
     page     what all readers return, and what samples are called
     tiff     TIFF, read and written, by tifffile

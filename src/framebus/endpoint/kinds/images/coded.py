@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures with more than 8 bits that Pillow would cut or scale, decoded by imagecodecs: PNG, JPEG, JPEG 2000, AVIF.
 
-How many bits a sample has stands in the head of each file, and decides the name: Mono12, RGB10 ...; the numbers are
-those of the file. What these decoders can't say exactly is refused: moving pictures with more than 8 bits, channels of
-different depths, and colours that are not red, green and blue.
+The header of each file says how many bits a sample has. That decides the pixel format (Mono12, RGB10 ...); the numbers
+are those of the file. Pictures that these decoders can't return exactly are refused: moving ones with more than 8 bits,
+channels of different depths, and colours that are not red, green and blue.
 """
 
 from __future__ import annotations

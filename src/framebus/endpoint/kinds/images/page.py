@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all readers of images: return: the exact numbers of one picture, what they are called, and how they were stored.
+"""Page, which all readers of images: return: the exact numbers of one picture, their pixel format, and its origin.
 
 Names follow from what a file says about its samples:
 

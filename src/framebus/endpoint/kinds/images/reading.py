@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of one image file. Its first bytes, not its name, say which reader has it:
+"""The pictures of one image file. Its first bytes, not its name, decide which reader is used:
 
     TIFF        tiff, by tifffile
     Netpbm, PFM netpbm, by numpy
@@ -8,7 +8,7 @@
     the formats of 8 bits in _EXACT
                 Pillow, with every picture of a moving one
 
-Anything else is refused: what Pillow makes of it may have fewer bits, or another sign, than the file.
+Anything else is refused, since Pillow may return fewer bits, or another sign, than the file has.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _JPEG_2000: Final = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
 _HEAD: Final = 64  # bytes that tell the format
 
-# Formats of at most 8 bits a sample, and SPIDER's floats, that Pillow gives as they are stored.
+# Formats of at most 8 bits a sample, and SPIDER's floats, that Pillow returns as they are stored.
 _EXACT: Final = frozenset(
     {"PNG", "JPEG", "MPO", "GIF", "WEBP", "AVIF", "BMP", "DIB", "ICO", "CUR", "ICNS", "TGA", "PCX", "DCX", "SGI"}
     | {"MSP", "XBM", "XPM", "QOI", "PSD", "SPIDER"}
@@ -57,7 +57,7 @@ def pages(path: str) -> Iterator[Page]:
         raise EndpointError(
             f'{path!r} can\'t be read: {error.name} is missing; install it: pip install "framebus[video]"'
         ) from error
-    except Exception as error:  # a decoder may fail in any way at what is no image
+    except Exception as error:  # a decoder may fail in any way at what is not an image
         raise EndpointError(
             f"{path!r} can't be read as an image: {type(error).__name__}: {error}; remove it, or leave such files out "
             "with ?skip_broken"

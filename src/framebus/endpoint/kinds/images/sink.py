@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sink of images:FOLDER/NAME-{seq:06d}.png: a file for each frame.
 
-The name has a place for {seq}, {timestamp_ns} or {wall_time_ns}, with Python's format after a colon; of a folder alone
-the name is frame-{seq:06d}.png. A folder that is missing is made, not the one it is in. The extension says what is
-written:
+The name contains {seq}, {timestamp_ns} or {wall_time_ns}, with Python's format after a colon. For a folder alone the
+name is frame-{seq:06d}.png. A missing folder is made, but not its parent. The extension decides on the file format:
 
     .png          Mono8, Mono16, RGB8, BGR8, RGBa8, BGRa8, RGB16, BGR16, RGBa16, BGRa16
     .tif, .tiff   the same, also of 10, 12 and 14 bits; Data8s to Data64f, that is (un)signed and floating numbers with
                   one channel; without a pixel format every dtype of numbers but bool, with any number of channels
     .jpg, .jpeg   Mono8, RGB8, BGR8, with some loss
 
-What is written is read back equal, by other programs too, but for JPEG. Anything else is refused, before anything is
-written, with a format that can store it; but for Mono10, Mono12 and Mono14 as PNG with `lossy`: their numbers are
-stored as they are, and read as Mono16. Without a pixel format, three channels of 8 or 16 bits are taken for blue, green
-and red as everywhere in framebus. Metadata and timestamps are lost, except those in the name. A picture whose source
-says "rotation" (Frame.origin) is turned before it is written.
+Except for JPEG, every picture is read back equal, by other programs too. Anything else is refused before a file is
+written, and the error names a format that can store it; the exceptions are Mono10, Mono12 and Mono14 as PNG with
+`lossy`: their numbers are stored as they are, and read as Mono16. Without a pixel format, three channels of 8 or 16
+bits are taken for blue, green and red as everywhere in framebus. Metadata and timestamps are lost, except those in the
+name. A picture whose source says "rotation" (Frame.origin) is turned before it is written.
 
 Each file is written under another name beside its place, .NAME.part, and then renamed, so that other programs find
 whole files only. A file of the same name is replaced. A writer that is killed leaves at most one such partial file,
@@ -79,7 +78,7 @@ class ImagesSink(BaseSink):
         self._claim = Claim(_same_names(name))
         self._name, self._kind, self._options = os.path.join(os.getcwd(), name), kind, options
 
-    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file never waits
         array, form = self._pixels(frame)
         path = Path(self._name.format(**{field: getattr(frame, field) for field in _FIELDS}))
         try:
@@ -185,7 +184,7 @@ def open_sink(
 
 
 def _write(path: Path, data: bytes | memoryview) -> None:
-    """Gives `path` this content at once. Raises OSError; then no partial file is left."""
+    """Replaces the content of `path` at once. Raises OSError; then no partial file is left."""
     check_target(path)
     part = PartialFile(os.path.dirname(path), partial_name(path, hidden=True))
     try:

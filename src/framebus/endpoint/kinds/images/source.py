@@ -4,14 +4,15 @@
 GLOB is a file, a folder (all images in it) or a pattern such as shots/img*.png or shots/**/*.png. The files are those
 that are there at the beginning, in natural order: img2 before img10.
 
-A file gives its exact numbers, in their shape and with their sign, or is refused with a reason: TIFF of every depth and
-layout (tifffile), Netpbm with any maximum, PNG, JPEG, JPEG 2000 and AVIF of up to 16 bits (imagecodecs), and formats of
-8 bits (Pillow). Frames have the pixel format that says what the numbers are, Mono8 to Mono16, RGB8 to RGBa16, Data32s,
-Data32f ..., and none where no name fits, as for more than four channels. Palettes become their colours, grey with alpha
-RGBa8 or RGBa16, black and white Mono8 with 0 and 255, CMYK and YCbCr of 8 bits RGB8. Grey PNG of 1, 2 and 4 bits is
-spread to 8 bits, as PNG prescribes. A large number is bright, so WhiteIsZero TIFF is turned over at every depth.
+A file is read as its exact numbers, in their shape and with their sign, or is refused with a reason: TIFF of every
+depth and layout (tifffile), Netpbm with any maximum, PNG, JPEG, JPEG 2000 and AVIF of up to 16 bits (imagecodecs), and
+formats of 8 bits (Pillow). Frames have the pixel format that says what the numbers are, Mono8 to Mono16, RGB8 to
+RGBa16, Data32s, Data32f ..., and none where no name fits, as for more than four channels. Palettes become their
+colours, grey with alpha RGBa8 or RGBa16, black and white Mono8 with 0 and 255, CMYK and YCbCr of 8 bits RGB8. Grey PNG
+of 1, 2 and 4 bits is spread to 8 bits, as PNG prescribes. A large number is bright, so WhiteIsZero TIFF is turned over
+at every depth.
 
-A file with several pages gives a frame for each, whatever its shape. The metadata are the source's own (Frame.origin):
+A file with several pages is a frame for each, whatever its shape. The metadata are the source's own (Frame.origin):
 
     file            the path
     page            number of the page from 0, where there are several
@@ -52,7 +53,7 @@ class ImagesSource(PacedSource):
     """The images of some files, one after the other."""
 
     def __init__(self, pattern: str, paths: list[str], fps: float | None, loop: bool, skip_broken: bool) -> None:
-        """`fps` None gives them as fast as they are asked for."""
+        """With `fps` None, frames come as fast as they are asked for."""
         super().__init__(f"images:{pattern}", waits=fps is not None)
         self._paths, self._fps, self._loop, self._skip_broken = paths, fps, loop, skip_broken
         self._place = 0

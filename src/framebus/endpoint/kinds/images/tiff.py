@@ -2,7 +2,7 @@
 """TIFF, read and written by tifffile: every depth, sign and layout, with the exact numbers.
 
 Every page is a picture of its own shape and dtype; planes are put behind each other, the layers of a volume come one
-after the other. These are not given as they are stored:
+after the other. These are converted:
 
     black and white       0 and 255
     WhiteIsZero           turned over, at every depth, so that a large number is bright as in all other pictures; the

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """mailslot:NAME: one-way broadcast to every box of that name on the machine; any number of senders and boxes.
 
-Every source is a box: a Unix datagram socket in a folder that only its user may enter (directory.py). A sink puts each
-frame once into memory that nobody can change any more (a sealed memfd) and hands it to all boxes that are there at this
-moment (datagram.py). A box maps that memory: its arrays are read-only, and nothing is copied for it, however many there
-are.
+Every source is a box: a Unix datagram socket in a folder that only its user may enter (directory.py). A sink
+copies each frame once into a sealed memfd, which can't change any more, and sends it to all boxes that exist at this
+moment (datagram.py). A box maps that memory: its arrays are read-only, and nothing is copied for it, however many boxes
+there are.
 
 Boxes come and go as they like. No box ever makes a sink wait: one that has `depth` frames of that sink waiting loses
 the next one, which counts as `dropped` at the sink, once for each box, and at the source, which sees the gap in the

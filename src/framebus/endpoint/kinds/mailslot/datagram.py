@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes into a box: a datagram of 32 bytes with one descriptor.
+"""The datagram that is sent to a box: 32 bytes with one descriptor.
 
     0   4 bytes   "FBML"
     4   1 byte    version, 1
@@ -11,7 +11,7 @@
 
 All numbers are little-endian. The descriptor of a frame is a memfd with a message of framebus.endpoint.wire
 in it. That of a greeting is the reading end of a pipe, whose writing end only the sender has: it hangs up when the
-sender is gone, and there is a byte in it, which nobody takes out, if it has closed.
+sender is gone, and there is a byte in it, which is never read, if it has closed.
 
 Promise: what open_memfd() returns can't change any more; it takes nothing but a memfd of the announced size that
 framebus.endpoint.memfd accepts, and maps nothing that is larger than max_bytes allows. A datagram with other
@@ -40,7 +40,7 @@ DATAGRAM = struct.Struct("<4sBBHQQQ")
 
 @dataclass(frozen=True)
 class Datagram:
-    """A datagram, checked; who has it owns its descriptor."""
+    """A checked datagram; its holder owns the descriptor."""
 
     kind: int
     stream: int
@@ -69,7 +69,7 @@ def read(data: bytes, descriptors: Sequence[int]) -> Datagram:
 
 
 def make_memfd(head: bytes, arrays: Sequence[NDArray[Any]]) -> tuple[int, int]:
-    """Returns a memfd with the message, which nobody can change any more, and its size. Raises OSError."""
+    """Returns a sealed memfd with the message, and its size. Raises OSError."""
     memory = memfd.make([head, *wire.pieces(arrays)])
     return memory, os.fstat(memory).st_size
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where boxes are: one socket each, /dev/shm/framebus-USER/mailslot/NAME/ID.
+"""The directory of boxes: one socket each, /dev/shm/framebus-USER/mailslot/NAME/ID.
 
-/dev/shm because that is what programs share that share channels, it is empty after a restart, and nobody tidies it up
-meanwhile. The upper folder must belong to this user and be closed to all others; nobody else can then put anything
-below it. IDs are drawn by chance and never used again, so a name that refuses a connection is that of a box whose owner
-is dead, for good. Folders go when they are empty.
+It is in /dev/shm, which programs that share channels share, which is empty after a restart, and which no service tidies
+up. The upper folder must belong to this user and be closed to all others, so that no other user can put anything below
+it. IDs are random and never used again, so a name that refuses a connection is that of a box whose owner is dead.
+Folders are removed when they are empty.
 
 A socket's address has 107 bytes, a path here may have more: it is reached through an open folder, as
 /proc/self/fd/N/ID.
@@ -68,7 +68,7 @@ def remove_box(path: str) -> None:
     while folder != SHARED:
         try:
             os.rmdir(folder)
-        except OSError:  # not empty, or somebody else was faster
+        except OSError:  # not empty, or another program was faster
             return
         folder = os.path.dirname(folder)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends of a mailslot: the box that waits for datagrams, and the sink that hands them to all boxes.
+"""Source and sink of a mailslot: the box that receives datagrams, and the sink that sends them to all boxes.
 
-A box learns from the pipes that came with the greetings who is gone. It draws conclusions only if it was empty after
+The pipes that come with the greetings tell a box which sinks are gone. It draws conclusions only if it was empty after
 the pipe had hung up, so that everything that a sender had sent is received first.
 """
 
@@ -24,7 +24,7 @@ from framebus.errors import ChannelClosed, EndpointError, PublisherDied
 from framebus.frames.frame import Frame
 
 MAX_SENDERS = 64
-LOOK_S = 0.2  # how long a wait may overlook that another thread has closed this end
+LOOK_S = 0.2  # how long a wait may overlook that another thread has closed the source
 
 
 @dataclass
@@ -123,9 +123,9 @@ class MailslotSource(BaseSource):
         return frame
 
     def _notice(self, hung_up: set[int]) -> None:
-        """Draws conclusions from the pipes that had hung up, while the box is empty. Raises when nobody is left.
+        """Forgets the senders whose pipes had hung up, while the box is empty. Raises when none is left.
 
-        Of several, nobody knows who went last: if one has closed, it did.
+        Of several, it is unknown which went last: if one has closed, it counts as the last.
         """
         ends: set[type[ChannelClosed | PublisherDied]] = set()
         for sender in [sender for sender in self._senders.values() if sender.pipe in hung_up]:

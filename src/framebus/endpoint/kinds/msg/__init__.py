@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """msg:NAME: a POSIX message queue, Linux's counterpart of window messages; any number of senders, one receiver.
 
-A frame goes through the queue in parts (parts.py), since its messages are small: 8192 bytes, and ten of them, where
-nobody has changed the system's limits. Both ends may come first and may come again; a queue lives as long as an end is
-open, and what nobody has received when the last one leaves is gone (queue.py).
+A frame goes through the queue in parts (parts.py), since its messages are small: 8192 bytes, and ten of them, if
+the system's limits are unchanged. Source and sink may start in any order and restart. A queue lives as long as a source
+or sink is open; frames that were not received when the last one closes are gone (queue.py).
 
 A sink that finds no room, with on_full=
     block   waits for it, at most timeout= seconds, then raises ChannelFullTimeout
-    drop    drops the frame, counted in `dropped` at both ends, and nobody ever gets half of one: a frame that fits
+    drop    drops the frame, counted in `dropped` of sink and source, and never delivers half of one: a frame that fits
             into the queue is begun only if there is room for all of it, a larger one only if the queue is empty and
             a receiver is there. If that receiver then takes nothing for STALL_S, the rest is given up; the receiver
             drops what it has of it and goes on with the next frame.
@@ -36,8 +36,8 @@ def open_source(
     name: str,
     *,
     max_bytes: Annotated[int, "bytes of the largest frame it takes"] = wire.DEFAULT_MAX_BYTES,
-    depth: Annotated[int | None, "messages in the queue, if this end makes it"] = None,
-    part_bytes: Annotated[int | None, "bytes of a message, if this end makes the queue"] = None,
+    depth: Annotated[int | None, "messages in the queue, if it has to be made"] = None,
+    part_bytes: Annotated[int | None, "bytes of a message, if the queue has to be made"] = None,
 ) -> MsgSource:
     """Joins the queue as its receiver, or makes it."""
     return MsgSource(names.check(name, "a queue"), max_bytes, depth, part_bytes)
@@ -48,8 +48,8 @@ def open_sink(
     *,
     on_full: Annotated[Literal["block", "drop", "raise"], "what to do with a frame when there is no room"] = "block",
     priority: Annotated[int, "0 to 31; frames of a higher one overtake those of other sinks"] = 0,
-    depth: Annotated[int | None, "messages in the queue, if this end makes it"] = None,
-    part_bytes: Annotated[int | None, "bytes of a message, if this end makes the queue"] = None,
+    depth: Annotated[int | None, "messages in the queue, if it has to be made"] = None,
+    part_bytes: Annotated[int | None, "bytes of a message, if the queue has to be made"] = None,
 ) -> MsgSink:
     """Joins the queue as a sender, or makes it."""
     if not 0 <= priority <= MOST_PRIORITY:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A POSIX message queue of Linux with everybody who is at it: who makes it, who is there, who removes it.
+"""A POSIX message queue of Linux with its participants: which make it, which are attached, and which removes it.
 
-Places: on Linux a queue is a file, and every end holds an open-file-description lock on one byte of it, byte 0 for the
-receiver, 1 to MAX_SENDERS for the senders. The kernel drops the lock when its owner is gone, however it went, so the
-locks say who is here, and nothing else is written anywhere. A child forked by an end shares its lock.
+Places: on Linux a queue is a file, and every participant holds an open-file-description lock on one byte of it: byte 0
+for the receiver, 1 to MAX_SENDERS for the senders. The kernel drops the lock when its owner exits in any way. So the
+locks alone say which participants are attached. A forked child shares the lock of its parent.
 
-Life: whoever comes first makes the queue, with mode 0600. Who leaves gives its place back and then tries to lock all
-bytes at once: that succeeds only for the last one, who removes the name. An end that comes tries the same: if it
-succeeds on a queue that it did not make itself, killed programs left it, with half a frame in it perhaps; it is
-removed, and a new one made. Nobody can remove a queue at which an end has its place; an end that got its place in a
-queue whose name is gone already starts over.
+Life: the first participant makes the queue, with mode 0600. One that closes releases its place and then tries to lock
+all bytes at once. Only the last one succeeds, and removes the name. One that attaches tries the same: if it succeeds on
+a queue that it did not make, killed programs left it, perhaps with half a frame in it; it is removed, and a new one
+made. A queue in which a participant has its place can't be removed. A participant that got its place in a queue whose
+name is gone starts over.
 
-Nothing here waits but wait(): every call on the queue is one that fails at once where it would have to.
+Only wait() waits: every other call fails at once instead.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Queue:
     # Coming and going
 
     def leave(self) -> None:
-        """Gives the place back; the last one removes the queue."""
+        """Releases the place; the last participant removes the queue."""
         ofd_lock.unlock(self._queue.mqd, 0, TO_THE_END)
         if ofd_lock.lock(self._queue.mqd, 0, TO_THE_END) and self._has_the_name():
             self._unlink()
@@ -109,12 +109,12 @@ class Queue:
                     f"msg:{self.name} has a receiver already, and two would tear each other's frames apart; for many"
                     " receivers use mailslot:, or a channel"
                 )
-            return None  # somebody has locked everything, for a moment
+            return None  # another participant has locked everything, for a moment
         for place in range(1, MAX_SENDERS + 1):
             if ofd_lock.lock(self._queue.mqd, place, 1):
                 return place
         if not all(ofd_lock.holder(self._queue.mqd, place, 1) == (place, 1) for place in range(1, MAX_SENDERS + 1)):
-            return None  # somebody who had everything was about to let go of all but one
+            return None  # another participant was about to release all bytes but one
         raise EndpointError(f"msg:{self.name} has {MAX_SENDERS} senders already, more can't be told apart")
 
     def is_read(self) -> bool:
@@ -176,7 +176,7 @@ class Queue:
                 self._queue = self._join(self._ipc.O_CREX, 0o600, max_messages=sizes[0], max_message_size=sizes[1])
                 return True
             except self._ipc.ExistentialError:
-                continue  # somebody else was faster
+                continue  # another program was faster
             except SystemFailure:
                 raise
             except (OSError, ValueError) as error:
@@ -220,7 +220,7 @@ class Queue:
             named.close()
 
     def _unlink(self) -> None:
-        with contextlib.suppress(self._ipc.ExistentialError):  # somebody has removed it by hand
+        with contextlib.suppress(self._ipc.ExistentialError):  # it was removed by hand
             self._ipc.unlink_message_queue(self._path)
 
 

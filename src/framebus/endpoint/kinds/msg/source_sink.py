@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends of a message queue: frames to parts and back, and who of the senders is still there.
+"""Source and sink of a message queue: frames to parts and back, and which senders are still attached.
 
-A wait is cut into pieces of LOOK_S; after each one the receiver looks whose place is free, since a queue does not tell
-when a sender dies. It draws conclusions only from a queue that was still empty after it looked, so that everything that
-a sender had sent is received first.
+A wait is cut into pieces of LOOK_S; after each one the receiver looks which places are free, since a queue does not
+tell when a sender dies. It draws conclusions only from a queue that was still empty after it looked, so that everything
+that a sender had sent is received first.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class MsgSource(BaseSource):
             return None
 
     def _notice(self, senders: set[int]) -> None:
-        """Draws conclusions from who is here, while the queue is empty. Raises when nobody is left.
+        """Compares the senders with those of the last look, while the queue is empty. Raises when none is left.
 
         One that died may have done so at any time since the last look: if another one closed meanwhile, it closed last.
         """
@@ -145,7 +145,7 @@ class MsgSink(BaseSink):
         )
 
     def _may_begin(self, count: int) -> bool:
-        """Whether a frame of so many parts would go through without waiting, as far as can be known."""
+        """Whether a frame of that many parts would go through without waiting, as far as can be known."""
         if count <= self._queue.depth:
             return self._queue.depth - self._queue.waiting() >= count
         return self._queue.waiting() == 0 and self._queue.is_read()

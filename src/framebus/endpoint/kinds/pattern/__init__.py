@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pattern:KIND: test pictures out of nothing but numpy, of any size and dtype, at any rate.
+"""pattern:KIND: test pictures that numpy computes, of any size and dtype, at any rate.
 
-    bars       colour bars that stand still
+    bars       colour bars that do not move
     gradient   soft colours that drift to the left
     ball       the same with a ball that bounces to and fro
     checker    squares that drift by a pixel a frame
     noise      every sample by chance, the same for the same seed
 
-In every picture stand its number, for people and for programs, and the time of day (UTC) at which it was due:
-read_number() finds the number again, also after a lossy codec or a change of size, so that a receiver knows which
-picture it sees. The number is the sequence number. Where a picture is too small for them they are left out: the code
-needs 48 columns. With `label=false` the picture of a number is the same on every machine.
+Every picture shows its number, as digits and as a barcode, and the time of day (UTC) at which it was due. read_number()
+reads the barcode, also after a lossy codec or a change of size, so that a receiver knows which picture it sees. The
+number is the sequence number. A picture that is too small shows none of them: the barcode needs 48 columns. With
+`label=false` the picture of a number is the same on every machine.
 
 A frame has no metadata, so every sink takes it. It falls due every 1/fps seconds; with `fps=0` it is made when it is
 asked for, and its timestamps are that moment.
@@ -34,7 +34,7 @@ from framebus.frames.frame import Frame
 
 
 class PatternSource(PacedSource):
-    """The receiving end of nobody: a picture for every number from 1."""
+    """A source without a sender: a picture for every number from 1."""
 
     def __init__(self, kind: str, painter: Painter, fps: float, count: int | None, label: bool) -> None:
         """`count` pictures, None for no end, at `fps` a second, 0 for as fast as they are asked for."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The number of a picture as black and white cells along its upper edge, for programs.
+"""The barcode of a picture: its number as black and white cells along its upper edge.
 
 48 cells of equal width: white, black, white, black, then 32 bits of the number and 12 of its CRC-32, the highest bit
 first, a white cell for 1. The white and black ones at the beginning say what white and black are in this picture, so a
-lossy codec, another dtype or another size do no harm. Numbers wrap at 2**32. What is no such picture is taken for one
-once in 65536 times.
+lossy codec, another dtype or another size do no harm. Numbers wrap at 2**32. A picture
+without a barcode is taken for one with it once in 65536 times.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Paints the pictures of pattern:, each from its number alone.
 
-What all pictures have in common is computed once, in the numbers of the picture, so that one costs little more than a
-copy of its size. Only noise is made anew for each.
+What all pictures have in common is computed once, in their own dtype, so that a picture costs little more than a copy
+of its size. Only noise is computed for each.
 """
 
 from __future__ import annotations

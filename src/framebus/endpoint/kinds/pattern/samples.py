@@ -111,5 +111,5 @@ def _dtype(name: str) -> np.dtype[Any]:
     except TypeError:
         raise ValueError(f"dtype {name!r} is not known to numpy; write it like uint16 or float32") from None
     if found.kind not in "biufc":
-        raise ValueError(f"dtype {name!r} is no number; write one like uint16 or float32")
+        raise ValueError(f"dtype {name!r} is not a number; write one like uint16 or float32")
     return found

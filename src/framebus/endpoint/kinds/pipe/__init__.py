@@ -156,7 +156,7 @@ def _open(role: Role, rest: str, url: str, argv: Sequence[str] | None, buffer: i
         return Pipe(url, child.descriptor, child, linger)
     found = _DESCRIPTOR.fullmatch(rest)
     if found is None and rest not in ("", name):
-        raise InvalidUrl(f"{url!r} is no pipe for a {role}; there are {descriptors.forms(role)}")
+        raise InvalidUrl(f"{url!r} is not a pipe for a {role}; there are {descriptors.forms(role)}")
     descriptor = descriptors.take(int(found[1]) if found else standard, role, url, buffer)
     return Pipe(url, descriptor, None, linger)
 

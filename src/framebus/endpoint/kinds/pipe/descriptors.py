@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""File descriptors that become one end of a pipe, on POSIX systems.
+"""File descriptors that a source or sink of a pipe owns, on POSIX systems.
 
 Standard input and output, and descriptors that a parent left open, are shared with other processes: a shell, the next
 program of a pipeline. So nothing is changed about them. O_NONBLOCK in particular belongs to what all of them share; an
@@ -36,7 +36,7 @@ _FORMS = {
 _NAMES = {0: "standard input", 1: "standard output", 2: "standard error"}
 _MOST_BYTES = Path("/proc/sys/fs/pipe-max-size")
 
-# Standard streams that an end of this process, or of its parent before a fork, has taken over.
+# Standard streams that a source or sink of this process, or of its parent before a fork, has taken over.
 _taken: set[int] = set()
 
 
@@ -64,7 +64,7 @@ def pair() -> tuple[int, int]:
 
 
 def own(number: int, role: Role, buffer: int) -> Descriptor:
-    """Wraps an end that no other process has, which thus can be made nonblocking."""
+    """Wraps a descriptor that no other process has, which thus can be made nonblocking."""
     os.set_blocking(number, False)
     enlarge(number, buffer)
     return Descriptor(_file(number, role), may_block=False)
@@ -90,7 +90,7 @@ def take(number: int, role: Role, url: str, buffer: int) -> Descriptor:
 
 
 def enlarge(number: int, wanted: int) -> None:
-    """Gives the pipe room for `wanted` bytes, or as many as the system allows; it is no error if it allows none."""
+    """Gives the pipe room for `wanted` bytes, or as many as the system allows; it is not an error if it allows none."""
     with contextlib.suppress(OSError, ValueError):
         wanted = min(wanted, int(_MOST_BYTES.read_text()))
         if fcntl.fcntl(number, fcntl.F_GETPIPE_SZ) < wanted:
@@ -101,13 +101,13 @@ def _check(number: int, role: Role, url: str) -> int:
     """Refuses what can't be used; returns the kind of file it is."""
     name = _NAMES.get(number, f"descriptor {number}")
     if number in _taken:
-        raise EndpointError(f"{url!r}: {name} has been taken over before, by another end; a stream has one end here")
+        raise EndpointError(f"{url!r}: {name} has been taken over before; a stream has one source or sink here")
     try:
         found = os.fstat(number)
         way = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
     except OSError:
         raise EndpointError(
-            f"{url!r}: {name} is not open; whoever starts this program must leave it open (subprocess: pass_fds=)"
+            f"{url!r}: {name} is not open; the program that starts this one must leave it open (subprocess: pass_fds=)"
         ) from None
     if fds.is_filler(number):
         raise EndpointError(

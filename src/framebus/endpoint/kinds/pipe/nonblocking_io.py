@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes in and out of a pipe, with deadlines: what every mode of pipe: is built on.
+"""Reading and writing the bytes of a pipe with deadlines, for every mode of pipe:.
 
-Neither side ever blocks anywhere but in poll(), so Ctrl-C, a deadline and close() in another thread end every wait. And
-neither ever loses its place in the stream:
+Reader and Writer block in poll() alone, so Ctrl-C, a deadline and close() in another thread end every wait. Neither
+loses its place in the stream:
 
 - A Reader that runs out of time keeps what it has read; the next call goes on there.
 - A Writer that runs out of time in the middle of a message copies the rest of it, and the message counts as sent; the
@@ -23,14 +23,14 @@ from framebus.endpoint import Deadline
 from framebus.endpoint.kinds.pipe.descriptors import Descriptor
 from framebus.errors import EndpointError, Timeout
 
-SLICE_MS = 100  # how long a wait may go on before it looks whether this end was closed
+SLICE_MS = 100  # how long a wait may go on before it looks whether it was closed here
 
 
 _NOTHING_CAME, _NO_ROOM = "nothing came through", "no room in"
 
 
 class EndOfStream(Exception):
-    """The other end has closed the pipe."""
+    """The other program has closed the pipe."""
 
 
 class Closed(Exception):
@@ -73,7 +73,7 @@ class _NonblockingFile:
         if self.torn:
             raise EndpointError(
                 f"{self._url!r}: an interrupt came in the middle of a frame, so where the next one begins is "
-                "not known; close this end and open another one"
+                "not known; close it and open another one"
             )
 
 
@@ -88,8 +88,8 @@ class Reader(_NonblockingFile):
 
         Raises:
             Timeout: not all of it came in time.
-            EndOfStream: the other end closed the pipe before.
-            Closed: this end was closed meanwhile.
+            EndOfStream: the other program closed the pipe before.
+            Closed: the pipe was closed here meanwhile.
             EndpointError: the system refused, or the stream is torn.
         """
         self.check_whole()
@@ -106,7 +106,7 @@ class Reader(_NonblockingFile):
                 self.torn = False
                 self._wait(deadline, _NOTHING_CAME)
                 continue
-            except ValueError:  # a signal handler has closed this end
+            except ValueError:  # a signal handler has closed it
                 raise Closed from None
             except OSError as error:
                 raise EndpointError(f"{self._url!r} can't be read: {error.strerror}") from error
@@ -128,8 +128,8 @@ class Writer(_NonblockingFile):
 
         Raises:
             Timeout: there was no room in time; nothing of it is written or kept.
-            EndOfStream: nobody reads.
-            Closed: this end was closed meanwhile.
+            EndOfStream: the reader is gone.
+            Closed: the pipe was closed here meanwhile.
             EndpointError: the system refused, or the stream is torn.
         """
         self.flush(deadline)
@@ -171,7 +171,7 @@ class Writer(_NonblockingFile):
             except BrokenPipeError:
                 self.torn = False
                 raise EndOfStream from None
-            except ValueError:  # a signal handler has closed this end
+            except ValueError:  # a signal handler has closed it
                 raise Closed from None
             except OSError as error:
                 raise EndpointError(f"{self._url!r} can't be written to: {error.strerror}") from error

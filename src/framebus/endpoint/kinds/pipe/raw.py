@@ -64,7 +64,7 @@ def layout_of(width: int, height: int, pixel_format: str) -> Layout:
             )
         return Layout((int(rows), width), dtype, pixel_format)
     if width * known.bits_per_pixel % 8:
-        raise ValueError(f"a row of {width} pixels of {pixel_format} is no whole number of bytes")
+        raise ValueError(f"a row of {width} pixels of {pixel_format} is not a whole number of bytes")
     return Layout((height, width * known.bits_per_pixel // 8), dtype, pixel_format)
 
 

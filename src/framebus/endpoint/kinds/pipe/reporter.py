@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parent of a pipe's program where our own process can't be it: it knows the exit status and reports it.
+"""The parent of a pipe's program, where our own process could lose the exit status: it reports that status.
 
     python reporter.py DESCRIPTOR PROGRAM ARGUMENTS...
 
 A process that ignores SIGCHLD, or handles it in a way of its own, loses the exit status of its children; one that
 blocks signals hands that down. This process has clean signals. It starts the program with its own standard input,
-output and error, then lets go of the first two, so that the end of the pipe is seen. It writes two lines of JSON to
+output and error, then closes the first two, so that the end of the pipe is seen. It writes two lines of JSON to
 DESCRIPTOR: the process id or why there is none, then the status. SIGTERM is passed on; should this process be killed,
 the kernel kills the program. A SIGHUP that is ignored stays ignored, as under nohup(1).
 
-Standard library only, and nothing of framebus: it is to start fast and stay small.
+Standard library only, and nothing of framebus: so that it starts fast and stays small.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OURS = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python, and by us; subproc
 
 
 def reset_signals() -> None:
-    """Gives every signal its default action, and unblocks it. Ctrl-C reaches the program itself: we wait for it."""
+    """Resets every signal to its default action, and unblocks it. Ctrl-C reaches the program itself: we wait for it."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, *OURS}:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -36,7 +36,7 @@ def reset_signals() -> None:
 
 
 def report(descriptor: int, **content: object) -> None:
-    """Tells our process; where that is gone, nobody needs to know."""
+    """Sends one line to our process, if it is there."""
     with contextlib.suppress(OSError):
         os.write(descriptor, json.dumps(content).encode() + b"\n")
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the ends of all modes have in common: how they end, how they are closed.
+"""PipeSource and PipeSink, the bases of all modes: how a stream ends, how it is closed.
 
-A mode's source writes _steps(): a generator that yields each buffer it wants filled, then the frame made of them, and
-returns at the orderly end of the stream. It is written straight down, as if reading never had to wait; what has been
-read when the time is up stays where it is. Before it wants the first bytes of a frame it sets `at_boundary`.
+A mode's source defines _steps(): a generator that yields each buffer to be filled, then the frame made of them, and
+returns at the orderly end of the stream. It is written as if reading never had to wait; what has been read when the
+time is up is kept. Before the first bytes of a frame it sets `at_boundary`.
 
-A mode's sink writes _pieces(), the bytes of a frame, and _end_message(), those of the end.
+A mode's sink defines _pieces(), the bytes of a frame, and _end_message(), those of the end.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class PipeSource(BaseSource):
         except EndOfStream:
             raise self._closed_error() from None
         except Closed:
-            raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
+            raise ChannelClosed(f"{self.url!r} was closed here; open another one") from None
 
     def _next_step(self) -> Frame | None:
         """Goes on to the next buffer that is wanted, or returns the frame that is complete."""
@@ -103,7 +103,7 @@ class PipeSource(BaseSource):
         except Malformed as error:
             self._count(refused=1)
             raise EndpointError(
-                f"what came through {self.url!r} is no frame: {error}; a pipe has no way to find the next one, so "
+                f"what came through {self.url!r} is not a frame: {error}; a pipe has no way to find the next one, so "
                 "start both programs again"
             ) from None
 
@@ -160,7 +160,7 @@ class PipeSink(BaseSink):
         except EndOfStream:
             raise self._nobody_reads() from None
         except Closed:
-            raise ChannelClosed(f"this end of {self.url!r} was closed; open another one") from None
+            raise ChannelClosed(f"{self.url!r} was closed here; open another one") from None
         except BaseException as error:
             self._interrupted = self._interrupted or not isinstance(error, Exception)
             if began is not None and self._writer.written > began:  # the rest of it will go out
@@ -175,7 +175,7 @@ class PipeSink(BaseSink):
         why = "the program that read it has gone"
         if self._child is not None:
             why = self._child.fate(self._child.wait(FATE_S))
-        return ChannelClosed(f"nobody reads {self.url!r} any more: {why}")
+        return ChannelClosed(f"no program reads {self.url!r} any more: {why}")
 
     def _close(self) -> None:
         """Writes what is left and the end, and waits for the child; what went wrong is raised when all is closed."""
@@ -188,7 +188,7 @@ class PipeSink(BaseSink):
                 self._writer.write(self._end_message(), Deadline(linger))
         except Timeout:
             problem = EndpointError(
-                f"{self.url!r}: nobody read the end of the stream within {linger:g} s, so the reader will take it "
+                f"{self.url!r}: the end of the stream was not read within {linger:g} s, so the reader will take it "
                 "for broken off; pass a larger linger= to wait longer"
             )
         except EndOfStream:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """mode=byte, format=y4m: YUV4MPEG2, what `ffmpeg -f yuv4mpegpipe` reads and writes.
 
-A line says what all frames are; each frame is the line FRAME and its planes. A source gives them as they are, arrays
+A line says what all frames are; each frame is the line FRAME and its planes. A source returns them as they are, arrays
 "y", "u" and "v" (and "a" where there is alpha), or, of a mono stream, one image; asked for a pixel format it converts,
 but a format of 4:2:0 only puts the planes of such a stream into one array. Frames of full range carry {"color_range":
-"full"} in their metadata. A sink takes what a source gives, sample for sample, and converts RGB8 and BGR8 images to
+"full"} in their metadata. A sink takes what a source returns, sample for sample, and converts RGB8 and BGR8 images to
 4:4:4 of limited range; three channels without a pixel format are BGR8. Samples of more than 8 bits are read, and
 neither converted nor written.
 
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framebus.endpoint import OutgoingFrame
+from framebus.endpoint import OutgoingFrame, spec
 from framebus.endpoint.kinds.pipe import ycbcr, ycbcr420
 from framebus.endpoint.kinds.pipe.source_sink import Pipe, PipeSink, PipeSource, aligned
 from framebus.endpoint.kinds.pipe.y4m_header import MAX_LINE, Header, parse
@@ -55,7 +55,7 @@ class Y4mSource(PipeSource):
         yield from self._line(line)
         header = self.header = parse(bytes(line))
         if header.nbytes > self._max_bytes:
-            raise Malformed(f"frames of {header.nbytes} bytes, this end takes at most {self._max_bytes}")
+            raise Malformed(f"frames of {header.nbytes} bytes, this source takes at most {self._max_bytes}")
         if self._pixel_format is not None and (header.depth != 8 or "alpha" in header.chroma):
             raise EndpointError(
                 f"{self.url!r}: {header.chroma} of {header.depth} bits can't become {self._pixel_format}; leave "
@@ -132,7 +132,9 @@ def _converted(planes: list[NDArray[Any]], full_range: bool, form: str) -> NDArr
 class Y4mSink(PipeSink):
     """Frames into a YUV4MPEG2 stream; the first one decides what all of them are."""
 
-    capabilities = replace(ONE_IMAGE, arrays="many", dtypes="uint8", notices_death=False)
+    capabilities = replace(
+        ONE_IMAGE, arrays="many", dtypes="uint8", accepts=spec.images(uint8=[(), (3,)]), notices_death=False
+    )
 
     def __init__(self, pipe: Pipe, pixel_format: str | None, fps: float, lossy: bool) -> None:
         super().__init__(pipe)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """video:FILE: the pictures of a video file, and a video file of pictures, by PyAV.
 
-    reader   decodes a file, over and over if wanted; the demo plays its clip with it
-    source   hands the pictures out in time
-    forms    what pixel formats are called there, and which of them a codec keeps
+    reader   decodes a file, once or repeatedly; the demo plays its clip with it
+    source   returns the pictures in time
+    forms    FFmpeg's names of pixel formats, and which of them a codec keeps
     sink     encodes a file
 
 FILE is the path of a file, never the address of anything else. A question mark in it is written %3F.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One video file being encoded: which codec and storage, the clock of the file, and the colours it says it has.
+"""Encodes one video file: codec and pixel format, the clock of the file, and its colour tags.
 
 The extension decides on container, codec and clock. The bytes go into an open partial file, never to a path. A packet
 says how long its picture is shown, as long as the one before it, so the last picture of a slow recording has its time.
@@ -148,7 +148,7 @@ class Encoder:
 
 
 def _count_in_ticks(packet: Packet[VideoStream]) -> None:
-    """Gives a packet the times of a FineClock."""
+    """Sets the times of a packet to those of a FineClock."""
     unit = packet.time_base * matroska.TICKS
     for name in ("pts", "dts", "duration"):
         value = getattr(packet, name)
@@ -173,7 +173,7 @@ def _known(codec: str) -> list[str]:
 
 
 def _stored_as(codec: str, form: str, shape: tuple[int, ...]) -> str:
-    """Returns what to give to the encoder."""
+    """Returns the input of the encoder."""
     known = _known(codec)
     for name in KEEPS[form]:
         if name in known and (codec == "ffv1" or form not in _EIGHT_BITS):

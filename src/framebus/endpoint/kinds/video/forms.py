@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from framebus.endpoint import OutgoingFrame
+from framebus.endpoint import OutgoingFrame, spec
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError
 from framebus.frames.pixel_format import FORMATS, guess
@@ -14,6 +14,7 @@ from framebus.frames.pixel_format import FORMATS, guess
 CAPABILITIES: Final = replace(
     ONE_IMAGE,
     dtypes="uint8 or uint16, with 1, 3 or 4 channels",
+    accepts=spec.images(uint8=[(), (3,), (4,)], uint16=[(), (3,), (4,)]),
     receivers="many",
     notices_death=False,
     stored=True,

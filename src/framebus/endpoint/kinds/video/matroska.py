@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matroska files whose clock counts 20 microseconds. FFmpeg's writer knows milliseconds only.
+"""Matroska files whose clock counts units of 20 microseconds. FFmpeg's writer supports milliseconds only.
 
 Every time in a Matroska file counts units of its TimestampScale, 1,000,000 ns with FFmpeg. The encoder's packets are
 handed over with times in units of 20 microseconds under the name of milliseconds, and the one TimestampScale that

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of a video file, once or over and over, each with the moment at which it is to be shown.
+"""The pictures of a video file, once or repeatedly, each with the time at which it is to be shown.
 
-Decoding and conversion are PyAV's. It has no way of being given the memory for its result, so the finished picture is
-copied once, into the memory that the caller wants it in, without the padding at the end of its rows, and turned
-on the way.
+PyAV decodes and converts. It can't write into memory of the caller, so the finished picture is copied once, into that
+memory, without the padding at the end of its rows, and turned if necessary.
 
     timeline   when a picture is shown
     turning    which way up
@@ -139,7 +138,7 @@ class Reader:
     def pictures(self) -> Iterator[Picture]:
         """Yields the pictures, in the order of showing.
 
-        Raises EndpointError for what is no file, or not one that can be decoded.
+        Raises EndpointError for what is not a file, or not one that can be decoded.
         """
         number = round_ = 0
         begin_s = 0.0

@@ -69,7 +69,7 @@ class VideoSink(BaseSink):
         lifetime.keep_in_children(self)  # the encoder has threads
         tell_of_kept(self._part)
 
-    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file has nobody to wait for
+    def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file never waits
         import av
 
         if os.getpid() != self._pid:

@@ -11,7 +11,7 @@ the source's own (Frame.origin):
     pts         seconds by the file's own clock, or null
     time_base   what that clock counts, such as "1/12800"
     rotation    degrees counterclockwise by which the file wants it turned, only where it does and that is not done:
-                with rotate=keep, and for what is no quarter turn
+                with rotate=keep, and for what is not a quarter turn
     corrupt     true, only where the decoder says so
 
 Pictures are turned and mirrored as the file says, as players and OpenCV do, unless `rotate` says otherwise: keep leaves
@@ -20,7 +20,7 @@ of the file; where it has none, by BT.709 from 720 lines up and BT.601 below. Ti
 file starts again or jumps (joined transport streams); its own clock is in pts.
 
 Pieces of the file that can't be decoded are counted in statistics().refused and left out. Codecs for pictures that
-depend on each other hide much damage by themselves, so what comes may still look damaged.
+depend on each other hide much damage, so what comes may still look damaged.
 
 A forked child may not use the source of its parent, and its close() does nothing.
 """
@@ -95,7 +95,7 @@ def open_source(
     *,
     pace: Annotated[Literal["real", "fast"], "at the file's own pace, or as fast as frames are asked for"] = "real",
     loop: Annotated[bool, "play it over and over"] = False,
-    start: Annotated[float, "leave out so many seconds"] = 0.0,
+    start: Annotated[float, "seconds to leave out"] = 0.0,
     pixel_format: Annotated[str, "PFNC name to convert to; auto loses least, native never converts"] = "auto",
     rotate: Annotated[
         Rotate, "turn as the file says, not at all, or by degrees clockwise from how it is stored"

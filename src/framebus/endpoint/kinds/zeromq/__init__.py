@@ -8,12 +8,12 @@ mode=latest (PUB/SUB): every receiver gets the newest frame, whole, and skips wh
 the sender. What is sent before a receiver's subscription has arrived is not for it: pass wait_for=1 to the sink to wait
 for that. The last frame before a pause, and the end, reach a receiver that is slow as soon as it has room.
 
-mode=every (PUSH/PULL): every frame arrives, in order. At most `hwm` frames wait at each end, then send() waits. With
+mode=every (PUSH/PULL): every frame arrives, in order. At most `hwm` frames wait on each side, then send() waits. With
 several receivers each frame goes to one of them. Nothing is lost while the receiver lives and its connection holds;
-with it go the frames that were on their way: those waiting at both ends, and what the system buffers. What nobody has
+with it go the frames that were on their way: those waiting on both sides, and what the system buffers. What is not
 taken `linger` seconds after the sink's close() is lost too.
 
-A receiver that lives but stands still has a full queue before long. send() then waits for as long as that lasts; with a
+A receiver that lives but is stopped has a full queue before long. send() then waits for as long as that lasts; with a
 timeout it raises Timeout, the frame is not sent, and no other is lost or comes twice. Ctrl-C, and close() by another
 thread, end the wait too; if the frame had begun to leave, they do so by hanging up.
 
@@ -40,11 +40,11 @@ abstract name is bound with public=true or keys only. tcp://127.0.0.1 is open to
 mode=every a stranger that connects as a receiver takes its share of the frames, and with each mode a stranger can read
 them, and feed a source that binds. Keys keep it out. With curve keys, made by zmq.auth.create_certificates(), the end
 that binds needs curve_secret_key, the end that connects curve_server_key, the public key of the other: traffic is
-encrypted, and who binds is who it says. A program that doesn't know the public key can't connect. What strangers send
-that is no ZeroMQ of version 3 or newer (ZMTP 3) is refused before it becomes a peer, and changes nothing for those that
-are (connections.py). Without keys, a foreign sender can make a source hold more memory than max_bytes says: ZeroMQ
-limits the size of a part, not how many make a message, and hands a message over only when it is complete. Here no part
-is kept of one that has too many.
+encrypted, and the end that binds is authenticated. A program that doesn't know the public key can't connect. What
+strangers send that is not ZeroMQ of version 3 or newer (ZMTP 3) is refused before it becomes a peer, and changes
+nothing for peers (connections.py). Without keys, a foreign sender can make a source hold more memory than max_bytes
+says: ZeroMQ limits the size of a part, not how many make a message, and hands a message over only when it is complete.
+Here no part is kept of one that has too many.
 
 On the wire a frame is a message of several parts: head and description as framebus.endpoint.wire has them, then each
 array. An end is one part.
@@ -73,17 +73,17 @@ def open_source(
     scheme: str,
     rest: str,
     *,
-    mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
+    mode: Annotated[Mode, "the newest frame, or every frame in order; the same on both sides"] = "latest",
     bind: Annotated[bool, "bind here and let sinks connect"] = False,
     public: Annotated[bool, "let other machines in, or all users of this one"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
     reconnect: Annotated[bool, "go on when a sender that died comes again"] = True,
     max_bytes: Annotated[int, "bytes of the largest frame to accept"] = wire.DEFAULT_MAX_BYTES,
     heartbeat: Annotated[float, "seconds between signs of life over tcp; 0 for none"] = 2.0,
-    curve_server_key: Annotated[str | None, "file with the public key of the end that binds"] = None,
-    curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
+    curve_server_key: Annotated[str | None, "file with the public key of the side that binds"] = None,
+    curve_secret_key: Annotated[str | None, "file with the secret key of this side"] = None,
 ) -> BaseSource:
-    """Opens the receiving end."""
+    """Opens a source."""
     with lifetime.importing:
         from framebus.endpoint.kinds.zeromq import source
 
@@ -97,7 +97,7 @@ def open_sink(
     scheme: str,
     rest: str,
     *,
-    mode: Annotated[Mode, "the newest frame, or every frame in order; the same at both ends"] = "latest",
+    mode: Annotated[Mode, "the newest frame, or every frame in order; the same on both sides"] = "latest",
     bind: Annotated[bool, "bind here and let sources connect"] = True,
     public: Annotated[bool, "let other machines in, or all users of this one"] = False,
     hwm: Annotated[int, "frames that may wait here, for mode=every"] = 4,
@@ -105,10 +105,10 @@ def open_sink(
     copy: Annotated[bool, "for mode=every: copy each frame instead of waiting until it has left"] = False,
     linger: Annotated[float, "seconds after close() for what is on its way"] = 5.0,
     heartbeat: Annotated[float, "seconds between signs of life over tcp; 0 for none"] = 2.0,
-    curve_server_key: Annotated[str | None, "file with the public key of the end that binds"] = None,
-    curve_secret_key: Annotated[str | None, "file with the secret key of this end"] = None,
+    curve_server_key: Annotated[str | None, "file with the public key of the side that binds"] = None,
+    curve_secret_key: Annotated[str | None, "file with the secret key of this side"] = None,
 ) -> BaseSink:
-    """Opens the sending end; its `url` has the port where the system was to choose one."""
+    """Opens a sink; its `url` has the port where the system was to choose one."""
     with lifetime.importing:
         from framebus.endpoint.kinds.zeromq import sink
 

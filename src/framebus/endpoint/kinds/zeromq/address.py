@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an end of ZeroMQ is, and whether it may be there: checked before a socket is opened.
+"""Addresses of ZeroMQ, and whether they may be used: checked before a socket is opened.
 
 Binding is for this machine alone unless `public` says otherwise, and by a path for this user alone. An abstract name
 has no owner and no mode, so every local user can connect to it: it is bound with `public` or a curve key only. How
@@ -26,7 +26,7 @@ class Address:
     Attributes:
         url: as the user wrote it, without options.
         endpoint: as ZeroMQ wants it.
-        bind: whether this end binds; else it connects.
+        bind: whether this side binds; else it connects.
         is_ipv6: whether the host is a numeric address with colons.
         is_tcp: whether it is TCP; else a path.
         is_loopback: whether it is TCP that does not leave this machine, as far as the address says.
@@ -52,7 +52,7 @@ def check(scheme: str, rest: str, *, bind: bool, public: bool, has_keys: bool = 
     """Returns the address that `scheme:rest` says.
 
     Raises:
-        InvalidUrl: no host and port, no path, or what ZeroMQ can't take since it is no UTF-8.
+        InvalidUrl: no host and port, no path, or what ZeroMQ can't take since it is not UTF-8.
         EndpointError: binding there would let in other machines, or all users of this one.
     """
     if has_lone_surrogates(rest):
@@ -68,11 +68,11 @@ def _tcp(rest: str, bind: bool, public: bool) -> Address:
         raise InvalidUrl(f"{url!r}: expected tcp://HOST:PORT, such as tcp://127.0.0.1:7000")
     host = found[1]
     if not bind and (port == 0 or host in _ANY):
-        raise InvalidUrl(f"{url!r}: to connect takes the host and the port of the other end; or pass bind=true")
+        raise InvalidUrl(f"{url!r}: to connect takes the host and the port of the peer; or pass bind=true")
     if bind and not public and not _is_loopback(host):
         raise EndpointError(
             f"{url!r} would let other machines in; bind to 127.0.0.1, or pass public=true if that is meant, "
-            "and curve_secret_key= so that only programs that know this end's key can connect"
+            "and curve_secret_key= so that only programs that know this side's key can connect"
         )
     numeric = "127.0.0.1" if bind and host == "localhost" else host
     return Address(
@@ -98,6 +98,6 @@ def _ipc(rest: str, bind: bool, public: bool, has_keys: bool) -> Address:
         raise EndpointError(
             f"{url!r} would let every user of this machine in, since an abstract name has no mode; bind to a path, "
             "such as ipc:///run/user/1000/camera0, or pass public=true if that is meant, or curve_secret_key= so that "
-            "only programs that know this end's key can connect"
+            "only programs that know this side's key can connect"
         )
     return Address(url, f"ipc://{path}", bind, is_tcp=False, is_public=public)

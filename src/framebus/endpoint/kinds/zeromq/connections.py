@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which connections of a socket are peers: an account of what ZeroMQ's monitor says.
 
-A peer is a connection whose handshake has succeeded. Everything else that connects to an end that binds is a stranger:
+A peer is a connection whose handshake has succeeded. Everything else that connects to a bound socket is a stranger:
 a port scan, random bytes, another protocol. What a stranger sends must change nothing for the peers, so a connection
 that ends without having been a peer counts as refused, never as a peer that was lost.
 

@@ -15,7 +15,7 @@ mode. So the socket is made here and handed over by ZMQ_USE_FD:
 Connecting. A name in /tmp belongs to the program that takes it first. The owner of the file is checked when an end is
 opened, for an early error; the peer of every connection is asked for from the kernel (SO_PEERCRED, the user that called
 listen()) before a frame is sent to it or taken from it, since a name may change hands later. With public=true, or a
-curve key of the other end, its owner does not matter.
+curve key of the peer, its owner does not matter.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def listen(address: Address) -> Listener:
 
 
 def _settle_mode(path: str, mode: int) -> tuple[int, int]:
-    """Gives back what the umask took; returns the identity of the file."""
+    """Restores the bits that the umask took; returns the identity of the file."""
     made = fds.open_path(path, os.O_PATH | os.O_NOFOLLOW)
     try:
         found = os.fstat(made)
@@ -104,7 +104,7 @@ def _check_free(url: str, path: Path) -> None:
     except OSError as error:
         raise EndpointError(f"{url!r}: {path} can't be looked at: {error.strerror}") from None
     if not stat.S_ISSOCK(found.st_mode):
-        raise EndpointError(f"{url!r}: {path} is there and is no socket; take another path, or remove it")
+        raise EndpointError(f"{url!r}: {path} is there and is not a socket; take another path, or remove it")
     if not owners.is_trusted(found.st_uid):
         raise EndpointError(f"{url!r}: {path} is a socket of {owners.name_of(found.st_uid)}; take another path")
     with (
@@ -158,7 +158,7 @@ def check_owner(address: Address) -> None:
 
 
 def stranger(descriptor: int) -> int | None:
-    """Returns the user at the other end of a connection to a local socket if it isn't trusted; None where it is.
+    """Returns the user behind a connection to a local socket if it isn't trusted; None where it is.
 
     Raises OSError where the connection has ended.
     """

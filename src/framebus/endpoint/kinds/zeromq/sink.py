@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sending end: a Sink, and its FrameWriter, which goes on for a while after the sink was closed or forgotten.
+"""Sink, and its FrameWriter, which goes on for a while after the sink was closed or forgotten.
 
 FrameWriters:
-    Every   PUSH, a frame in several parts. A full queue makes send() wait.
-    Latest  PUB with ZMQ_CONFLATE, a frame in one part: for each receiver a place for one message, in which a newer one
-            replaces what has not left yet. So nobody waits, and the last frame before a pause reaches everybody. (XPUB
-            could tell how many receivers there are, but has no such place: a full queue there loses the newest.)
+    EveryWriter   PUSH, a frame in several parts. A full queue makes send() wait.
+    LatestWriter  PUB with ZMQ_CONFLATE, a frame in one part: a place for one message for each receiver, in which a
+                  newer one replaces what has not left yet. So send() never waits, and the last frame before a pause
+                  reaches every receiver. (XPUB would tell the number of receivers, but a full queue there loses the
+                  newest.)
 
-The end: each receiver gets an END message after its last frame. PUSH gives messages to its receivers in turn, so after
-all frames have left, as many ENDs as there are connections reach each once; who gets two takes them for one. PUB sends
-END when the last frame has left, since it would replace it. Then the connections are kept until the system says that
-the other side has taken all: ZeroMQ does not read on after a hang-up that comes while its queue is full. All this is
-done by a thread that is no daemon, so a program that ends waits for it, `linger` seconds at most. What a program leaves
-open is closed when it ends.
+The end: each receiver gets an END message after its last frame. PUSH sends messages to its receivers in turn, so after
+all frames have left, as many ENDs as there are connections reach each once; a receiver takes two for one. PUB sends END
+when the last frame has left, since it would replace it. Then the connections are kept until the system says that the
+other side has taken all: ZeroMQ does not read on after a hang-up that comes while its queue is full. All this is done
+by a thread that is not a daemon, so a program that exits waits for it, `linger` seconds at most. What a program leaves
+open is closed when it exits.
 
 Copies: ZeroMQ sends a large array from where it is, after send() has returned. To copy every frame takes longer than to
 wait until it has left (benchmarks/zeromq.py), on two processors even though the copy is made while the frame before it
 is sent: all of them share the memory. So EveryWriter lends the array itself, and send() returns when ZeroMQ has let go
 of every part. It is given a copy where that wait would do harm: with a timeout, since what was handed over can't be
-taken back; with several receivers, since one of them could hold up the others; with copy=true. Who is interrupted in
-that wait gets the array back by the end of the connection. Copies go into memory that an earlier one has left, because
-fresh memory costs as much as the copy.
+taken back; with several receivers, since one of them could hold up the others; with copy=true. A caller that is
+interrupted in that wait gets the array back by the end of the connection. Copies go into memory that an earlier one has
+left, because fresh memory costs as much as the copy.
 
 Threads: send() and close() may be called from any; the socket is used under the writer's lock.
 """
@@ -55,7 +56,7 @@ _TOPICS_COUNT = 116  # ZMQ_TOPICS_COUNT, which pyzmq has no name for
 
 
 class FrameWriter(ABC):
-    """A socket that frames are given to. The methods that are not `finish` want its lock held."""
+    """A socket that sends frames. All methods except `finish` are called with its lock held."""
 
     def __init__(self, kind: int, address: Address, settings: Settings, linger: float) -> None:
         _start_release_thread(address.url)
@@ -111,7 +112,7 @@ class FrameWriter(ABC):
         self._on_the_way = remaining
 
     def finish(self) -> None:
-        """Says the end and closes the socket. May be repeated; does nothing in a forked child."""
+        """Sends END and closes the socket. May be repeated; does nothing in a forked child."""
         if not self.zmq_socket.is_ours():
             return
         with self.lock:
@@ -131,7 +132,7 @@ class FrameWriter(ABC):
 
     @abstractmethod
     def ends(self) -> int:
-        """How many END messages it takes to reach everybody."""
+        """How many END messages it takes to reach every receiver."""
 
     def wait_until_all_left(self, is_enough: Callable[[], bool]) -> None:
         """Waits until ZeroMQ needs the memory of no message any more, or that is enough."""
@@ -250,7 +251,7 @@ class Sink(BaseSink):
             self._check_hopeful()
 
     def _lend(self, writer: EveryWriter, frame: OutgoingFrame) -> bool:
-        """Gives the caller's arrays to ZeroMQ, and takes them back: when they have left, or by hanging up."""
+        """Lends the caller's arrays to ZeroMQ until they have left, or until it hangs up."""
         try:
             head, arrays = wire.encode(frame)
             if not writer.give([head, *map(_bytes_of, arrays)]):
@@ -263,7 +264,7 @@ class Sink(BaseSink):
         return True
 
     def _copied(self, writer: EveryWriter, frame: OutgoingFrame) -> bool:
-        """Gives ZeroMQ a copy of what the caller may change, where pyzmq does not make one."""
+        """Sends a copy of what the caller may change, where pyzmq does not make one."""
         head, arrays = wire.encode(frame)
         pieces = [_bytes_of(array) for array in arrays]
         copied = [

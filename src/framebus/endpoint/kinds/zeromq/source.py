@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The receiving ends: EverySource reads its socket in recv(), LatestSource has a thread that reads all the time.
+"""The sources: EverySource reads its socket in recv(), LatestSource has a thread that reads all the time.
 
 Why a thread: the newest frame is the newest only if the older ones have been taken out of the way before recv() asks.
 ZeroMQ's own ZMQ_CONFLATE does that too, but its receiving side aborts the process on a message of several parts, which
@@ -7,7 +7,8 @@ any foreign sender can send.
 
 Nothing that comes is trusted: a message is a frame only if head, description and the sizes of all parts agree. All else
 is counted in `refused` and skipped; of a message with more parts than a frame has, none is kept. Skipping ends when the
-caller has waited enough and goes on in the next call, so who floods this end holds neither recv() nor close() back.
+caller has waited enough and goes on in the next call, so a sender that floods this source delays neither recv() nor
+close().
 
 Arrays are views of the received memory and keep it as long as they live; the rare ones that lie askew in it (small
 messages share a buffer) are copied.
@@ -33,7 +34,7 @@ from framebus.endpoint.kinds.zeromq.zmq_socket import SLICE_MS, Settings, ZmqSoc
 from framebus.errors import ChannelClosed, EndpointError, Error, PublisherDied
 from framebus.frames.frame import Frame
 
-_SKIPPING_S = 0.005  # that a call which may not wait goes on skipping what is no frame, to find one behind it
+_SKIPPING_S = 0.005  # that a call which may not wait goes on skipping what is not a frame, to find one behind it
 
 
 class FrameReader:
@@ -61,7 +62,7 @@ class FrameReader:
         return frame
 
     def over(self) -> Error | None:
-        """Why nothing more is to be expected, None if something is."""
+        """Returns the error that ends the stream, None while it goes on."""
         url = self.zmq_socket.url
         if self._has_died:
             return PublisherDied(f"the sender of {url!r} ended without closing; start it again and open another source")
@@ -189,7 +190,7 @@ def _refuser(source: weakref.ref[_Source]) -> Callable[[int], None]:
 
 
 class EverySource(_Source):
-    """Every frame, in order: the receiving end of mode=every."""
+    """Every frame, in order: the source of mode=every."""
 
     def __init__(self, address: Address, settings: Settings, reconnect: bool) -> None:
         super().__init__(address.url)
@@ -221,7 +222,7 @@ class EverySource(_Source):
 
 
 class Newest:
-    """Reads a socket in a thread of its own and keeps the newest frame for whoever asks."""
+    """Reads a socket in a thread of its own and keeps the newest frame."""
 
     def __init__(self, reader: FrameReader) -> None:
         self.reader = reader
@@ -245,7 +246,7 @@ class Newest:
 
     def _tell(self, frame: Frame | None, over: Error | None) -> None:
         while not self.changed.acquire(timeout=SLICE_MS / 1000):
-            if self._stopping:  # by a signal handler that interrupted whoever has the lock
+            if self._stopping:  # by a signal handler that interrupted the thread with the lock
                 return
         self.frame = frame or self.frame
         self.over = over
@@ -261,7 +262,7 @@ class Newest:
 
 
 class LatestSource(_Source):
-    """The newest frame: the receiving end of mode=latest."""
+    """The newest frame: the source of mode=latest."""
 
     def __init__(self, address: Address, settings: Settings, reconnect: bool) -> None:
         super().__init__(address.url)

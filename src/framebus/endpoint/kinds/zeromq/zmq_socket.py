@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One ZeroMQ socket as both ends want it: with its own context, its monitor, its keys and its limits.
+"""ZmqSocket: one socket of a source or sink, with its own context, monitor, keys and limits.
 
-A context of its own, because then each end has an I/O thread of its own (they share the work of two busy ends, and a
-shared one would be the bottleneck of all), and because what an end leaves behind ends with it.
+Each socket has a context of its own, and so an I/O thread of its own: a shared thread would be the bottleneck of all.
+What is left of a socket also goes with its context.
 
 Signs of life: with mode=latest a receiver reads all the time, so ZeroMQ's own heartbeats tell a dead peer. With
 mode=every it does not read while its queue is full; heartbeats then take it for dead and frames are lost, which was
@@ -44,7 +44,7 @@ SLICE_MS = 50  # the longest single wait, so that close() in another thread is n
 
 _FAILED = {
     zmq.Event.HANDSHAKE_FAILED_PROTOCOL: "it speaks another protocol, or its keys are others",
-    zmq.Event.HANDSHAKE_FAILED_AUTH: "it does not accept the keys of this end",
+    zmq.Event.HANDSHAKE_FAILED_AUTH: "it does not accept the keys of this side",
     zmq.Event.HANDSHAKE_FAILED_NO_DETAIL: "it hung up before the connection was made; are the keys right?",
 }
 _BEGUN = (zmq.Event.ACCEPTED, zmq.Event.CONNECTED)
@@ -56,7 +56,7 @@ _PATIENCE_S = 0.5  # from the end of a connection to ZeroMQ's decision to make i
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options say, for either end."""
+    """What the options say, for source and sink."""
 
     every: bool
     hwm: int
@@ -78,9 +78,9 @@ class ZmqSocket:
         url: where, with the real port.
         connections: which there are, and what became of those that there were.
         refused: connections that strangers made here, and that were ended because of what came.
-        checks_owner: whether what this end connects to has to belong to a trusted user.
+        checks_owner: whether what this socket connects to has to belong to a trusted user.
         trouble: why the last one failed, "" where none did since one succeeded.
-        is_hopeless: whether that will not get better by waiting: this end connects, and the other refused it, or a
+        is_hopeless: whether waiting can't help: this socket connects, and the peer refused it, or a
             stranger has its name.
         is_distrusted: whether it is that stranger.
     """
@@ -143,12 +143,12 @@ class ZmqSocket:
 
     @property
     def peers(self) -> int:
-        """Connections to the other end that there are."""
+        """Number of connections to peers."""
         return self.connections.peers
 
     @property
     def lost(self) -> int:
-        """Connections to the other end that have ended."""
+        """Number of connections to peers that have ended."""
         return self.connections.lost
 
     def _configure(self, kind: int, settings: Settings) -> None:
@@ -232,11 +232,11 @@ class ZmqSocket:
             said = recv_monitor_message(self._monitor, zmq.NOBLOCK)
             self._note(zmq.Event(said["event"]), int(said["value"]))
         if self._given_up_at is not None and time.monotonic() > self._given_up_at:
-            # ZeroMQ hangs up on who sends more than it may, or refuses the handshake, and for good.
+            # ZeroMQ hangs up permanently on a peer that sends too much or refuses the handshake.
             self._given_up_at = None
             if not self.trouble:
                 self.refused += 1
-                self.trouble = "the other end sent more than max_bytes="
+                self.trouble = "the peer sent more than max_bytes="
             with contextlib.suppress(zmq.ZMQError):  # as a rule it has forgotten the address, but not in a SUB
                 self.socket.disconnect(self.address.endpoint)
             self.socket.connect(self.address.endpoint)
@@ -264,7 +264,7 @@ class ZmqSocket:
             self.refused += self.address.bind and not was_peer
 
     def _check_owner(self, descriptor: int) -> None:
-        """Gives this end up if a stranger is at the other side of a connection that was just made."""
+        """Marks this socket as hopeless if a stranger is behind a connection that was just made."""
         try:
             uid = local.stranger(descriptor)
         except OSError:
@@ -308,7 +308,7 @@ class ZmqSocket:
         """What to say where is_hopeless."""
         if self.is_distrusted:
             return f"{self.url!r}: {self.trouble}"
-        return f"{self.url!r} refuses this end: {self.trouble}; check curve_server_key= and the mode"
+        return f"{self.url!r} refuses this side: {self.trouble}; check curve_server_key= and the mode"
 
     def destroy(self, linger: float) -> None:
         """Closes all of it and waits at most `linger` seconds for what is on its way."""
@@ -323,7 +323,7 @@ class ZmqSocket:
 
 
 def _unsent(descriptor: int) -> int:
-    """Bytes in a connection that the other side has not taken; 0 where nobody can tell."""
+    """Bytes in a connection that the other side has not taken; 0 where that is unknown."""
     try:
         return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)))[0])
     except OSError:
