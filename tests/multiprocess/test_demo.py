@@ -43,8 +43,8 @@ class Demo(Started):
         for child in psutil.Process(self.pid).children():
             module = re.search(r"framebus\.demo\.(\w+)", " ".join(child.cmdline()))
             if module:
-                found[{"play": "A", "process": "B"}[module[1]]] = child
-        assert set(found) == {"A", "B"}, self.before
+                found[{"play": "player", "process": "worker"}[module[1]]] = child
+        assert set(found) == {"player", "worker"}, self.before
         return found
 
     def finish(self, last: str | None = None) -> tuple[int, str, str]:
@@ -142,14 +142,14 @@ def test_two_demos_at_once_do_not_meet(tmp_path: Path) -> None:
             assert demo.picture.exists()
 
 
-@pytest.mark.parametrize("victim", ["A", "B"])
+@pytest.mark.parametrize("victim", ["player", "worker"])
 def test_when_a_program_is_killed_the_demo_says_which_and_fails(tmp_path: Path, victim: str) -> None:
     with Demo(tmp_path, "--seconds", "3600") as demo:
         programs = demo.wait_until_it_plays()
         programs[victim].kill()
         status, _, errors = demo.finish()
         assert status == 1
-        assert f"program {victim} (pid {programs[victim].pid}) was ended by SIGKILL" in errors
+        assert f"the {victim} (pid {programs[victim].pid}) was ended by SIGKILL" in errors
         assert gone(programs)
         assert demo.files() == []
 

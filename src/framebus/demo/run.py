@@ -84,9 +84,9 @@ def run(source: str, seconds: float, show: Callable[[list[Row]], None], interval
     with ExitStack() as channels, ExitStack() as started:
         channels.callback(_sweep, clip, edges)
         with signals.held_back():
-            player = Child("player", "framebus.demo.play", *play)
+            player = Child("the player", "framebus.demo.play", *play)
             started.callback(player.end, END_PATIENCE_S)
-            worker = Child("worker", "framebus.demo.process", clip, edges)
+            worker = Child("the worker", "framebus.demo.process", clip, edges)
             started.callback(worker.end, END_PATIENCE_S)
         started.callback(player.hang_up)
         results = channels.enter_context(_join(edges, player, worker, every=True))
