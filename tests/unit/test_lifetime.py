@@ -17,7 +17,9 @@ from tests.support.paths import ROOT
 
 from framebus._util import lifetime
 
-REGISTERS = re.compile(r"\batexit\.\w+|\bregister_at_fork\b|\bregister_after_fork\b|\butil\.Finalize\b")
+REGISTERS = re.compile(
+    r"\batexit\.(?!_run_exitfuncs\b)\w+|\bregister_at_fork\b|\bregister_after_fork\b|\butil\.Finalize\b"
+)
 
 
 class Inherited:

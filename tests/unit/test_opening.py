@@ -45,6 +45,7 @@ _PYTHON_CALLS = {
 _ALLOWED = {
     "launch/guard.py": "a process of the standard library alone, whose 0, 1 and 2 are those its parent gave it",
     "endpoint/kinds/pipe/reporter.py": "the same",
+    "testing/forkserver.py": "gives a forked program the descriptors that were sent, by the numbers it is told",
 }
 
 
@@ -77,7 +78,8 @@ def python_calls(text: str) -> Iterator[str]:
             continue
         module, name = node.value.id, node.attr
         started = module == "subprocess" or (module, name) == ("tempfile", "TemporaryFile")
-        if name not in _PYTHON_CALLS.get(module, ()) or (started and fills) or (name == "recv_fds" and lifts):
+        lifted = lifts and name in ("recv_fds", "pidfd_open")
+        if name not in _PYTHON_CALLS.get(module, ()) or (started and fills) or lifted:
             continue
         if (module, name) != ("socket", "socket") or node in {call.func for call in calls}:
             yield f"{module}.{name}"

@@ -7,7 +7,6 @@ A program stays a zombie until its exit status is asked for here, so that its pr
 from __future__ import annotations
 
 import array
-import atexit
 import json
 import os
 import select
@@ -19,7 +18,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
-from framebus._util import fds
+from framebus._util import fds, lifetime
 
 SERVER = "framebus.testing.forkserver"
 LARGEST = 1 << 20  # bytes of a request: it carries the environment
@@ -163,7 +162,7 @@ def _server_for(python: Sequence[str], env: Mapping[str, str]) -> _Server:
         return server
 
 
-@atexit.register
+@lifetime.at_exit_before_libraries
 def _close_all() -> None:
     while _servers:
         _servers.popitem()[1].close()
