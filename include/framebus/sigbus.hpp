@@ -8,8 +8,8 @@
 namespace framebus::inline FRAMEBUS_VERSION {
 
 // Switches the handler for SIGBUS on or off, for all channels of this process; docs/robustness.md says what it does.
-// It is on from the first mapping, unless the environment has FRAMEBUS_SIGBUS=off. Not to be called while another thread
-// opens a channel or installs a handler.
+// It is on from the first mapping, unless the environment has FRAMEBUS_SIGBUS=off. Not to be called while another
+// thread opens a channel or installs a handler.
 inline void handle_sigbus(bool on) noexcept {
   detail::os::begin_sigbus();
   detail::os::handle_sigbus(on);

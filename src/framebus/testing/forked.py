@@ -88,6 +88,10 @@ class Forked:
         if self.poll() is None:
             os.kill(self.pid, sig)
 
+    def wait_until_stopped(self) -> None:
+        """Waits until SIGSTOP has stopped all its threads, or until it has ended."""
+        self._server.ask({"do": "stopped", "pid": self.pid})
+
     def _status(self, timeout: float | None) -> int | None:
         if self.returncode is None and self._has_ended(timeout):
             self.returncode = self._server.ask({"do": "reap", "pid": self.pid})
@@ -126,7 +130,7 @@ class _Server:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))] if given else []
             self._socket.sendmsg([json.dumps(request).encode()], rights)
             answer = self._socket.recv(LARGEST)
-            self._running += {"start": 1, "reap": -1}[request["do"]]
+            self._running += {"start": 1, "stopped": 0, "reap": -1}[request["do"]]
         if not answer:
             raise ConnectionError(f"the fork server (process {self._process.pid}) has ended; its errors are above")
         return int(json.loads(answer))

@@ -53,6 +53,10 @@ def _serve(connection: socket.socket) -> dict[str, Any] | None:
             status = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
             connection.send(json.dumps(status).encode())
             continue
+        if request["do"] == "stopped":
+            os.waitid(os.P_PID, request["pid"], os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            connection.send(b"0")
+            continue
         pid = os.fork()
         if pid == 0:
             connection.close()

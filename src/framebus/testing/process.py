@@ -149,7 +149,9 @@ class Program(Child):
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal; SIGSTOP returns when the program is stopped, all its threads."""
         os.kill(self.pid, number)
-        if number == signal.SIGSTOP:
+        if number == signal.SIGSTOP and isinstance(self._process, Forked):
+            self._process.wait_until_stopped()
+        elif number == signal.SIGSTOP:
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wait(self) -> int:
