@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing and holding the next frame: order, skipping, history, moving to the next generation.
+// Chooses and holds the next frame: order, skipping, history, the move to the next frame store of a channel that grew.
 //
-// Promise: each call returns a frame later than all before, held and checked, or reports that there is none. The frames
-// in between are counted: as missed (a newer one was preferred), or as dropped (the publisher gave it up although it
-// was wanted).
+// Promise: each call returns a frame later than all before, held and intact, or reports that there is none. Each frame
+// skipped since the last call is counted: as missed (a newer one was preferred), or as dropped (the publisher reused
+// its slot although it was wanted).
 //
-// A channel whose control block was removed by hand continues among its participants, but its stores are no longer
-// protected: the name belongs to the next publisher. If such a store is gone before it was mapped, the fetcher finds no
-// frame any more (store_is_gone()), and the subscriber rejoins by name.
+// If another program deletes the control block, the participants of the channel continue with it. The next publisher
+// then takes the name, and may delete their frame stores. If a store is deleted before it is mapped here, the fetcher
+// finds no more frames (store_is_gone()), and the subscriber rejoins by name.
 #pragma once
 
 #include <algorithm>

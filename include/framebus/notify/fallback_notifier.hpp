@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one thread of a process that signals eventfds when futex words change, for all subscribers whose fileno() is
-// used.
+// One thread of a process that makes eventfds readable when futex words change. It serves all subscribers whose
+// fileno() is used, where the kernel can't do it (listener.hpp).
 //
-// Promise: an eventfd that was added here is signalled after every publication in its channel; without `reconnect` when
-// the publisher is gone, with it when the channel's files are gone. The thread exists while an eventfd is here. It
-// sleeps on the words of all channels and on its own wake word, through which it is told of changes. It never runs
-// Python, gets no signals, and no other thread waits for it longer than one check of all channels takes.
+// Promise: an added eventfd is readable from the first publication in its channel until clear(). It also becomes
+// readable when the publisher has ended, or, for a subscriber with `reconnect`, when the channel's files are deleted.
+// The thread runs while any eventfd is added. It sleeps on the words of all channels and on its own wake word, which
+// changes when an eventfd is added or removed. It never runs Python and blocks all Unix signals. Another thread waits
+// for it at most as long as one check of all channels takes.
 //
-// An eventfd that was not cleared since it was signalled needs no further signal. Its channel is therefore suspended
-// from the second publication on, and a publication then costs no system call, until clear() says that the program
-// fetches again.
+// At the second publication without a clear() the thread stops watching the channel, and publishing needs no system
+// call for it. clear(), which the program calls when it fetches, resumes the watch.
 //
-// If the kernel signals an eventfd at every publication (listener.hpp), the thread checks only for the end of that
-// channel and does not wait for its word. It also signals eventfds at given times, so that an event loop can wait for a
-// frame without a timer: with one, the system sets an alarm for each sleep of the loop.
+// Where the kernel signals an eventfd at every publication, the thread checks only for the end of that channel and does
+// not wait for its word. It also makes eventfds readable at given times, so that an event loop can wait for a frame
+// without a timer; a timer would cost an alarm of the system for each sleep of the loop.
 //
 // Locks: `change_` (adding and removing; held while the thread is started and ended) before `mutex_` (the list; held by
 // the thread except in its sleep) before that of an eventfd. The thread takes no other. A forked child has no thread

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publishing and holding: the algorithm that decides which side may touch a slot. No system call, no allocation.
 //
-// Overview. One publisher, many readers. `head` is the frame word of the newest frame: its sequence and its slot. A
-// reader that wants a frame stores the frame word into one of its holds and then checks that the slot still has that
-// frame. A publisher that wants a slot marks the slot word and then checks that no reader holds the frame in it.
+// Overview. One publisher, many readers. `head` is the frame word of the newest frame: sequence and slot in one
+// integer. A reader that wants a frame stores the frame word into one of its holds and then checks that the slot still
+// has that frame. A publisher that wants a slot sets the mark in its slot word and then checks that no hold names its
+// frame.
 //
 // Concurrency. Let R1 = reader stores hold, R2 = reader loads slot word, P1 = publisher marks slot word, P2 = publisher
 // loads the holds. All four are sequentially consistent, so they have one total order S that agrees with each side's
-// own order (R1 < R2, P1 < P2). If R2 does not see the mark, R2 < P1, hence R1 < P2, and P2 sees the hold or something
-// that this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2, and R2 sees the mark (or a later
-// sequence). So reader and publisher never both believe that the slot is theirs.
+// own order (R1 < R2, P1 < P2). If R2 does not see the mark, and the mark was not taken back, R2 < P1, hence R1 < P2,
+// and P2 sees the hold or something that this reader stored later. If P2 does not see the hold, P2 < R1, hence P1 < R2,
+// and R2 sees the mark (or a later sequence). So reader and publisher never both believe that the slot is theirs.
 //
 // The publisher's writes into a slot that it has taken are ordered after all reads of earlier holders: a holder clears
 // its hold with release (or stores its next hold, which is sequentially consistent and thus a release), P2 reads that
@@ -17,10 +18,10 @@
 // publisher's writes: the publisher stores the slot word with release after the last write, R2 reads that value and
 // acquires.
 //
-// Life cycle of a slot word: 0 (never used) or an old frame's word -> marked, still with the old sequence -> either
-// back, because a reader holds the frame, or 1, being written -> the new frame's word. A publisher that dies leaves a
-// mark; no publisher takes over a store, so another publisher never meets a mark. A reader that dies leaves a hold,
-// which counts until its record is wiped.
+// Life cycle of a slot word: 0 (never used) or an old frame's word -> the same word with the mark -> either back,
+// because a reader holds the frame, or 1, being written -> the new frame's word. A publisher that dies leaves a mark or
+// a 1; each publisher makes its own frame store, so another publisher never meets them. The hold of a reader that has
+// died stays valid until the publisher clears its record.
 #pragma once
 
 #include <algorithm>

@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// A new control block for a channel that continues: made complete, linked to the channel's name, the old one marked as
-// moved.
+// Replaces the control block of a channel that continues. The new block is complete before it takes the channel's name,
+// and the old one is marked as moved.
 //
-// Two situations need one:
-//   the mode is narrowed   a publisher takes a channel over and its mode grants less than the old one. A chmod takes
-//                          nothing from a program that has the control block open and mapped; a new file does.
-//   the files are gone     another program removed the control block of a live publisher (logind does so at a logout).
+// Promise: the channel id, the sequence, the counts and the number of the frame store continue, and a death at any step
+// leaves a state that the other participants handle.
 //
-// The channel id, the sequence, the counts and the number of the store continue. Readers are not copied: each rejoins
-// by name if it may open the new file, and keeps its cursor, since the channel id is the same.
+// Two situations need it:
+//   the mode is narrowed   the file permissions of a new publisher grant less than the old ones. A chmod takes nothing
+//                          from a program that has the control block open and mapped; a new file does.
+//   the files are gone     another program deleted the control block of a live publisher (logind does so at a logout).
+//
+// Reader records are not copied. Each reader rejoins by name if it has permission to open the new file, and keeps its
+// cursor, since the channel id is the same. Without permission it ends with an error.
 //
 // Order, and the effect of a death at each step:
-//   1. The new block is made complete without a name, with the publisher's byte locked.   Death: nothing has changed.
-//   2. It gets the name: by link() if the name is free; else by rename() over the block that has the name, whose
-//      publisher's byte the caller has locked, so that no other publisher and no leaving participant changes that name.
-//      For the rename it has the name of a store first.    Death: a file under a store's name, which remove_stores()
-//      removes; or a channel with a dead publisher under the name.
-//   3. The old block is marked as moved and its sleepers are woken.    Death: its readers find the publisher's lock
-//   free
-//      and the name with another file, as after any removal.
+//   1. The new block is made complete without a name, with the publisher's byte locked.
+//      Death: nothing has changed.
+//   2. It takes the name: by link() if the name is free; else by rename() over the block that has the name. The caller
+//      has locked that block's publisher byte, so that no other publisher and no exiting participant changes the name.
+//      Before the rename, the new block has the spare name of a frame store.
+//      Death: a file under a store's name, which remove_stores() removes; or the name has the new block, whose
+//      publisher is dead.
+//   3. The old block is marked as moved and its sleepers are woken.
+//      Death: its readers find the publisher's lock free and the name with another file, as after any deletion.
 //
-// No value in the old block decides whether a reader rejoins: a program that still has it mapped may write there. So a
-// reader also compares the file that has the name, after each slice of a sleep (Attachment::is_orphaned).
+// No value in the old block decides whether a reader rejoins: a program that still has it mapped may write there. So
+// after each slice of a sleep a reader also checks that the name is still that of its file (Attachment::is_orphaned).
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A subscriber's reader record in a channel, and which of its holds are in use.
 //
-// Promise: the record, its lock and its holds last until the subscriber and every frame that it returned are gone, in
-// any order, but no longer than until the process exits (leaving.hpp); a forked child that inherited them changes
-// nothing. A record that was given up at exit is not written any more, since it may belong to another program by then.
+// Promise: the record and its lock live until the subscriber and all its frames are destroyed, in any order, or the
+// process exits (leaving.hpp); each hold lives as long as its frame. A forked child never writes what it inherited.
+// After the exit of the process has released a record, it is never written again: another program may already own it.
 #pragma once
 
 #include <array>

@@ -2,15 +2,16 @@
 // Waiting for the next frame, and the protocol by which a publisher wakes its readers.
 //
 // Protocol. A reader takes a ticket (the value of `wake`), looks for a frame, finds none, and waits while `wake` is
-// equal to the ticket. Before it sleeps it sets its bit in `sleepers`. The publisher stores `head`, then `wake`, then
-// loads `sleepers`, and makes the system call only if a bit is set. All of these are sequentially consistent. If the
-// publisher misses the bit, the bit was set after the publisher's load, thus after its store of `wake`; the kernel
-// compares `wake` with the ticket before it lets a thread sleep, and so does not let this reader sleep.
+// equal to the ticket. Before it sleeps it sets the bit of its record in `sleepers`. The publisher stores `head`, then
+// `wake`, then loads `sleepers`, and makes the system call only if a bit is set. All of these are sequentially
+// consistent. If the publisher misses the bit, the bit was set after the publisher's load, thus after its store of
+// `wake`; the kernel compares `wake` with the ticket before it lets a thread sleep, and so does not let this reader
+// sleep.
 //
-// A sleeper that is killed leaves its bit. The publisher's wake-ups then wake no reader, and after a few such it asks
-// the kernel which readers are alive (publisher_core.hpp).
+// A sleeper that is killed leaves its bit. After a few wake-ups that wake no reader, the publisher asks the kernel
+// which readers are alive, and clears the bits of the others (publisher_core.hpp).
 //
-// No sleep is longer than kSlice, so that signals, dead publishers and removed files are noticed.
+// No sleep is longer than kSlice, so that a reader notices Unix signals, dead publishers and deleted files.
 #pragma once
 
 #include <algorithm>

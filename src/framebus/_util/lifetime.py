@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one registry of what has to run when a process ends, and when it forks.
+"""The one registry of functions that run when a process exits, and when it forks.
 
-The end. What at_exit() is given runs once when the process exits normally, last registered first: in a program by
-atexit; in a child of multiprocessing by a finalizer of that package, since a forked one ends by os._exit(), without
-exit handlers. multiprocessing runs its finalizers before it waits for the child's other threads. If there are any, a
-thread of ours waits for them first, and multiprocessing waits for that one, so the order is the same everywhere:
-threads, then exit handlers.
+Promise: the functions of at_exit() run once when a process that has opened something exits normally, after its threads,
+the last registered first. A forked child can use framebus at once: no lock of framebus is held in it, and no module of
+framebus is half imported.
 
-A fork. A child has one thread. A lock that another thread of its parent held is never released there, and a module that
-another thread was importing stays half imported: CPython resets its global import lock in a child, but not the lock of
-each module. So the modules of endpoints, which are imported when one is opened, are imported with `importing` held, and
-a fork waits for that lock. It has to do so before it takes a lock that the import needs: logging and concurrent.futures
-also take theirs before a fork, and the handler that was registered last runs first. So the first late import begins
-with these two modules and then registers the handler once more. For other locks of this kind, there is a limit: a fork
-goes on when the import has added no module for _STALLED_S seconds. Locks that live as long as an object are made anew
-in the child, see make_locks_of(). A lock of a module can be held across a fork, see hold_across_forks(). What only the
-parent may use, since it locks a file or is known to others, is closed in the child, see forget_in_children(). An object
-with threads that Python does not know, such as a codec, waits for them when it is freed; a child never frees it, see
-keep_in_children(). In a child, locks come first: what is forgotten may need them.
+The exit. A program runs these functions by atexit. A child of multiprocessing ends by os._exit(), which skips atexit; a
+finalizer of multiprocessing runs them there. Such finalizers run before the child's other threads have ended. If the
+child has other threads, the finalizer therefore starts a thread that joins them and then runs the functions.
+
+The fork. A child has only the thread that forked. A lock that another thread held stays locked, and a module that
+another thread was importing stays half imported, since CPython resets only its global import lock. So:
+
+- Late imports hold `importing`, and a fork waits for it. The fork has to take it before the locks of logging and
+  concurrent.futures, which an import may need. Fork handlers run last registered first, so the first late import loads
+  these two modules and then registers the handler of `importing` again. Other locks could still block both; so a fork
+  stops waiting if the import adds no module for _STALLED_S seconds.
+- make_locks_of(): locks that belong to an object are made anew in the child. This comes before all that follows.
+- hold_across_forks(): the fork waits until a module's lock is free.
+- forget_in_children(): the child closes what only the parent may use, such as file locks and connections to peers.
+- keep_in_children(): the child never frees an object with native threads, such as a codec. Freeing joins the threads,
+  and the child does not have them.
 
 No other file of framebus registers anything with atexit or for forks (tests/unit/test_lifetime.py).
 """

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writer: writes images where programs with the original layout read them.
+"""Writer: writes images for programs that use the memory layout of the article (docs/baseimage.md).
 
-A frame is the header, then the pixels, then the event, in this order and always at the same place. So a reader that
-copies while send() writes gets a mixture. wait_for_reader=True writes only when the last frame was taken; see Writer.
+send() writes the header, then the pixels, into one shared memory, and then sets the event, the semaphore NAMEMutex. The
+memory has one place for a frame, so a reader that copies while send() writes gets a mixture of two frames. With
+wait_for_reader=True send() waits until a reader has taken the last frame; see Writer.
 
-If this program is killed before the event, the frame is not announced, and the next Writer overwrites it. After the
-event, the frame is whole and waits for its reader.
+If this program is killed before it sets the event, the frame is not announced, and the next Writer overwrites it. If it
+is killed afterwards, the frame is whole and stays for a reader.
 """
 
 from __future__ import annotations

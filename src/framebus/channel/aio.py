@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in an event loop: the waits behind `await sub.recv_async()` and `async for frame in sub`.
 
-Under asyncio each event loop in which a subscriber is awaited has one reader of a descriptor of its own, which stays
-registered from frame to frame. It is removed when it is called twice while no task waits, when the last waiting task
-is cancelled or out of time, and when the subscriber is closed or collected. The loop does not keep the subscriber
-alive.
+For each subscriber, each asyncio loop has one descriptor with a callback (loop.add_reader()), which stays registered
+from frame to frame. It is removed when it was called twice with no task waiting, when the last waiting task is
+cancelled or out of time, and when the subscriber is closed or collected. The loop does not keep the subscriber alive.
 
-A task is woken to look for a frame, never with a frame, and all tasks that wait in one loop are woken. So a cancelled
-task loses no frame and keeps none from the others. The descriptor is readable until the next task that found no frame
-is about to wait. If that task then finds one, it wakes the others.
+A task is woken to fetch a frame, never with a frame, and all tasks that wait in one loop are woken. So a cancelled
+task loses no frame, for itself or for other tasks. A task that found no frame clears the descriptor and fetches once
+more before it waits. If it finds a frame now, it wakes the others.
 
-A task that waits for an asyncio.Future runs one round of the loop after the future is done, and by then the loop has
-asked the system once more and found the descriptor still readable. So our tasks await a _core.Wakeup, which has the
-part of a future that tasks use and runs its task at once.
+A task that awaits an asyncio.Future resumes one round of the loop late. By then the loop has polled again, found the
+descriptor still readable, and called the callback for nothing. So the tasks here await a _core.Wakeup, which has the
+part of a future that tasks use and resumes its task at once.
 
 This module is imported with the package, and asyncio only inside a task of asyncio, where it is imported already. An
 import that another thread has begun when the program forks is never finished in the child, and a second import of the

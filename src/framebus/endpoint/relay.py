@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one loop that moves frames from a source to a sink: under relay, record, replay and view.
+"""The one loop that moves frames from a source to a sink. relay, record, replay and view use it.
 
     framebus.relay("camera0", "tcp://127.0.0.1:7000", fps=10)
 
-A source or sink that relay() has opened is closed when it returns or raises; one that it was given stays open. A frame
-of a channel is held only while it is being sent.
+A source or sink that relay() has opened is closed when it returns or raises; one that is passed to it open stays open.
+The slot of a channel's frame is held only while that frame is sent.
 """
 
 from __future__ import annotations

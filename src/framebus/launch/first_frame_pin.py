@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds the first frame while the subscriber's program starts.
 
-Promise: a launched program that asks for any history begins with the frame at which it was started, however many frames
-the publisher has sent by then. A pin is an observer of the channel that appears in no count and holds this frame. A
-subscriber with history=1 or more that attaches meanwhile begins with it (see Fetcher in
-include/framebus/core/fetcher.hpp). One slot is held. With every=True so are all frames after it, as far as the
-publisher's on_full lets a lagging subscriber keep them.
+Promise: a launched program that subscribes with history=1 or more first gets the frame that triggered its start,
+however many frames the publisher has sent by then. The pin is a reader that holds this frame and is left out of all
+counts of subscribers. A subscriber with history=1 or more that attaches before the pin is closed begins with the pinned
+frame (see Fetcher in include/framebus/core/fetcher.hpp). The pin holds one slot. With every=True it also holds all
+later frames, as far as the publisher's on_full allows that for a slow subscriber.
 """
 
 from __future__ import annotations

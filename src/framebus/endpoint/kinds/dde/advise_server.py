@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Request and advise, the service: a sink that sends its newest frame to every program that asks.
+"""The server for DDE request and advise: a sink that serves its newest frame to client programs.
 
-send() makes the memory of a frame. The thread of the bus takes over the newest one, answers the calls that wait for it,
-and signals it to all others. Neither ever waits, and what is kept is bounded: one frame, and one call of each of
-MAX_WAITING programs.
+send() copies a frame into a memfd. The bus thread takes the newest memfd, answers the calls that wait for a frame, and
+then broadcasts the signal Changed, so that all other clients know of it. send() and the bus thread never block. They
+keep one frame and at most MAX_WAITING calls, one for each program.
 """
 
 from __future__ import annotations
