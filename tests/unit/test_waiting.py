@@ -97,14 +97,17 @@ def test_predictive_spins_once_it_knows_the_rhythm_and_stops_when_the_source_doe
         framebus.Publisher(channel_name, slots=100) as publisher,
         framebus.Subscriber(channel_name, every=every, wait="predictive", max_spin=0.002) as subscriber,
     ):
-        thread = send_in_rhythm(publisher, RHYTHM)
         last = 0
-        while last < RHYTHM:
-            seq = subscriber.recv(30.0).seq
-            assert seq > last
-            last = seq
-        thread.join()
-        learned = subscriber.statistics()
+        for end in range(RHYTHM, 20 * RHYTHM, RHYTHM):  # on a busy machine the rhythm is uneven for a while
+            thread = send_in_rhythm(publisher, RHYTHM)
+            while last < end:
+                seq = subscriber.recv(30.0).seq
+                assert seq > last
+                last = seq
+            thread.join()
+            learned = subscriber.statistics()
+            if learned.spun_s > 0.0:
+                break
         assert learned.spun_s > 0.0
         assert learned.sleeps > 0
 
@@ -134,9 +137,12 @@ def test_python_warms_up_before_a_frame_is_due_and_a_fault_in_that_costs_no_fram
             framebus.Publisher(channel_name, on_full="block") as publisher,
             framebus.Subscriber(channel_name, every=True, wait="predictive", max_spin=0.002) as subscriber,
         ):
-            thread = send_in_rhythm(publisher, RHYTHM)
-            assert [subscriber.recv(30.0).seq for _ in range(RHYTHM)] == list(range(1, RHYTHM + 1))
-            thread.join()
+            for begin in range(1, 20 * RHYTHM, RHYTHM):  # on a busy machine the rhythm is uneven for a while
+                thread = send_in_rhythm(publisher, RHYTHM)
+                assert [subscriber.recv(30.0).seq for _ in range(RHYTHM)] == list(range(begin, begin + RHYTHM))
+                thread.join()
+                if seen:
+                    break
     finally:
         _core.set_frame_class(framebus.Frame, _warm_up)
     assert seen
