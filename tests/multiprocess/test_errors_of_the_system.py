@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from places import EMPTY, Place, needs_root
+from tests.support.places import EMPTY, Place, needs_root
 
 NAME = "camera0"
 CONTROL_BLOCK = f"/dev/shm/framebus.{NAME}"

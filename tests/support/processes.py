@@ -18,7 +18,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def wait_for_end(pid: int) -> None:
+def wait_for_exit(pid: int) -> None:
     """Wait until a process has ended."""
     wait_until(lambda: not runs(pid), f"the end of process {pid}")
 
@@ -27,7 +27,7 @@ def end(pid: int) -> None:
     """End a process that a test has left running on purpose."""
     if runs(pid):
         os.kill(pid, signal.SIGKILL)
-    wait_for_end(pid)
+    wait_for_exit(pid)
 
 
 def children() -> list[psutil.Process]:
