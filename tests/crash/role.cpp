@@ -2,7 +2,9 @@
 // A publisher or subscriber to be killed: built with FRAMEBUS_CRASH_POINTS by tests/multiprocess/test_crash_points.py.
 //
 //   role publish NAME FRAMES     frames of 64 bytes, then of 100 kB, so that the channel grows; each byte is its number
-//   role lose NAME FRAMES        the same, and its files are removed after a quarter of the frames
+//   role lose NAME FRAMES        the same, and its files are removed after a quarter of the frames; prints "refused"
+//   for
+//                                each loan that fails since they were removed once more, and tries again
 //   role subscribe NAME FRAMES   fetches every frame and checks every byte
 //
 // A subscriber that has received its frames prints "done" and stays until its standard input ends.
@@ -21,13 +23,24 @@ void remove_files(const std::string& name) {
   framebus::detail::os::unlink_quietly(framebus::detail::control_path(name));
 }
 
+framebus::Loan loan_of(framebus::Publisher& publisher, const framebus::ArraySpec& spec) {
+  for (int tries = 0;; ++tries) {
+    try {
+      return publisher.loan({spec});
+    } catch (const framebus::Error& error) {
+      if (error.code() != framebus::Errc::corrupt_channel || tries == 3) throw;
+      std::puts("refused");
+    }
+  }
+}
+
 int publish(const std::string& name, std::uint64_t frames, bool loses) {
   framebus::Publisher publisher(name, {.slots = 4, .on_full = framebus::OnFull::block});
   for (std::uint64_t i = 0; i < frames; ++i) {
     if (loses && i == frames / 4) remove_files(name);
     const std::uint64_t bytes = i < frames / 2 ? 64 : 100'000;
     const framebus::ArraySpec spec{"image", {'u', '|', 1}, {bytes}};
-    framebus::Loan loan = publisher.loan({spec});
+    framebus::Loan loan = loan_of(publisher, spec);
     // The number that the frame will have is known: this process is the only publisher, and has one thread.
     const std::uint64_t seq = publisher.newest() + 1;
     std::memset(loan.data(0), static_cast<int>(seq % 251), bytes / 2);

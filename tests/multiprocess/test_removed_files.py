@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.compiled import CppPrograms
 from tests.support.harness import Program, Programs, Refused
+from tests.support.paths import ROOT
+from tests.support.started import Started
 from tests.support.waiting import WATCHDOG_S
 
 import framebus
@@ -265,6 +269,17 @@ def test_a_name_that_another_publisher_has_by_then_is_an_error_until_it_is_free(
     with framebus.Subscriber(channel_name) as subscriber:
         assert subscriber.recv(WATCHDOG_S).seq >= 8
     assert len(files_of(channel_name)) == 2
+
+
+def test_a_removal_while_the_files_are_recreated_is_an_error_and_the_next_call_goes_on(
+    cpp_programs: CppPrograms, channel_name: str
+) -> None:
+    role = cpp_programs.compiled(ROOT / "tests/crash/role.cpp", "-DFRAMEBUS_CRASH_POINTS")
+    with Started(role, "lose", channel_name, 40, env={"FRAMEBUS_STOP_AT": "recreate:named:1"}) as program:
+        os.waitid(os.P_PID, program.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        remove_control(channel_name)
+        program.send_signal(signal.SIGCONT)
+        assert program.output() == "refused\n"
 
 
 def test_many_removals_under_a_fast_publisher_leave_a_channel_that_works(channel_name: str) -> None:

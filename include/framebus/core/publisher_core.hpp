@@ -69,6 +69,7 @@ class PublisherCore final : ExitHandler {
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open(lock);
+    if (files_.must_recreate()) return std::nullopt;
     auto claimed = slots_.try_claim(bytes);
     if (!claimed || !files_.are_removed(claimed->since_ns, false)) return claimed;
     slots_.abandon(*claimed);
@@ -87,6 +88,7 @@ class PublisherCore final : ExitHandler {
       {
         std::unique_lock lock(mutex_);
         check_open(lock);
+        if (files_.must_recreate()) files_.recreate();
         ticket = files_.block().space.load();
         auto claimed = slots_.claim(bytes);
         const std::int64_t now = claimed ? claimed->since_ns : os::monotonic_ns();

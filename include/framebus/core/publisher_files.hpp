@@ -81,8 +81,12 @@ class PublisherFiles {
     } else if (bytes > old->slot_bytes()) {
       plan.slot_bytes = std::max(plan.slot_bytes, old->slot_bytes() / 2 * 3);
     }
-    generation_ = make_generation(*control_, old, plan);
+    switch_to(make_generation(*control_, old, plan));
   }
+
+  // Was a removal found whose files are not recreated yet? No slot may be claimed then: writer() looks for holds in a
+  // control block that readers may have left already.
+  [[nodiscard]] bool must_recreate() const noexcept { return removed_; }
 
   // Is a file gone? Checks only if it is time, or `at_once`.
   bool are_removed(std::int64_t now, bool at_once) {
@@ -104,7 +108,7 @@ class PublisherFiles {
     if (!still_has_name(*control_)) recreate_control();
     if (store() != nullptr) {
       const GrowthPlan plan{store()->slot_count(), store()->slot_bytes(), 0, options_.mode, writer().head()};
-      generation_ = make_generation(*control_, store(), plan);
+      switch_to(make_generation(*control_, store(), plan));
     }
     FRAMEBUS_STEP("recreate:complete");
     announce(block());
@@ -146,12 +150,18 @@ class PublisherFiles {
     leave_channel(*control_, kPublisherByte);
     control_->file().close();
     control_->predecessor.reset();
+    written_.reset();  // no frame is published any more
   }
 
  private:
   static constexpr std::uint32_t kClaimsPerCheck = 16;
   static constexpr std::int64_t kCheckPeriod = 1'000'000;          // ns
   static constexpr std::int64_t kNameCheckPeriod = 1'000'000'000;  // ns
+
+  void switch_to(Generation next) {
+    generation_ = std::move(next);
+    written_ = control_;
+  }
 
   template <class Function>
   void for_each_predecessor(Function function) const {
@@ -204,6 +214,7 @@ class PublisherFiles {
 
   PublisherOptions options_;
   std::shared_ptr<Control> control_;
+  std::shared_ptr<Control> written_;  // by writer(); older than control_ after a recreate() that failed half-way
   Generation generation_;
   std::uint64_t seq_;
   bool space_wanted_ = false;
