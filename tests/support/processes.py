@@ -9,6 +9,8 @@ import signal
 import psutil
 from tests.support.waiting import wait_until
 
+from framebus.testing.forked import SERVER
+
 
 def runs(pid: int) -> bool:
     """Whether a process is there and has not ended; who reaps it is another matter."""
@@ -31,5 +33,12 @@ def end(pid: int) -> None:
 
 
 def children() -> list[psutil.Process]:
-    """The direct children of this process, zombies too."""
-    return psutil.Process().children()
+    """The direct children of this process, zombies too, but for the fork servers of framebus.testing."""
+    return [child for child in psutil.Process().children() if not _is_fork_server(child)]
+
+
+def _is_fork_server(process: psutil.Process) -> bool:
+    try:
+        return SERVER in process.cmdline()
+    except psutil.ZombieProcess:
+        return False
