@@ -122,7 +122,7 @@ def test_headers_that_are_missing_are_an_error_that_says_where_they_should_be() 
     code = "import framebus, sys; framebus.__path__[:] = ['nowhere']; framebus.get_include()"
     done = run(shutil.which("python"), "-c", code, check=False)
     last = done.stderr.splitlines()[-1]
-    assert "Error: expected include/framebus/framebus.hpp beside the Python files of framebus" in last
+    assert "NotInstalled: expected include/framebus/framebus.hpp beside the Python files of framebus" in last
     assert "nowhere" in last
 
 
