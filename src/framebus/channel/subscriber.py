@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Program B: Subscriber."""
+"""Subscriber: receives the frames of a channel, and waits for them."""
 
 from __future__ import annotations
 

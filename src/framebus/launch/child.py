@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run of program B, as program A sees it: the guard that is B's parent, and what it tells.
+"""One run of a subscriber's program, as the publisher's program sees it: the guard, and what it tells.
 
-A holds one end of the lifeline (see guard.py). Nothing inherits it: it is closed by exec, and by a fork at once, so
-that it ends with A and not with A's children.
+A is the publisher's program here, and B the subscriber's; the guard is B's parent. A holds one end of the lifeline (see
+guard.py). Nothing inherits it: it is closed by exec, and by a fork at once, so that it ends with A and not with A's
+children.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Exited:
 
 
 class Child:
-    """Program B, started once. Its methods may be called by different threads."""
+    """The subscriber's program, started once. Its methods may be called by different threads."""
 
     def __init__(self, launch: Launch, program: str) -> None:
         """Starts the guard, which starts B. Raises OSError where that can't be done."""

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process between a publisher's program A and one run of the program B that it has launched: the parent of B.
+"""The process between a publisher's program and one run of a subscriber's program that it has launched.
+
+A is the publisher's program here, and B the subscriber's. This process is the parent of B.
 
     python guard.py DESCRIPTOR '{"kill_timeout": 5, "leave": false}' PROGRAM ARGUMENTS...
 
