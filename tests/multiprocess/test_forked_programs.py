@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -156,6 +157,30 @@ def test_a_killed_program_keeps_its_process_id_until_its_status_is_asked_for(scr
             assert program.wait(WATCHDOG_S) == -signal.SIGKILL
             with pytest.raises(ProcessLookupError):
                 os.kill(program.pid, 0)
+
+
+class _Interrupted(Exception):
+    pass
+
+
+def test_an_interrupted_wait_for_an_answer_leaves_none_for_the_next_request(script: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise _Interrupted
+
+    script.write_text("import sys; sys.stdin.read()")
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with tempfile.TemporaryFile() as errors:
+            program = Forked((), [str(script)], stderr=errors)
+            with program.stdin, program.stdout:
+                threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+                with pytest.raises(_Interrupted):
+                    program.wait_until_stopped()  # it runs, so there is no answer yet
+                os.kill(program.pid, signal.SIGSTOP)
+                os.kill(program.pid, signal.SIGKILL)
+                assert program.wait(WATCHDOG_S) == -signal.SIGKILL
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_the_fork_server_ends_with_the_test_even_by_kill(script: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Place:
     @property
     def shared_memory(self) -> Path:
         """This place's /dev/shm, as seen from outside."""
-        return Path(f"/proc/{self._holder.pid}/root/dev/shm")
+        return Path("/proc", str(self._holder.pid), "root", "dev", "shm")
 
     def files(self) -> list[str]:
         """The names of what is there."""

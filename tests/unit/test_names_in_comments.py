@@ -38,7 +38,7 @@ CALL = re.compile(r"(?<![\w$%-])([A-Za-z_]\w*)\(\)")
 COMPOUND = re.compile(
     r"(?<![\w./:$%{}<=&?-])(_*[a-z0-9]+(?:_[a-z0-9]+)+|[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+)(?![\w./:=>-])"
 )
-# What is not ours, by where it is from.
+# Names of other projects, by where they are from.
 ELSEWHERE = {
     "Windows, where the original layout is from": (
         "CreateEvent CreateFileMapping MapViewOfFile OpenFileMapping ResetEvent SetEvent WaitForSingleObject"

@@ -90,7 +90,7 @@ class Supervisor:
 
     @property
     def status(self) -> Launched:
-        """What is known of the program."""
+        """The state of the program, as far as it is known."""
         with self._lock:
             return self._status
 

@@ -46,7 +46,7 @@ class _End(Generic[Opened]):
 
     def peak_bytes(self) -> int:
         """The most memory that this program has had."""
-        # Not getrusage(), whose peak is inherited from whoever started the program.
+        # Not getrusage(), whose peak is inherited from the program that started this one.
         with open("/proc/self/status", encoding="utf-8", errors="replace") as status:
             return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
 

@@ -105,10 +105,15 @@ class Forked:
 
 
 class _Server:
-    """The test's half of the connection to one fork server."""
+    """The test's half of the connection to one fork server.
+
+    Requests are numbered, and so are their answers: an exception may interrupt a wait for an answer, as Ctrl-C and a
+    time limit of pytest do, and that answer then comes before the next one.
+    """
 
     def __init__(self, python: Sequence[str], env: Mapping[str, str]) -> None:
         self._running = 0
+        self._number = 0
         self.owner = os.getpid()
         self._lock = threading.Lock()
         self._socket, theirs = fds.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -128,12 +133,17 @@ class _Server:
         """Returns the answer to a request with these descriptors. Raises OSError."""
         with self._lock:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", given))] if given else []
-            self._socket.sendmsg([json.dumps(request).encode()], rights)
-            answer = self._socket.recv(LARGEST)
+            self._number += 1
+            self._socket.sendmsg([json.dumps({**request, "number": self._number}).encode()], rights)
+            number = answer = 0
+            while number != self._number:
+                data = self._socket.recv(LARGEST)
+                if not data:
+                    pid = self._process.pid
+                    raise ConnectionError(f"the fork server (process {pid}) has ended; its errors are above")
+                number, answer = json.loads(data)
             self._running += {"start": 1, "stopped": 0, "reap": -1}[request["do"]]
-        if not answer:
-            raise ConnectionError(f"the fork server (process {self._process.pid}) has ended; its errors are above")
-        return int(json.loads(answer))
+            return answer
 
     @property
     def is_idle(self) -> bool:

@@ -50,21 +50,19 @@ def _serve(connection: socket.socket) -> dict[str, Any] | None:
         if request is None:
             return None
         if request["do"] == "reap":
-            status = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
-            connection.send(json.dumps(status).encode())
-            continue
-        if request["do"] == "stopped":
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["pid"], 0)[1])
+        elif request["do"] == "stopped":
             os.waitid(os.P_PID, request["pid"], os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-            connection.send(b"0")
-            continue
-        pid = os.fork()
-        if pid == 0:
-            connection.close()
-            _place(given, request["fds"])
-            return request
-        for fd in given:
-            os.close(fd)
-        connection.send(json.dumps(pid).encode())
+            answer = 0
+        else:
+            answer = os.fork()
+            if answer == 0:
+                connection.close()
+                _place(given, request["fds"])
+                return request
+            for fd in given:
+                os.close(fd)
+        connection.send(json.dumps([request["number"], answer]).encode())
 
 
 def _next_request(connection: socket.socket) -> tuple[list[int], dict[str, Any] | None]:

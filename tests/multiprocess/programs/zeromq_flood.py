@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A foreign sender that floods whoever receives from it with messages that are not frames, and never pauses.
+"""A foreign sender that floods its receivers with messages that are not frames, and never pauses.
 
 It is a plain ZeroMQ socket. One message in a hundred has more parts than a frame, all others have one. It says
 `flooding` when the receiver has taken a thousand.

@@ -10,7 +10,7 @@ To apply it to an endpoint of yours, define link(), which names a fresh pair of 
         def link(self, tmp_path: Path) -> conformance.Link:
             return conformance.Link(source=f"spool:{tmp_path}", sink=f"spool:{tmp_path}")
 
-What is demanded follows from the Capabilities that the endpoint declares. A limit that it declares is checked too: what
+The demands follow from the Capabilities that the endpoint declares. A limit that it declares is checked too: what
 it says it can't carry must be refused with EndpointError, and be left out, the rest arriving whole, with ?lossy. Where
 an option of the URLs changes a capability, say so in Link(changes=...). A mechanism with two modes gets two classes.
 

@@ -10,8 +10,8 @@ for that. The last frame before a pause, and the end, reach a receiver that is s
 
 mode=every (PUSH/PULL): every frame arrives, in order. At most `hwm` frames wait on each side, then send() waits. With
 several receivers each frame goes to one of them. Nothing is lost while the receiver lives and its connection holds;
-with it go the frames that were on their way: those waiting on both sides, and what the system buffers. What is not
-taken `linger` seconds after the sink's close() is lost too.
+with it go the frames that were on their way: those waiting on both sides, and those in the system's buffers. Frames
+that are not taken `linger` seconds after the sink's close() are lost too.
 
 A receiver that lives but is stopped has a full queue before long. send() then waits for as long as that lasts; with a
 timeout it raises Timeout, the frame is not sent, and no other is lost or comes twice. Ctrl-C, and close() by another

@@ -2,7 +2,7 @@
 """ZmqSocket: one socket of a source or sink, with its own context, monitor, keys and limits.
 
 Each socket has a context of its own, and so an I/O thread of its own: a shared thread would be the bottleneck of all.
-What is left of a socket also goes with its context.
+Ending the context also frees all that the socket has left.
 
 Signs of life: with mode=latest a receiver reads all the time, so ZeroMQ's own heartbeats tell a dead peer. With
 mode=every it does not read while its queue is full; heartbeats then take it for dead and frames are lost, which was
