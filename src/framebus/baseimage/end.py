@@ -70,7 +70,7 @@ class _Hold:
         self._close_if_unused()
 
     def replace(self, open_place: Callable[[], Place]) -> None:
-        """Goes on with another place; the old one is closed when nobody is inside any more."""
+        """Goes on with another place; the old one is closed when no thread is inside any more."""
         with self.lock:
             new = open_place()
             self._retired.append(self.place)
@@ -126,7 +126,7 @@ class End(Reopenable):
             raise ChannelClosed(f"{self!r} has been closed while it waited")
 
     def _poll(self, ready: Callable[[], bool], deadline: Deadline, on_slice: Callable[[], object]) -> bool:
-        """Looks until it is `ready`, ever more seldom; False at the deadline. For what nobody signals."""
+        """Polls until it is `ready`, less and less often; False at the deadline. For what is not signalled."""
         slice_ends, pause = 0.0, 0.0
         for looks in range(1 << 62):
             if ready():

@@ -56,7 +56,7 @@ class Missing(Exception):
 
 
 def unique() -> str:
-    """A name that nobody else uses."""
+    """A name that no other program uses."""
     return f"{PREFIX}-{os.getpid()}-{os.urandom(4).hex()}"
 
 
@@ -71,7 +71,7 @@ def shared_memory(every: bool) -> Iterator[Link]:
 
 
 @contextmanager
-def pipe(_every: bool) -> Iterator[Link]:  # a pipe gives every frame
+def pipe(_every: bool) -> Iterator[Link]:  # a pipe delivers every frame
     """An anonymous pipe."""
     reading, writing = fds.pipe()
     try:
@@ -82,7 +82,7 @@ def pipe(_every: bool) -> Iterator[Link]:  # a pipe gives every frame
 
 
 @contextmanager
-def message_queue(_every: bool) -> Iterator[Link]:  # a queue gives every frame
+def message_queue(_every: bool) -> Iterator[Link]:  # a queue delivers every frame
     """A POSIX message queue, the counterpart of window messages."""
     name = unique()
     yield Link(f"msg:{name}", f"msg:{name}?on_full=block", source_first=True)
@@ -98,7 +98,7 @@ def socket(every: bool) -> Iterator[Link]:
 
 @contextmanager
 def clipboard(_every: bool) -> Iterator[Link]:  # there is only ever the newest
-    """The image clipboard: that of a display of its own where Xvfb is there, so that nobody's is overwritten."""
+    """The image clipboard: that of a display of its own where Xvfb is there, so that the user's is not overwritten."""
     if shutil.which("Xvfb") is None:
         raise Missing("Xvfb is not there (apt-get install xvfb)")
     with server("Xvfb", "-displayfd", "{}", "-nolisten", "tcp") as (display, _):
@@ -109,7 +109,7 @@ def clipboard(_every: bool) -> Iterator[Link]:  # there is only ever the newest
 
 
 @contextmanager
-def data_exchange(_every: bool) -> Iterator[Link]:  # a request gives the newest
+def data_exchange(_every: bool) -> Iterator[Link]:  # a request returns the newest
     """D-Bus in the place of DDE, with a bus of its own."""
     if shutil.which("dbus-daemon") is None:
         raise Missing("dbus-daemon is not there (apt-get install dbus)")

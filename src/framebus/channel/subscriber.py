@@ -17,7 +17,7 @@ _MAX_CONSECUTIVE = 16  # frames that one task may take before others run
 
 
 class Subscriber(Handle[_core.Subscriber]):
-    """The receiving end of a channel. There can be 64 of them.
+    """Receives the frames of a channel. A channel has 64 subscribers at most.
 
         with framebus.Subscriber("camera0") as sub:
             frame = sub.recv(timeout=1.0)
@@ -42,14 +42,14 @@ class Subscriber(Handle[_core.Subscriber]):
 
         Args:
             name: the channel.
-            every: False: recv() gives the newest frame and skips what lies between. True: every frame in order.
+            every: False: recv() returns the newest frame and skips those before it. True: every frame in order.
             hold: frames this program may hold at once, 1 to 64. A frame is held while the Frame or any array made
                 from it exists, so `frame = sub.recv()` in a loop needs 2.
             history: begin that many frames back, 0 to 1024, as far as the channel still has them. With 0 a subscriber
                 begins with the newest frame there is, with every=True with the first one published from now on.
             connect_timeout: seconds to wait for a program that publishes the channel.
-            wait: "adaptive" spins for some microseconds where that has paid of late and a core is idle, then sleeps;
-                "park" sleeps; "spin" burns a core for the lowest latency; "predictive" learns when the next frame is
+            wait: "adaptive" spins for some microseconds where that has paid recently and a core is idle, then sleeps;
+                "park" sleeps; "spin" occupies a core for the lowest latency; "predictive" learns when the next frame is
                 due, sleeps until shortly before that, then spins, and sleeps where frames come without a rhythm.
             max_spin: seconds that one wait may spin, 0 to 1, where wait is "adaptive" or "predictive"; these never
                 spin for more than 20 microseconds and a quarter of the period between frames. What was spent is
@@ -57,7 +57,7 @@ class Subscriber(Handle[_core.Subscriber]):
             reconnect: go on with the next publisher when this one closes or dies.
 
         Raises:
-            ChannelNotFound: nobody publishes it; the message names the channels that run.
+            ChannelNotFound: no program publishes it; the message names the channels that run.
             InvalidName: not a channel name.
             ValueError: hold, history, connect_timeout, wait or max_spin out of range.
             LayoutMismatch, CorruptChannel, PermissionDenied: the channel is there but can't be used.
@@ -77,7 +77,7 @@ class Subscriber(Handle[_core.Subscriber]):
             ChannelClosed: the publisher closed the channel (with reconnect=True: and no other came in time), or this
                 Subscriber was closed.
             PublisherDied: it died, and reconnect=False.
-            CorruptChannel: what is in shared memory is no frame; the next call goes on after it.
+            CorruptChannel: what is in shared memory is not a frame; the next call goes on after it.
             ValueError: a negative timeout.
         """
         return self._native.recv(timeout)  # type: ignore[return-value]  # frame.py says which class they are
@@ -93,7 +93,7 @@ class Subscriber(Handle[_core.Subscriber]):
         Cancelling it takes no frame. Of several tasks that wait, each frame goes to one.
         """
         if timeout is not None:
-            Deadline(timeout)  # refuses what is no timeout
+            Deadline(timeout)  # refuses what is not a timeout
         waiters = self._waiters or self._make_waiters()
         if waiters.consecutive >= _MAX_CONSECUTIVE:
             await waiters.checkpoint()  # before the look: who is cancelled here has not taken a frame

@@ -12,17 +12,18 @@ How things end, for every source:
     the other end closed        ChannelClosed, after all that it sent has been received, where the mechanism can tell
                                 (Capabilities.notices_close), else Timeout
     the other end died          PublisherDied where the mechanism can tell (Capabilities.notices_death), else Timeout
-    what came is no frame       counted in `refused` and skipped where the next one can be found, else EndpointError
-    this end was closed         ChannelClosed
+    what came is not a frame    counted in `refused` and skipped where the next one can be found, else EndpointError
+    it was closed here          ChannelClosed
 
 No endpoint drops anything silently: its Capabilities say what a mechanism can carry, and it refuses everything else
-with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a
-source says of its own about a frame, such as the file that it comes from, is not the user's: the source passes it as
-`origin` to Frame(); it is read as metadata, carried where metadata are, and left out elsewhere.
+with EndpointError, unless the option `lossy` of its sink allows to leave it out. What a source itself says about a
+frame, such as the file that it comes from, is not the user's: the source passes it as `origin` to Frame(). It is read
+as metadata, carried where metadata are, and left out elsewhere.
 
-An end is closed when nobody refers to it any more, or the program ends, so that the other ends see an end, and not a
-death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent opened.
-A forked child has only the thread that forked: what it inherits gets new locks, and waits for nobody.
+A source or sink is closed when no reference to it is left, or the program ends, so that its peers see a close and
+not a death. Programs that end by a signal or os._exit() skip this, and so do forked children for what their parent
+opened.
+A forked child has only the thread that forked: what it inherits gets new locks, and waits for no thread.
 """
 
 from __future__ import annotations
@@ -134,13 +135,13 @@ class BaseSource(_End, ABC):
     """A source of one mechanism: it writes _receive(), and _close() where there is something to close."""
 
     def recv(self, timeout: float | None = None) -> Frame:
-        """Returns the next frame and waits for it at most `timeout` seconds, None for ever.
+        """Returns the next frame and waits for it at most `timeout` seconds; None: no limit.
 
         Raises:
             Timeout: nothing came in time.
             ChannelClosed: the other end, or this one, was closed.
             PublisherDied: the other end died, where the mechanism can tell.
-            EndpointError: what came is no frame, or the mechanism failed.
+            EndpointError: what came is not a frame, or the mechanism failed.
             SystemFailure: this program has no file descriptors left.
             ValueError: a negative timeout.
         """
@@ -206,7 +207,7 @@ class BaseSink(_End, ABC):
             image: as for Publisher.send(): an array, a buffer, or a dict of 1 to 8 of them by name.
             meta: JSON values by str keys.
             pixel_format: a PFNC name such as "BGR8".
-            timeout: seconds to wait for room, None for ever.
+            timeout: seconds to wait for room; None: no limit.
             timestamp_ns: when it was captured, CLOCK_MONOTONIC; None for now.
             wall_time_ns: the same by the wall clock; None for now.
             seq: its number where it comes from another source; None counts on from the last.
@@ -216,7 +217,7 @@ class BaseSink(_End, ABC):
             EndpointError: something that this mechanism cannot carry, or the mechanism failed.
             SystemFailure: this program has no file descriptors left; nothing was sent.
             Timeout: there was no room in time.
-            ChannelClosed: this end was closed, or nobody is left at the other one.
+            ChannelClosed: it was closed here, or no receiver is left.
         """
         deadline = Deadline(timeout)
         timestamp_ns = time.monotonic_ns() if timestamp_ns is None else timestamp_ns

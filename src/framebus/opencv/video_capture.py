@@ -84,7 +84,7 @@ _log = logging.getLogger(__name__)
 
 
 class VideoCapture:
-    """The receiving end of a channel, in the manner of cv2.VideoCapture.
+    """Receives the frames of a channel with the methods of cv2.VideoCapture.
 
     One thread reads; another may release() it meanwhile, which ends the read.
     """
@@ -111,8 +111,8 @@ class VideoCapture:
             filename: the name of the channel.
             apiPreference: as in open().
             params: as in open().
-            timeout: seconds that grab() and read() wait for a frame, None for ever.
-            zero_copy: read() gives the shared memory itself, read-only, where nothing has to be converted. Each image
+            timeout: seconds that grab() and read() wait for a frame; None: no limit.
+            zero_copy: read() returns the shared memory itself, read-only, where nothing has to be converted. Each image
                 that is kept keeps its slot, at most `hold` of them.
             every: as Subscriber has it, like all that follow: these hold for each open().
             hold: see Subscriber.

@@ -155,7 +155,7 @@ class Program(Child):
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def wait(self) -> int:
-        """Waits for the program to end by itself; returns its exit status."""
+        """Closes the program's standard input and waits for its end; returns its exit status."""
         self.hang_up()
         status = wait(self._process, WATCHDOG_S)
         return self._fail("did not end") if status is None else status

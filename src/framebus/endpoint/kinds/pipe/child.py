@@ -24,7 +24,7 @@ class Child:
     """
 
     def __init__(self, argv: Sequence[str | os.PathLike[str]], role: Role, buffer: int) -> None:
-        """Starts it. Raises TypeError for what is no list of arguments, EndpointError if it can't be started."""
+        """Starts it. Raises TypeError for what is not a list of arguments, EndpointError if it can't be started."""
         if isinstance(argv, str | bytes) or not all(isinstance(word, str | os.PathLike) for word in argv) or not argv:
             raise TypeError(
                 f"argv is the program and its arguments, as in ['ffmpeg', '-i', 'clip.mp4'], got {argv!r}; "
@@ -55,7 +55,7 @@ class Child:
         return child.wait(self._process, seconds)
 
     def end(self, seconds: float) -> int | None:
-        """Waits for its end, then asks for it, then kills it; returns the status if it ended by itself."""
+        """Waits for its end, then asks for it, then kills it; returns the status if it ended unasked."""
         status = self.wait(seconds)
         if status is None:
             self._process.terminate()
