@@ -6,6 +6,7 @@ The files are FFmpeg's, and so is the second opinion.
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.clips import PICTURES, make_clip
 
 import framebus
 from framebus.endpoint.kinds.video.timeline import Timeline
@@ -232,3 +234,19 @@ def test_transparency_of_vp8_and_vp9_is_read(tmp_path: Path, codec: str) -> None
     assert frames[-1].array[:, :28, 3].max() < 30
     assert frames[-1].array[:, 36:, 3].min() > 225
     assert steps(frames) == [STEP_NS] * 4
+
+
+@pytest.mark.parametrize("rotate", ["auto", "keep", "90"])
+def test_no_picture_waits_for_the_garbage_collector(tmp_path: Path, rotate: str) -> None:
+    """Else hundreds of pictures of a large video stay in memory, and a forked child frees what it may not."""
+    import av
+
+    clip = make_clip(tmp_path / "clip.mp4")
+    gc.collect()
+    gc.disable()
+    try:
+        with framebus.source(f"video:{clip}?pace=fast&rotate={rotate}") as source:
+            assert sum(1 for _ in source) == PICTURES
+        assert [thing for thing in gc.get_objects() if isinstance(thing, av.VideoFrame)] == []
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ tests/multiprocess/test_fork_while_threads_work.py.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
@@ -54,6 +55,46 @@ def test_what_can_not_be_forgotten_keeps_nothing_else_from_it(recwarn: pytest.Wa
 
     things = [Broken(), Inherited(), Broken()]
     assert in_forked_child(lambda: [len(thing.forgotten_by) for thing in things]) == {"value": [1, 1, 1]}
+
+
+class Freed:
+    """Says which process has freed it."""
+
+    def __init__(self, freed_in: list[int]) -> None:
+        self.freed_in = freed_in
+
+    def __del__(self) -> None:
+        self.freed_in.append(os.getpid())
+
+
+def test_a_child_frees_neither_what_is_kept_nor_the_cycles_that_the_fork_found() -> None:
+    """A cycle may hold a picture, and freeing one takes a lock that a thread of the codec may have held."""
+
+    class Codec(Freed):
+        pass
+
+    freed_in: list[int] = []
+
+    def use_and_end() -> list[int]:
+        nonlocal codec
+        del codec
+        gc.collect()
+        return freed_in
+
+    gc.collect()
+    gc.disable()
+    try:
+        codec = Codec(freed_in)
+        lifetime.keep_in_children(codec)
+        cycle: list[object] = [Freed(freed_in)]
+        cycle.append(cycle)
+        del cycle
+        assert in_forked_child(use_and_end) == {"value": []}
+        del codec
+        gc.collect()
+        assert freed_in == [os.getpid()] * 2
+    finally:
+        gc.enable()
 
 
 def test_a_fork_waits_for_a_lock_that_is_held_across_it_and_both_have_it_back() -> None:

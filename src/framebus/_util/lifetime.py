@@ -20,7 +20,8 @@ another thread was importing stays half imported, since CPython resets only its 
 - hold_across_forks(): the fork waits until a module's lock is free.
 - forget_in_children(): the child closes what only the parent may use, such as file locks and connections to peers.
 - keep_in_children(): the child never frees an object with native threads, such as a codec. Freeing joins the threads,
-  and the child does not have them.
+  and the child does not have them. The child's garbage collector leaves alone what the fork found (gc.freeze()), since
+  cycles may hold what the codec has made, and freeing that takes locks of those threads.
 
 No other file of framebus registers anything with atexit or for forks (tests/unit/test_lifetime.py).
 """
@@ -29,6 +30,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import importlib
 import os
 import sys
@@ -210,8 +212,11 @@ def _begin_forked_child() -> None:
         owner._make_locks()
     _run([inherited.forget for inherited in _forgotten])
     _forgotten.clear()
-    for kept in list(_kept):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    kept = list(_kept)
+    for owner in kept:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner))
+    if kept:
+        gc.freeze()
 
 
 importing = _Importing()

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
+from framebus._util import lifetime
 from framebus.endpoint import BaseSource, Deadline, Endpoint, spec
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, InvalidUrl
@@ -62,6 +63,7 @@ class CameraSource(BaseSource):
         self._taken: deque[_Taken] = deque()
         self._failure: str | None = None
         self._last_seq = 0
+        lifetime.keep_in_children(self)  # drivers and decoders have threads
         self._thread = threading.Thread(target=self._take, name=self.url, daemon=True)
         self._thread.start()
 

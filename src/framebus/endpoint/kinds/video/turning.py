@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from av.sidedata.sidedata import SideDataContainer
     from av.video.frame import VideoFrame
 
 Rotate = Literal["auto", "keep", "0", "90", "180", "270"]
@@ -43,8 +42,12 @@ CLOCKWISE = {
 
 def turning_of(frame: VideoFrame) -> Turning | None:
     """Returns what the file wants done with a picture; None for something that is not made of quarter turns."""
+    from av.sidedata.sidedata import SideDataContainer
+
     try:
-        matrix = cast("SideDataContainer", frame.side_data)["DISPLAYMATRIX"]
+        # PyAV's frame.side_data refers to the frame and the frame to it, so each picture would stay in memory until the
+        # garbage collector runs, and a forked child's collector would free pictures while it may not: lifetime.py.
+        matrix = SideDataContainer(frame)["DISPLAYMATRIX"]  # type: ignore[call-arg]  # its stub has no constructor
     except KeyError:
         return Turning()
     # x' = a x + c y, y' = b x + d y, as 16.16 numbers: a b u, c d v, x y w
