@@ -3,6 +3,7 @@
 
 - *Ways*: cpp/copies.cpp copies frames into slots in turn, in several ways, and has another core read each one.
   The figures differ with where the system puts the two threads, so look at several runs.
+- *Pace*: cpp/paced_copies.cpp does so 60 times a second, as a camera would, with everything cold in between.
 - *Strides*: send() beside numpy.copyto() into as many warm buffers, for views of one picture.
 - *First frames*: send() of the first three frames of a new channel.
 
@@ -36,6 +37,8 @@ SIZES = {
     "1440p": 11_059_200,
     "4K": 24_883_200,
 }
+SIZES_AT_60_HZ = {"256 KiB": 1 << 18, **{label: SIZES[label] for label in ("640x480x3", "720p", "1080p", "4K")}}
+PACED_ROUNDS = 5
 SLOTS_AND_SOURCES = ((3, 1), (3, 4), (8, 1))
 ROUNDS = 15
 CALLS = 5
@@ -77,6 +80,22 @@ def compare_ways() -> None:
                 print(f"{label}, {slots} slots, {sources} sources")
                 for name, copy, read in (line.replace(":", "").rsplit(" ", 2) for line in lines):
                     print(f"  {name:22s} {float(copy):8.0f} + {float(read):6.0f} = {float(copy) + float(read):8.0f}")
+
+
+def compare_ways_at_60_hz() -> None:
+    print("\ncopy into shared memory at 60 Hz: until all readers saw the first element, all bytes; µs, medians")
+    from tests.support.compiler import compile_cpp
+
+    with tempfile.TemporaryDirectory() as folder:
+        program = compile_cpp(ROOT / "benchmarks/cpp/paced_copies.cpp", Path(folder) / "paced_copies")
+        for label, size in SIZES_AT_60_HZ.items():
+            for readers in (1, 3):
+                for source in ("cold", "written"):
+                    command = [program, str(size), str(readers), source, str(PACED_ROUNDS)]
+                    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+                    ways = [line.replace(":", "").rsplit(" ", 2) for line in lines]
+                    figures = "".join(f"  {name} {float(seen):6.0f} {float(all_):6.0f}" for name, seen, all_ in ways)
+                    print(f"{label:12s} {readers} readers, source {source:7s}{figures}")
 
 
 def microseconds_per_call(call: Callable[[], object]) -> float:
@@ -125,5 +144,6 @@ def show_first_frames() -> None:
 
 def main() -> None:
     compare_ways()
+    compare_ways_at_60_hz()
     compare_views()
     show_first_frames()

@@ -94,12 +94,14 @@ inline nb::dict to_dict(const framebus::Statistics& s) {
   return d;
 }
 
-// The core's Subscriber of a framebus._core.Subscriber; TypeError for any other object.
+// The core's Subscriber of a framebus.Subscriber; TypeError for any other object.
 framebus::Subscriber& subscriber_of(nb::handle object);
 
 // Each defines a part of the module, in its own file.
 void bind_errors(nb::module_& m);
 void bind_frame(nb::module_& m);
+void bind_loan(nb::module_& m);
+void bind_native_methods(nb::module_& m);
 void bind_publisher(nb::module_& m);
 void bind_subscriber(nb::module_& m);
 void bind_wait_any(nb::module_& m);

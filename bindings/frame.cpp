@@ -17,6 +17,7 @@
 #include <string>
 #include <utility>
 
+#include "call_python.hpp"
 #include "numpy_api.hpp"
 
 namespace framebus_python {
@@ -158,7 +159,7 @@ void warm_up() {
   info.shape[0] = 1;
   const nb::object frame = nb::inst_alloc(frame_class), hold = nb::inst_alloc(nb::type<Hold>());
   try {
-    python_warm_up(array_over(info, nothing, hold, false));
+    call_python(python_warm_up, array_over(info, nothing, hold, false));
   } catch (nb::python_error& error) {
     if (!error.matches(PyExc_Exception)) throw;  // KeyboardInterrupt
     error.discard_as_unraisable("framebus: warming up for a frame");
@@ -193,6 +194,7 @@ void bind_frame(nb::module_& m) {
       .def_prop_ro("released", &FrameBase::is_released, "Whether release() was called.")
       .def("release", &FrameBase::release,
            "Releases the slot now. Arrays that the caller has kept stay valid, and keep the slot until they are gone.");
+  m.attr("FrameT") = nb::module_::import_("typing").attr("TypeVar")("FrameT", nb::arg("bound") = m.attr("FrameBase"));
   m.def(
       "set_frame_class",
       [](nb::object type, nb::object warm_up) {

@@ -52,7 +52,9 @@ NB_MODULE(_core, m) {
   m.def("handle_sigbus", &framebus::handle_sigbus, nanobind::arg("on"),
         "Switches the handler for SIGBUS on or off; see framebus.handle_sigbus.");
   framebus_python::bind_errors(m);
+  framebus_python::bind_native_methods(m);
   framebus_python::bind_frame(m);
+  framebus_python::bind_loan(m);
   framebus_python::bind_publisher(m);
   framebus_python::bind_subscriber(m);
   framebus_python::bind_wait_any(m);

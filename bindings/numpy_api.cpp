@@ -124,7 +124,7 @@ nb::object array_over(const ArrayInfo& info, void* data, nb::handle owner, bool 
   return result;
 }
 
-void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
+void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array, framebus::detail::Target target) {
   framebus::detail::StridedArray from;
   from.data = static_cast<const std::byte*>(PyArray_DATA(array));
   from.item = info.type.bytes;
@@ -134,9 +134,9 @@ void copy_into(void* data, const ArrayInfo& info, PyArrayObject* array) {
     from.strides[i] = PyArray_STRIDE(array, static_cast<int>(i));
   }
   auto* to = static_cast<std::byte*>(data);
-  if (info.bytes <= kLongCopy) return framebus::detail::copy_strided(to, from);
+  if (info.bytes <= kLongCopy) return framebus::detail::copy_strided(to, from, target);
   const LongCall call;
-  framebus::detail::copy_strided(to, from);
+  framebus::detail::copy_strided(to, from, target);
 }
 
 }  // namespace framebus_python

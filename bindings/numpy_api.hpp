@@ -35,7 +35,8 @@ void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, framebus
 nb::object array_over(const framebus::detail::ArrayInfo& info, void* data, nb::handle owner, bool writable);
 
 // Copies an array of any strides to C order at `data`; releases the GIL for long copies.
-void copy_into(void* data, const framebus::detail::ArrayInfo& info, PyArrayObject* array);
+void copy_into(void* data, const framebus::detail::ArrayInfo& info, PyArrayObject* array,
+               framebus::detail::Target target);
 
 inline constexpr std::uint64_t kLongCopy = 64 << 10;  // bytes; longer copies release the GIL
 

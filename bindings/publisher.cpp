@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Publisher and Loan for Python.
+// The native half of framebus.Publisher; its subclass in src/framebus/channel/publisher.py is the other half.
 //
-// Memory owns a loan's slot. There are two objects for each of its arrays: a base over the memory, which no user gets,
-// and a view of it, which the user gets. numpy bases every array derived from the view on that base, so at the end of
-// the block the base's reference count shows whether another writable view still exists. Buffers and DLPack capsules
-// refer to the view itself, as variables do; src/framebus/channel/loan.py distinguishes those. If an object that can
-// write is left, a copy is published and the slot stays with that object (see docs/design.md).
+// Promise: sending an ndarray, and lending a slot for one, runs no Python. What is not an ndarray, a pixel format and
+// metadata are checked and converted by a Python function first.
 #include <nanobind/stl/string.h>
 
-#include <array>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "call_python.hpp"
 #include "convert.hpp"
+#include "loan.hpp"
 #include "long_call.hpp"
+#include "native_method.hpp"
 #include "numpy_api.hpp"
-#include "shortcut.hpp"
 
 namespace framebus_python {
 
@@ -26,91 +24,11 @@ using framebus::Loan;
 using framebus::Publisher;
 using framebus::detail::Descriptor;
 
-// Keeps the GIL if the commit takes no time.
-std::uint64_t commit(Loan& loan, std::string_view meta) {
-  if (const auto seq = loan.try_commit(meta)) return *seq;
-  const LongCall call;
-  return loan.commit(meta, check_signals);
-}
-
-struct Memory {
-  std::shared_ptr<Loan> loan;
-};
-
-class PyLoan {
- public:
-  explicit PyLoan(Loan loan) : loan_(std::make_shared<Loan>(std::move(loan))) {}
-
-  nb::object array(std::uint32_t i) {
-    if (i >= loan_->frame().array_count) throw nb::index_error();
-    if (!open_) {
-      framebus::detail::fail(
-          framebus::Errc::loan_ended,
-          "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
-          "copy() it there");
-    }
-    if (!arrays_[i].is_valid()) {
-      const nb::object memory = nb::cast(Memory{loan_});
-      bases_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), memory, true);
-      arrays_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), bases_[i], true);
-    }
-    return arrays_[i];
-  }
-
-  nb::tuple names() const {
-    nb::list names;
-    for (std::uint32_t i = 0; i < loan_->frame().array_count; ++i) {
-      const std::string_view name = loan_->frame().arrays[i].name();
-      names.append(nb::str(name.data(), name.size()));
-    }
-    return nb::tuple(names);
-  }
-
-  // The arrays that other objects refer to, each with the number of references.
-  nb::list kept() const {
-    nb::list list;
-    for (const nb::object& array : arrays_) {
-      if (array.is_valid() && Py_REFCNT(array.ptr()) > 1)
-        list.append(nb::make_tuple(array, Py_REFCNT(array.ptr()) - 1));
-    }
-    return list;
-  }
-
-  // `escaped`: an object that can still write was made from the arrays.
-  std::uint64_t commit(nb::handle meta, nb::handle pixel_format, bool escaped) {
-    const bool copy = end() || escaped;
-    if (!pixel_format.is_none()) loan_->set_pixel_format(text_view(pixel_format));
-    const std::string_view text = bytes_view(meta);
-    if (!copy) return framebus_python::commit(*loan_, text);
-    const LongCall call;
-    return loan_->commit_copy(text, check_signals);
-  }
-
-  void drop(bool escaped) {
-    if (open_ && !end() && !escaped) loan_->drop();
-  }
-
- private:
-  // Makes the user's arrays read-only; true if derived arrays exist that can still write.
-  bool end() {
-    if (!open_) framebus::detail::fail(framebus::Errc::loan_ended, "this loan has ended already");
-    open_ = false;
-    bool kept = false;
-    for (std::size_t i = 0; i < arrays_.size(); ++i) {
-      if (!arrays_[i].is_valid()) continue;
-      kept = kept || Py_REFCNT(bases_[i].ptr()) > 2;  // bases_ and arrays_[i] itself
-      for (nb::object* object : {&arrays_[i], &bases_[i]}) {
-        PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(object->ptr()), NPY_ARRAY_WRITEABLE);
-        object->reset();
-      }
-    }
-    return kept;
-  }
-
-  std::shared_ptr<Loan> loan_;
-  std::array<nb::object, framebus::detail::kMaxArrays> bases_, arrays_;
-  bool open_ = true;
-};
+// Until the end of the interpreter.
+nb::handle prepare;  // prepare(image, meta, pixel_format): the arrays, the metadata as bytes, and the pixel format
+nb::handle mapping;  // collections.abc.Mapping
+PyObject* image_name = nullptr;
+PyObject* default_dtype = nullptr;
 
 // `frame` is an ndarray, or a dict of them.
 void describe(nb::handle frame, Descriptor& d, PyArrayObject** arrays) {
@@ -137,12 +55,36 @@ void check_arrays(nb::handle frame) {
   describe(frame, d, arrays);
 }
 
-class PyPublisher {
+// `shape` is that of one array, or a mapping of (shape, dtype) by name.
+void describe_specs(nb::handle shape, nb::handle dtype, Descriptor& d) {
+  const bool is_one = PyTuple_Check(shape.ptr()) || PyLong_Check(shape.ptr()) || PyList_Check(shape.ptr());
+  if (is_one || !nb::isinstance(shape, mapping)) {
+    describe_spec(image_name, shape, dtype, d.arrays[d.array_count++]);
+  } else {
+    const nb::object items = nb::steal(PyMapping_Items(shape.ptr()));
+    if (!items.is_valid()) throw nb::python_error();
+    framebus::detail::check_array_count(nb::len(items));
+    for (const nb::handle item : items) {
+      const auto named = nb::cast<nb::tuple>(item);
+      const nb::object name = named[0], spec = named[1];
+      if (PySequence_Check(spec.ptr()) == 0 || nb::len(spec) != 2) {
+        throw nb::type_error((std::string("loan() needs (shape, dtype) for each array, got ") + nb::repr(spec).c_str() +
+                              " for " + nb::repr(name).c_str() + "; for example {'image': ((1080, 1920, 3), 'uint8')}")
+                                 .c_str());
+      }
+      describe_spec(name, nb::object(spec[0]), nb::object(spec[1]), d.arrays[d.array_count++]);
+    }
+  }
+  d.meta_offset = framebus::detail::plan_arrays(d);
+}
+
+class PublisherBase {
  public:
-  PyPublisher(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
-              const std::string& on_full)
+  PublisherBase(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
+                const std::string& on_full)
       : publisher_(name, options(slots, max_bytes, mode, on_full)) {}
 
+  // `frame` as describe() takes it; the others as Publisher.send() takes them, the metadata as bytes.
   std::uint64_t send(nb::handle frame, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
                      nb::handle timestamp_ns, nb::handle wall_time_ns) {
     PyArrayObject* arrays[framebus::detail::kMaxArrays];
@@ -150,23 +92,24 @@ class PyPublisher {
     describe(frame, d, arrays);
     const std::string_view text = bytes_view(meta);
     Loan loan = claim(d, text.size(), timeout_ns(timeout));
-    for (std::uint32_t i = 0; i < d.array_count; ++i) copy_into(loan.data(i), loan.frame().arrays[i], arrays[i]);
+    for (std::uint32_t i = 0; i < d.array_count; ++i) {
+      copy_into(loan.data(i), loan.frame().arrays[i], arrays[i], loan.target());
+    }
     if (!pixel_format.is_none()) loan.set_pixel_format(text_view(pixel_format));
     loan.set_timestamps(moment_ns(timestamp_ns, "timestamp_ns"), moment_ns(wall_time_ns, "wall_time_ns"));
-    return commit(loan, text);
+    const std::uint64_t seq = commit_quickly(loan, text);
+    first_frame_->sent();
+    return seq;
   }
 
-  PyLoan loan(const nb::list& specs, nb::handle timeout) {
+  nb::object loan(nb::handle shape, nb::handle dtype, nb::handle meta, nb::handle pixel_format, nb::handle timeout) {
     Descriptor d;
-    framebus::detail::check_array_count(nb::len(specs));
-    for (const nb::handle each : specs) {
-      const auto spec = nb::borrow<nb::tuple>(each);
-      const nb::object name = spec[0], shape = spec[1], dtype = spec[2];
-      describe_spec(name, shape, dtype, d.arrays[d.array_count++]);
-    }
-    d.meta_offset = framebus::detail::plan_arrays(d);
-    return PyLoan(claim(d, 0, timeout_ns(timeout)));
+    describe_specs(shape, dtype, d);
+    return python_loan(claim(d, 0, timeout_ns(timeout)), first_frame_, meta, pixel_format);
   }
+
+  void call_after_first_frame(nb::object then) { first_frame_->then = std::move(then); }
+  void say_closed_by(std::string message) { closed_by_ = std::move(message); }
 
   void close() {
     const LongCall call;
@@ -185,62 +128,116 @@ class PyPublisher {
   }
 
   Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
-    if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
-    const LongCall call;
-    return publisher_.loan(d, meta_bytes, framebus::Timeout::from_ns(timeout), check_signals);
+    try {
+      if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
+      const LongCall call;
+      return publisher_.loan(d, meta_bytes, framebus::Timeout::from_ns(timeout), check_signals);
+    } catch (const framebus::Error& error) {
+      if (closed_by_.empty() || error.code() != framebus::Errc::channel_closed) throw;
+      framebus::detail::fail(error.code(), closed_by_);
+    }
   }
 
   Publisher publisher_;
+  std::shared_ptr<FirstFrame> first_frame_ = std::make_shared<FirstFrame>();
+  std::string closed_by_;  // what the error says instead of that the publisher is closed
 };
 
-PyTypeObject* publisher_type = nullptr;  // until the end of the interpreter
-
-// send(image), send(image, timeout=): an ndarray and no other argument.
-PyObject* quick_send(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  PyObject* timeout = Py_None;
-  if (count != 1 || !PyArray_CheckExact(args[0]) || !Py_IS_TYPE(native, publisher_type)) return nullptr;
-  if (!only_timeout(args, count, names, timeout)) return nullptr;
-  try {
-    const nb::handle none = Py_None;
-    auto& publisher = *nb::inst_ptr<PyPublisher>(native);
-    return PyLong_FromUnsignedLongLong(publisher.send(args[0], none, none, timeout, none, none));
-  } catch (...) {
-    return raise_current();
+nb::object send(PyObject* self, const Arguments& given) {
+  static const Parameters<7> kParameters(
+      "Publisher.send", {"image", "meta", "pixel_format", "timeout", "timestamp_ns", "wall_time_ns", "seq"}, 1, 1);
+  const auto [image, meta, pixel_format, timeout, timestamp_ns, wall_time_ns, seq] = kParameters.read(given);
+  auto& publisher = object_of<PublisherBase>(self);
+  const nb::handle format = or_none(pixel_format), json = or_none(meta);
+  std::uint64_t sent = 0;
+  if (PyArray_CheckExact(image) && format.is_none() && json.is_none()) {
+    sent = publisher.send(image, json, format, or_none(timeout), or_none(timestamp_ns), or_none(wall_time_ns));
+  } else {
+    const auto ready = nb::cast<nb::tuple>(call_python(prepare, nb::handle(image), json, format));
+    const nb::object frame = ready[0], bytes = ready[1], name = ready[2];
+    sent = publisher.send(frame, bytes, name, or_none(timeout), or_none(timestamp_ns), or_none(wall_time_ns));
   }
+  return nb::steal(PyLong_FromUnsignedLongLong(sent));
 }
+
+nb::object loan(PyObject* self, const Arguments& given) {
+  static const Parameters<5> kParameters("Publisher.loan", {"shape", "dtype", "meta", "pixel_format", "timeout"}, 2, 1);
+  const auto [shape, dtype, meta, pixel_format, timeout] = kParameters.read(given);
+  return object_of<PublisherBase>(self).loan(shape, dtype == nullptr ? default_dtype : dtype, or_none(meta),
+                                             or_none(pixel_format), or_none(timeout));
+}
+
+PyMethodDef methods[] = {
+    method_with_arguments<send>(
+        "send",
+        R"(send($self, /, image, *, meta=None, pixel_format=None, timeout=None, timestamp_ns=None, wall_time_ns=None, seq=None)
+--
+
+Copies one frame into shared memory, makes it visible to every subscriber, and returns its sequence number.
+
+Args:
+    image: an array of bool, integer, float or complex numbers with 0 to 8 dimensions, of any strides and byte
+        order; or a buffer (bytes are uint8), a Pillow image, a DLPack object in CPU memory; or a dict of 1 to 8
+        of these by name (1 to 32 bytes of UTF-8). Subscribers get the same shapes and dtypes in C order. A
+        Pillow image brings the pixel format of its mode, such as RGB8.
+    meta: JSON values by str keys, at most 1 MiB as JSON.
+    pixel_format: a PFNC name, for example "BGR8"; says how to read the first array, and is not checked
+        against it, but for a Pillow image.
+    timeout: seconds to wait where on_full="block"; None: no limit.
+    timestamp_ns: when the frame was captured, CLOCK_MONOTONIC; None for now.
+    wall_time_ns: the same by the wall clock; None for now.
+    seq: of no effect; other sinks take the number that the frame has at its source, a channel counts for
+        itself.
+
+Raises:
+    TypeError: not an array of numbers, or metadata that is not JSON; says what to send instead.
+    ValueError: more than 8 dimensions or arrays, a pixel format that is unknown or contradicts a Pillow image,
+        a negative timeout.
+    ChannelFull: on_full="raise".
+    ChannelFullTimeout: on_full="block", and the timeout ran out; also a ChannelFull and a Timeout.
+    FrameTooLarge: shared memory is full; says what was wanted and what is free.
+    ChannelClosed: this Publisher has been closed.)"),
+    method_with_arguments<loan>("loan",
+                                R"(loan($self, /, shape, dtype='uint8', *, meta=None, pixel_format=None, timeout=None)
+--
+
+Lends a slot to be filled in place, for one array or, given a dict of (shape, dtype) by name, for several.
+
+    with pub.loan((1080, 1920, 3), "uint8") as frame:
+        camera.read_into(frame.array)
+
+The frame is sent at the end of the block and dropped if the block raises. What is in the array at the
+beginning is left over from earlier frames. Keep nothing of the array beyond the block but in a variable of the
+function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
+Raises what send() raises.)"),
+    kClassGetItem,
+    {nullptr, nullptr, 0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)}, {0, nullptr}};
 
 }  // namespace
 
 void bind_publisher(nb::module_& m) {
-  nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.");
-  nb::class_<PyLoan>(m, "Loan", "A slot that the publisher fills in place.")
-      .def("array", &PyLoan::array, nb::arg("index"),
-           nb::sig("def array(self, index: int) -> numpy.typing.NDArray[typing.Any]"),
-           "The writable array of that index.")
-      .def("names", &PyLoan::names, nb::sig("def names(self) -> tuple[str, ...]"), "The names of the arrays, in order.")
-      .def("kept", &PyLoan::kept, nb::sig("def kept(self) -> list[tuple[numpy.typing.NDArray[typing.Any], int]]"),
-           "The arrays that other objects refer to, each with the number of references.")
-      .def("commit", &PyLoan::commit, nb::arg("meta").none(), nb::arg("pixel_format").none(), nb::arg("escaped"),
-           nb::sig("def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int"),
-           "Sends the frame; returns its sequence number.")
-      .def("drop", &PyLoan::drop, nb::arg("escaped"), "Returns the slot; the frame is never visible.");
-  nb::class_<PyPublisher>(m, "Publisher", "The sending side of a channel.")
+  mapping = nb::object(nb::module_::import_("collections.abc").attr("Mapping")).release();
+  image_name = PyUnicode_InternFromString(std::string(framebus::kDefaultArray).c_str());
+  default_dtype = PyUnicode_InternFromString("uint8");
+  nb::class_<PublisherBase>(m, "PublisherBase", nb::type_slots(slots), nb::sig("class PublisherBase(Generic[LoanT])"),
+                            "The native half of framebus.Publisher.")
       .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),
            nb::arg("name"), nb::arg("slots"), nb::arg("max_bytes"), nb::arg("mode"), nb::arg("on_full"))
-      .def("send", &PyPublisher::send, nb::arg("frame"), nb::arg("meta").none(), nb::arg("pixel_format").none(),
-           nb::arg("timeout").none(), nb::arg("timestamp_ns").none(), nb::arg("wall_time_ns").none(),
-           nb::sig("def send(self, frame: object, meta: bytes | None, pixel_format: str | None, timeout: float | None, "
-                   "timestamp_ns: int | None, wall_time_ns: int | None) -> int"),
-           "Copies arrays into a slot and publishes it.")
-      .def("loan", &PyPublisher::loan, nb::arg("specs"), nb::arg("timeout").none(),
-           nb::sig("def loan(self, specs: list[tuple[str, typing.Any, typing.Any]], timeout: float | None) -> Loan"),
-           "A slot for (name, shape, dtype) arrays.")
-      .def("close", &PyPublisher::close, "Ends the channel for its subscribers.")
-      .def("is_closed", &PyPublisher::is_closed, "Whether close() was called.")
-      .def("statistics", &PyPublisher::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
+      .def("_call_after_first_frame", &PublisherBase::call_after_first_frame, nb::arg("then"),
+           nb::sig("def _call_after_first_frame(self, then: collections.abc.Callable[[], object]) -> None"),
+           "Has the thread that sends the first frame call `then` after it, once.")
+      .def("_say_closed_by", &PublisherBase::say_closed_by, nb::arg("message"),
+           "What ChannelClosed says where send() and loan() raise it from now on.")
+      .def("_leave", &PublisherBase::close, "Ends the channel for its subscribers.")
+      .def_prop_ro("closed", &PublisherBase::is_closed, "Whether close() was called.")
+      .def("_figures", &PublisherBase::statistics, nb::sig("def _figures(self) -> dict[str, typing.Any]"),
            "Counts and measurements, see framebus.Statistics.");
-  publisher_type = reinterpret_cast<PyTypeObject*>(nb::type<PyPublisher>().inc_ref().ptr());
-  bind_shortcut(m, "quick_send", quick_send);
+  m.def(
+      "set_prepare", [](nb::handle function) { prepare = function.inc_ref(); }, nb::arg("prepare"),
+      nb::sig("def set_prepare(prepare: collections.abc.Callable[[object, typing.Any, str | None], tuple[object, bytes "
+              "| None, str | None]]) -> None"),
+      "Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given.");
   m.def("check_arrays", check_arrays, nb::arg("frame"), "Refuses an array, or a dict of them, as send() does.");
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subscriber for Python.
+// The native half of framebus.Subscriber; its subclass in src/framebus/channel/subscriber.py is the other half.
+//
+// Promise: receiving a frame and iterating run no Python.
 #include <nanobind/stl/string.h>
 
 #include <memory>
@@ -9,7 +11,7 @@
 #include "convert.hpp"
 #include "frame.hpp"
 #include "long_call.hpp"
-#include "shortcut.hpp"
+#include "native_method.hpp"
 
 namespace framebus_python {
 
@@ -18,10 +20,10 @@ namespace {
 using framebus::Frame;
 using framebus::Subscriber;
 
-class PySubscriber {
+class SubscriberBase {
  public:
-  PySubscriber(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
-               const std::string& wait, double max_spin, bool reconnect, bool observer, bool keeper) {
+  SubscriberBase(const std::string& name, bool every, std::int64_t hold, std::int64_t history, double connect_timeout,
+                 const std::string& wait, double max_spin, bool reconnect, bool observer, bool keeper) {
     const framebus::SubscriberOptions options{
         every,
         static_cast<std::uint32_t>(hold),
@@ -69,7 +71,6 @@ class PySubscriber {
     return or_none(std::move(result.frame));
   }
 
-  bool is_ended() const { return subscriber_->is_ended(); }
   int fileno() { return subscriber_->fileno(); }
   void close() {
     const LongCall call;
@@ -94,74 +95,74 @@ class PySubscriber {
   std::unique_ptr<Subscriber> subscriber_;
 };
 
-PyTypeObject* subscriber_type = nullptr;  // until the end of the interpreter
+SubscriberBase& subscriber(PyObject* self) { return object_of<SubscriberBase>(self); }
 
-// recv(), recv(1.0), recv(timeout=1.0)
-PyObject* quick_recv(PyObject* native, PyObject* const* args, Py_ssize_t count, PyObject* names) {
-  PyObject* timeout = count == 1 ? args[0] : Py_None;
-  if (count > 1 || (count == 1 && names != nullptr) || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
-  if (!only_timeout(args, count, names, timeout)) return nullptr;
-  try {
-    return nb::inst_ptr<PySubscriber>(native)->recv(timeout).release().ptr();
-  } catch (...) {
-    return raise_current();
-  }
+nb::object recv(PyObject* self, const Arguments& given) {
+  static const Parameters<1> kParameters("Subscriber.recv", {"timeout"}, 1, 0);
+  const auto [timeout] = kParameters.read(given);
+  return subscriber(self).recv(or_none(timeout));
 }
 
-PyObject* quick_try_recv(PyObject* native, PyObject* const* /*args*/, Py_ssize_t count, PyObject* names) {
-  if (count != 0 || names != nullptr || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
-  try {
-    return nb::inst_ptr<PySubscriber>(native)->try_recv().release().ptr();
-  } catch (...) {
-    return raise_current();
-  }
+nb::object try_recv(PyObject* self) { return subscriber(self).try_recv(); }
+
+// A null object and no error mean the end of the iteration.
+nb::object next(PyObject* self) {
+  nb::object frame = subscriber(self).next(Py_None);
+  return frame.is_none() ? nb::object() : frame;
 }
 
-// __next__()
-PyObject* quick_next(PyObject* native, PyObject* const* /*args*/, Py_ssize_t count, PyObject* names) {
-  if (count != 0 || names != nullptr || !Py_IS_TYPE(native, subscriber_type)) return nullptr;
-  try {
-    PyObject* frame = nb::inst_ptr<PySubscriber>(native)->next(Py_None).release().ptr();
-    if (frame != Py_None) return frame;
-    Py_DECREF(frame);
-    PyErr_SetNone(PyExc_StopIteration);
-    return nullptr;
-  } catch (...) {
-    return raise_current();
-  }
-}
+PyMethodDef methods[] = {
+    method_with_arguments<recv>("recv", R"(recv($self, /, timeout=None)
+--
+
+Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
+
+Raises:
+    Timeout: nothing new came in time.
+    TooManyHeld: this program already holds `hold` frames.
+    ChannelClosed: the publisher closed the channel (with reconnect=True: and no other came in time), or this
+        Subscriber was closed.
+    PublisherDied: it died, and reconnect=False.
+    CorruptChannel: what is in shared memory is not a frame; the next call goes on after it.
+    ValueError: a negative timeout.)"),
+    method_without_arguments<try_recv>(
+        "try_recv",
+        "try_recv($self, /)\n--\n\n"
+        "Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."),
+    kClassGetItem,
+    {nullptr, nullptr, 0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)},
+                       {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
+                       {Py_tp_iternext, reinterpret_cast<void*>(without_arguments<next>)},
+                       {0, nullptr}};
 
 }  // namespace
 
-Subscriber& subscriber_of(nb::handle object) { return nb::cast<PySubscriber&>(object).core(); }
+Subscriber& subscriber_of(nb::handle object) { return nb::cast<SubscriberBase&>(object).core(); }
 
 void bind_subscriber(nb::module_& m) {
-  nb::class_<PySubscriber>(m, "Subscriber", "The receiving side of a channel.")
+  nb::class_<SubscriberBase>(m, "SubscriberBase", nb::type_slots(slots),
+                             nb::sig("class SubscriberBase(Generic[FrameT])"),
+                             "The native half of framebus.Subscriber.")
       .def(nb::init<const std::string&, bool, std::int64_t, std::int64_t, double, const std::string&, double, bool,
                     bool, bool>(),
            nb::arg("name"), nb::kw_only(), nb::arg("every"), nb::arg("hold"), nb::arg("history"),
            nb::arg("connect_timeout"), nb::arg("wait"), nb::arg("max_spin"), nb::arg("reconnect"),
            nb::arg("observer") = false, nb::arg("keeper") = false)
-      .def("try_recv", &PySubscriber::try_recv, nb::sig("def try_recv(self) -> FrameBase | None"),
-           "The next frame or None.")
-      .def("recv", &PySubscriber::recv, nb::arg("timeout").none(),
-           nb::sig("def recv(self, timeout: float | None) -> FrameBase"), "The next frame; waits.")
-      .def("next", &PySubscriber::next, nb::arg("timeout").none(),
-           nb::sig("def next(self, timeout: float | None) -> FrameBase | None"),
-           "The next frame, None at the end of the channel; waits.")
-      .def("try_next", &PySubscriber::try_next, nb::sig("def try_next(self) -> FrameBase | None"),
+      .def("_next", &SubscriberBase::next, nb::arg("timeout").none(),
+           nb::sig("def _next(self, timeout: float | None) -> FrameT | None"),
+           "What recv() does, but None at the end of the channel, with reconnect=True too; waits.")
+      .def("_try_next", &SubscriberBase::try_next, nb::sig("def _try_next(self) -> FrameT | None"),
            "The next frame or None; StopAsyncIteration at the end of the channel.")
-      .def("is_ended", &PySubscriber::is_ended,
-           "Whether the publisher has closed the channel and no frame is left to fetch.")
-      .def("fileno", &PySubscriber::fileno, "A descriptor that is readable when there may be a new frame.")
-      .def("close", &PySubscriber::close, "Leaves the channel; held frames stay valid.")
-      .def("is_closed", &PySubscriber::is_closed, "Whether close() was called.")
-      .def("statistics", &PySubscriber::statistics, nb::sig("def statistics(self) -> dict[str, typing.Any]"),
+      .def(
+          "fileno", &SubscriberBase::fileno,
+          "A descriptor that becomes readable when there may be something new; then call try_recv() until it is "
+          "None.\n\nFor select, selectors, asyncio and the like. It belongs to this Subscriber and must not be read or "
+          "closed.")
+      .def("_leave", &SubscriberBase::close, "Leaves the channel; held frames stay valid.")
+      .def_prop_ro("closed", &SubscriberBase::is_closed, "Whether close() was called.")
+      .def("_figures", &SubscriberBase::statistics, nb::sig("def _figures(self) -> dict[str, typing.Any]"),
            "Counts and measurements, see framebus.Statistics.");
-  subscriber_type = reinterpret_cast<PyTypeObject*>(nb::type<PySubscriber>().inc_ref().ptr());
-  bind_shortcut(m, "quick_recv", quick_recv);
-  bind_shortcut(m, "quick_try_recv", quick_try_recv);
-  bind_shortcut(m, "quick_next", quick_next);
 }
 
 }  // namespace framebus_python

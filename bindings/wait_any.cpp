@@ -51,7 +51,8 @@ class PyListener {
 
 void bind_wait_any(nb::module_& m) {
   nb::class_<PyListener>(m, "Listener", "A descriptor for one event loop that waits for a subscriber.")
-      .def(nb::init<nb::handle>(), nb::arg("subscriber"), nb::sig("def __init__(self, subscriber: Subscriber) -> None"))
+      .def(nb::init<nb::handle>(), nb::arg("subscriber"),
+           nb::sig("def __init__(self, subscriber: SubscriberBase[typing.Any]) -> None"))
       .def("fileno", &PyListener::fileno,
            "Readable when there may be a new frame, and permanently once the subscriber is closed.")
       .def("arm", &PyListener::arm, nb::arg("until"),
@@ -60,7 +61,8 @@ void bind_wait_any(nb::module_& m) {
       .def("disarm", &PyListener::disarm,
            "No task waits: keeps it cleared until arm(). False if it may be signalled nevertheless.");
   m.def("wait", &wait, nb::arg("subscribers"), nb::arg("timeout").none(),
-        nb::sig("def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]"),
+        nb::sig("def wait(subscribers: collections.abc.Sequence[SubscriberBase[typing.Any]], timeout: float | None) -> "
+                "list[int]"),
         "Waits for a new frame in any of them; returns the indices of those that have one.");
   m.def(
       "fail_timeout",
@@ -68,7 +70,7 @@ void bind_wait_any(nb::module_& m) {
         subscriber_of(subscriber).fail_timeout(framebus::Timeout::from_ns(seconds_to_ns(timeout, "timeout")));
       },
       nb::arg("subscriber"), nb::arg("timeout"),
-      nb::sig("def fail_timeout(subscriber: Subscriber, timeout: float) -> typing.NoReturn"),
+      nb::sig("def fail_timeout(subscriber: SubscriberBase[typing.Any], timeout: float) -> typing.NoReturn"),
       "Raises what recv(timeout) raises after its timeout.");
 }
 

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "call_python.hpp"
+
 namespace framebus_python {
 
 namespace nb = nanobind;
@@ -27,8 +29,13 @@ class Wakeup {
     const nb::object callback = std::move(wakeup.callback_), context = std::move(wakeup.context_);
     if (!callback.is_valid()) return;
     if (PyContext_Enter(context.ptr()) != 0) throw nb::python_error();
-    const nb::object result = nb::steal(PyObject_CallOneArg(callback.ptr(), self.ptr()));
-    if (PyContext_Exit(context.ptr()) != 0 || !result.is_valid()) throw nb::python_error();
+    try {
+      call_python(callback, self);
+    } catch (...) {
+      PyContext_Exit(context.ptr());
+      throw;
+    }
+    if (PyContext_Exit(context.ptr()) != 0) throw nb::python_error();
   }
 
   [[nodiscard]] nb::object loop() const { return loop_; }
@@ -98,7 +105,7 @@ int clear_wakeup(PyObject* self) {
 // Called by a loop when there may be a frame. Nearly always one task waits; `otherwise` handles all other cases.
 void wake_one(const nb::list& waiting, const nb::callable& otherwise) {
   if (waiting.size() != 1 || !nb::isinstance<Wakeup>(waiting[0])) {
-    otherwise();
+    call_python(otherwise);
     return;
   }
   const nb::object wakeup = waiting[0];

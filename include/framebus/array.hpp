@@ -77,11 +77,11 @@ class ArrayRef {
   }
 
   // Copies all elements to `to`, without gaps.
-  void copy_to(std::byte* to, std::uint64_t bytes) const noexcept {
+  void copy_to(std::byte* to, std::uint64_t bytes, detail::Target target) const noexcept {
     if (bytes == 0) return;
     const std::uint64_t packed = bytes / rows_;
     const std::int64_t step = row_bytes_ == 0 ? static_cast<std::int64_t>(packed) : row_bytes_;
-    detail::copy_strided(to, detail::StridedArray{data_, packed, 1, {rows_}, {step}});
+    detail::copy_strided(to, detail::StridedArray{data_, packed, 1, {rows_}, {step}}, target);
   }
 
  private:

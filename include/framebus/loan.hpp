@@ -18,6 +18,7 @@
 
 #include "framebus/array.hpp"
 #include "framebus/base/namespace.hpp"
+#include "framebus/copy/copy.hpp"
 #include "framebus/core/publisher_core.hpp"
 #include "framebus/error_code.hpp"
 
@@ -79,6 +80,10 @@ class Loan {
     frame_.wall_time_ns = wall_time_ns;
   }
   [[nodiscard]] const Descriptor& frame() const noexcept { return frame_; }
+  // Whether the memory is probably in the cache; decides how send() copies.
+  [[nodiscard]] detail::Target target() const noexcept {
+    return detail::target_after(filling_.idle_ns, frame_.meta_offset);
+  }
 
   // Sends the frame; returns its sequence number. `meta_json` is a JSON object, at most 1 MiB, or empty.
   std::uint64_t commit(std::string_view meta_json = {}, Interrupt interrupt = nullptr) {

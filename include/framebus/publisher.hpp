@@ -57,7 +57,9 @@ class Publisher {
   std::uint64_t send(std::span<const ArrayRef> arrays, const SendOptions& options = {}) {
     Loan loan = this->loan(describe(arrays), options.meta_json.size(), options.timeout, nullptr);
     const Descriptor& frame = loan.frame();
-    for (std::uint32_t i = 0; i < frame.array_count; ++i) arrays[i].copy_to(loan.data(i), frame.arrays[i].bytes);
+    for (std::uint32_t i = 0; i < frame.array_count; ++i) {
+      arrays[i].copy_to(loan.data(i), frame.arrays[i].bytes, loan.target());
+    }
     loan.set_pixel_format(options.pixel_format);
     loan.set_timestamps(options.timestamp_ns, options.wall_time_ns);
     return loan.commit(options.meta_json);

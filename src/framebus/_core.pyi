@@ -1,11 +1,20 @@
 """The native core of framebus. Private: import framebus instead."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence
+)
 import contextvars
-from typing import Any, NoReturn
+from types import TracebackType
+from typing import Any, Generic, NoReturn, TypeVar
 
 import numpy.typing
+from numpy.typing import DTypeLike
+from typing_extensions import Self
 
 
 LAYOUT_VERSION: int = 3
@@ -96,6 +105,8 @@ class FrameBase:
         Releases the slot now. Arrays that the caller has kept stay valid, and keep the slot until they are gone.
         """
 
+FrameT = TypeVar("FrameT", bound=FrameBase)
+
 def set_frame_class(type: type[FrameBase], warm_up: Callable[[numpy.typing.NDArray[Any]], None]) -> None:
     """
     Sets the class of received frames, a subclass of FrameBase, and a function that is called with an empty array shortly before a frame is due.
@@ -104,99 +115,203 @@ def set_frame_class(type: type[FrameBase], warm_up: Callable[[numpy.typing.NDArr
 class Memory:
     """Owns a loan's slot for the arrays made from it."""
 
-class Loan:
-    """A slot that the publisher fills in place."""
+class LoanBase:
+    """The native half of framebus.Loan."""
 
-    def array(self, index: int) -> numpy.typing.NDArray[Any]:
-        """The writable array of that index."""
+    def __enter__(self) -> Self:
+        """Returns the loan."""
 
-    def names(self) -> tuple[str, ...]:
-        """The names of the arrays, in order."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Sends the frame, or drops it if the block raises."""
 
-    def kept(self) -> list[tuple[numpy.typing.NDArray[Any], int]]:
+    @property
+    def array(self) -> numpy.typing.NDArray[Any]:
         """
-        The arrays that other objects refer to, each with the number of references.
+        The first array: shared memory, writable until the end of the block, C order, 64-byte aligned.
+
+        Raises LoanEnded after the block. An array that was kept can't be written any more.
         """
 
-    def commit(self, meta: bytes | None, pixel_format: str | None, escaped: bool) -> int:
-        """Sends the frame; returns its sequence number."""
+    @property
+    def arrays(self) -> dict[str, numpy.typing.NDArray[Any]]:
+        """All arrays by name. Raises LoanEnded after the block."""
 
-    def drop(self, escaped: bool) -> None:
-        """Returns the slot; the frame is never visible."""
+    @property
+    def meta(self) -> object:
+        """Metadata to send with the frame, or None; may be set inside the block."""
 
-class Publisher:
-    """The sending side of a channel."""
+    @meta.setter
+    def meta(self, meta: object, /) -> None: ...
+
+    @property
+    def pixel_format(self) -> str | None:
+        """
+        PFNC name to send with the frame, or None; may be set inside the block.
+        """
+
+    @pixel_format.setter
+    def pixel_format(self, name: str | None, /) -> None: ...
+
+    @property
+    def seq(self) -> int | None:
+        """The frame's sequence number once it was sent, None before."""
+
+LoanT = TypeVar("LoanT", bound=LoanBase)
+
+def set_loan_class(type: type[LoanBase], encode: Callable[[Any, str | None], bytes | None]) -> None:
+    """
+    Sets the class of loans, a subclass of LoanBase, and what checks and encodes metadata and pixel format.
+    """
+
+class PublisherBase(Generic[LoanT]):
+    """The native half of framebus.Publisher."""
 
     def __init__(self, name: str, slots: int, max_bytes: int, mode: int, on_full: str) -> None: ...
 
-    def send(self, frame: object, meta: bytes | None, pixel_format: str | None, timeout: float | None, timestamp_ns: int | None, wall_time_ns: int | None) -> int:
-        """Copies arrays into a slot and publishes it."""
+    def send(
+        self,
+        image: object,
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+        timestamp_ns: int | None = None,
+        wall_time_ns: int | None = None,
+        seq: int | None = None,
+    ) -> int:
+        """
+        Copies one frame into shared memory, makes it visible to every subscriber, and returns its sequence number.
 
-    def loan(self, specs: list[tuple[str, Any, Any]], timeout: float | None) -> Loan:
-        """A slot for (name, shape, dtype) arrays."""
+        Args:
+            image: an array of bool, integer, float or complex numbers with 0 to 8 dimensions, of any strides and byte
+                order; or a buffer (bytes are uint8), a Pillow image, a DLPack object in CPU memory; or a dict of 1 to 8
+                of these by name (1 to 32 bytes of UTF-8). Subscribers get the same shapes and dtypes in C order. A
+                Pillow image brings the pixel format of its mode, such as RGB8.
+            meta: JSON values by str keys, at most 1 MiB as JSON.
+            pixel_format: a PFNC name, for example "BGR8"; says how to read the first array, and is not checked
+                against it, but for a Pillow image.
+            timeout: seconds to wait where on_full="block"; None: no limit.
+            timestamp_ns: when the frame was captured, CLOCK_MONOTONIC; None for now.
+            wall_time_ns: the same by the wall clock; None for now.
+            seq: of no effect; other sinks take the number that the frame has at its source, a channel counts for
+                itself.
 
-    def close(self) -> None:
+        Raises:
+            TypeError: not an array of numbers, or metadata that is not JSON; says what to send instead.
+            ValueError: more than 8 dimensions or arrays, a pixel format that is unknown or contradicts a Pillow image,
+                a negative timeout.
+            ChannelFull: on_full="raise".
+            ChannelFullTimeout: on_full="block", and the timeout ran out; also a ChannelFull and a Timeout.
+            FrameTooLarge: shared memory is full; says what was wanted and what is free.
+            ChannelClosed: this Publisher has been closed.
+        """
+
+    def loan(
+        self,
+        shape: int | tuple[int, ...] | list[int] | Mapping[str, tuple[int | tuple[int, ...] | list[int], DTypeLike]],
+        dtype: DTypeLike = "uint8",
+        *,
+        meta: Mapping[str, object] | None = None,
+        pixel_format: str | None = None,
+        timeout: float | None = None,
+    ) -> LoanT:
+        """
+        Lends a slot to be filled in place, for one array or, given a dict of (shape, dtype) by name, for several.
+
+            with pub.loan((1080, 1920, 3), "uint8") as frame:
+                camera.read_into(frame.array)
+
+        The frame is sent at the end of the block and dropped if the block raises. What is in the array at the
+        beginning is left over from earlier frames. Keep nothing of the array beyond the block but in a variable of the
+        function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
+        Raises what send() raises.
+        """
+
+    def _call_after_first_frame(self, then: Callable[[], object]) -> None:
+        """Has the thread that sends the first frame call `then` after it, once."""
+
+    def _say_closed_by(self, message: str) -> None:
+        """What ChannelClosed says where send() and loan() raise it from now on."""
+
+    def _leave(self) -> None:
         """Ends the channel for its subscribers."""
 
-    def is_closed(self) -> bool:
+    @property
+    def closed(self) -> bool:
         """Whether close() was called."""
 
-    def statistics(self) -> dict[str, Any]:
+    def _figures(self) -> dict[str, Any]:
         """Counts and measurements, see framebus.Statistics."""
 
-def quick_send(method: object) -> object:
-    """A decorator; see bindings/shortcut.hpp."""
+def set_prepare(prepare: Callable[[object, Any, str | None], tuple[object, bytes | None, str | None]]) -> None:
+    """
+    Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given.
+    """
 
 def check_arrays(frame: object) -> None:
     """Refuses an array, or a dict of them, as send() does."""
 
-class Subscriber:
-    """The receiving side of a channel."""
+class SubscriberBase(Generic[FrameT]):
+    """The native half of framebus.Subscriber."""
+
+    def __iter__(self) -> Iterator[FrameT]:
+        """Frames until the publisher closes the channel; waits for each."""
+
+    def __next__(self) -> FrameT:
+        """The next frame; waits. Ends when the publisher closes the channel."""
 
     def __init__(self, name: str, *, every: bool, hold: int, history: int, connect_timeout: float, wait: str, max_spin: float, reconnect: bool, observer: bool = False, keeper: bool = False) -> None: ...
 
-    def try_recv(self) -> FrameBase | None:
-        """The next frame or None."""
+    def recv(self, timeout: float | None = None) -> FrameT:
+        """
+        Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
 
-    def recv(self, timeout: float | None) -> FrameBase:
-        """The next frame; waits."""
+        Raises:
+            Timeout: nothing new came in time.
+            TooManyHeld: this program already holds `hold` frames.
+            ChannelClosed: the publisher closed the channel (with reconnect=True: and no other came in time), or this
+                Subscriber was closed.
+            PublisherDied: it died, and reconnect=False.
+            CorruptChannel: what is in shared memory is not a frame; the next call goes on after it.
+            ValueError: a negative timeout.
+        """
 
-    def next(self, timeout: float | None) -> FrameBase | None:
-        """The next frame, None at the end of the channel; waits."""
+    def try_recv(self) -> FrameT | None:
+        """
+        Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does.
+        """
 
-    def try_next(self) -> FrameBase | None:
+    def _next(self, timeout: float | None) -> FrameT | None:
+        """
+        What recv() does, but None at the end of the channel, with reconnect=True too; waits.
+        """
+
+    def _try_next(self) -> FrameT | None:
         """The next frame or None; StopAsyncIteration at the end of the channel."""
 
-    def is_ended(self) -> bool:
-        """
-        Whether the publisher has closed the channel and no frame is left to fetch.
-        """
-
     def fileno(self) -> int:
-        """A descriptor that is readable when there may be a new frame."""
+        """
+        A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
 
-    def close(self) -> None:
+        For select, selectors, asyncio and the like. It belongs to this Subscriber and must not be read or closed.
+        """
+
+    def _leave(self) -> None:
         """Leaves the channel; held frames stay valid."""
 
-    def is_closed(self) -> bool:
+    @property
+    def closed(self) -> bool:
         """Whether close() was called."""
 
-    def statistics(self) -> dict[str, Any]:
+    def _figures(self) -> dict[str, Any]:
         """Counts and measurements, see framebus.Statistics."""
-
-def quick_recv(method: object) -> object:
-    """A decorator; see bindings/shortcut.hpp."""
-
-def quick_try_recv(method: object) -> object:
-    """A decorator; see bindings/shortcut.hpp."""
-
-def quick_next(method: object) -> object:
-    """A decorator; see bindings/shortcut.hpp."""
 
 class Listener:
     """A descriptor for one event loop that waits for a subscriber."""
 
-    def __init__(self, subscriber: Subscriber) -> None: ...
+    def __init__(self, subscriber: SubscriberBase[Any]) -> None: ...
 
     def fileno(self) -> int:
         """
@@ -213,12 +328,12 @@ class Listener:
         No task waits: keeps it cleared until arm(). False if it may be signalled nevertheless.
         """
 
-def wait(subscribers: list[Subscriber], timeout: float | None) -> list[int]:
+def wait(subscribers: Sequence[SubscriberBase[Any]], timeout: float | None) -> list[int]:
     """
     Waits for a new frame in any of them; returns the indices of those that have one.
     """
 
-def fail_timeout(subscriber: Subscriber, timeout: float) -> NoReturn:
+def fail_timeout(subscriber: SubscriberBase[Any], timeout: float) -> NoReturn:
     """Raises what recv(timeout) raises after its timeout."""
 
 class Wakeup:
@@ -243,6 +358,12 @@ class Wakeup:
     @property
     def end(self) -> float:
         """Its deadline, by time.monotonic(); inf for none."""
+
+    @property
+    def _asyncio_future_blocking(self) -> bool: ...
+
+    @_asyncio_future_blocking.setter
+    def _asyncio_future_blocking(self, arg: bool, /) -> None: ...
 
     def wake(self) -> None:
         """Resumes the task now; called by the loop, not by another task."""

@@ -180,6 +180,18 @@ void frames_can_be_kept_out_of_a_loop_and_outlive_everything() {
   CHECK_FAILS(static_cast<void>(kept[0].seq()), Errc::frame_released);
 }
 
+void memory_of_a_slot_is_cold_some_time_after_its_last_use() {
+  Publisher publisher(fresh_name());
+  Loan loan = publisher.loan<std::uint8_t>({1});
+  CHECK(loan.target() == Target::cached);  // the pages are new
+  loan.drop();
+  loan = publisher.loan<std::uint8_t>({1});  // the same slot, more than the nanosecond later that one byte allows
+  CHECK(loan.target() == Target::cold);
+  loan.drop();
+  loan = publisher.loan<std::uint8_t>({64 << 20});  // a slot of a new store
+  CHECK(loan.target() == Target::cached);
+}
+
 void closing_an_end_ends_the_waits_of_other_threads_and_the_loans() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 2, .on_full = OnFull::block});
@@ -322,6 +334,7 @@ int main() {
   images_with_gaps_and_upside_down_arrive_dense_and_upright();
   what_contradicts_itself_is_refused_before_anything_is_sent();
   a_loan_is_filled_in_place_and_arrives();
+  memory_of_a_slot_is_cold_some_time_after_its_last_use();
   a_loop_over_a_subscriber_ends_with_the_channel();
   frames_can_be_kept_out_of_a_loop_and_outlive_everything();
   closing_an_end_ends_the_waits_of_other_threads_and_the_loans();

@@ -72,12 +72,13 @@ std::vector<std::byte> slowly(const StridedArray& a) {
   return out;
 }
 
-bool is_copied_right(const StridedArray& a, bool at_end) {
+bool is_copied_right(const StridedArray& a, bool at_end, Target kind) {
   const std::vector<std::byte> want = slowly(a);
   const Fenced target(want.size(), at_end);
-  copy_strided(target.data(), a);
+  copy_strided(target.data(), a, kind);
   return (want.empty() || std::memcmp(target.data(), want.data(), want.size()) == 0) && target.is_clean_outside();
 }
+bool is_copied_right(const StridedArray& a, bool at_end) { return is_copied_right(a, at_end, Target::cached); }
 
 // Lays the dimensions of `a` out in memory in a random order, forwards or backwards, with gaps or without; returns the
 // number of bytes that this takes.
@@ -122,7 +123,8 @@ void check_strided(std::uint32_t ndim, std::uint64_t longest) {
 void check_bytes(std::uint64_t bytes, std::uint64_t to_offset, std::uint64_t from_offset) {
   const Fenced source(bytes + from_offset, true), target(bytes + to_offset, true);
   for (std::uint64_t i = 0; i < bytes; ++i) source.data()[from_offset + i] = static_cast<std::byte>(i * 131 % 251 + 1);
-  copy_bytes(target.data() + to_offset, source.data() + from_offset, bytes);
+  const Target kind = bytes < kStreamFrom / 2 ? Target::cold : Target::cached;
+  copy_bytes(target.data() + to_offset, source.data() + from_offset, bytes, kind);
   const bool same = bytes == 0 || std::memcmp(target.data() + to_offset, source.data() + from_offset, bytes) == 0;
   CHECK(same && target.is_clean_outside());
   for (std::uint64_t i = 0; i < to_offset; ++i) CHECK(target.data()[i] == std::byte{0});
@@ -179,6 +181,9 @@ void check_large_rows() {
   const Fenced source(kHeight * kStep, true);
   fill(source.data(), kHeight * kStep);
   static_assert(kHeight * kWidth * 3 > kStreamFrom);
+  StridedArray few{source.data() + 5, 1, 3, {50, kWidth, 3}, {kStep, 3, 1}};
+  static_assert(50 * kWidth * 3 > kStreamColdFrom);
+  CHECK(is_copied_right(few, true, Target::cold));
   StridedArray crop{source.data() + 5, 1, 3, {kHeight, kWidth, 3}, {kStep, 3, 1}};
   CHECK(is_copied_right(crop, true));
   StridedArray flipped{
@@ -188,12 +193,25 @@ void check_large_rows() {
   CHECK(is_copied_right(transposed, true));
 }
 
+// Which memory counts as cold, and from which size on that changes how it is written.
+void check_target() {
+  CHECK(target_after(0, 0) == Target::cached);
+  CHECK(target_after(1000, 1000) == Target::cached);
+  CHECK(target_after(1001, 1000) == Target::cold);
+  CHECK(!is_streamed(kStreamColdFrom - 1, Target::cold));
+  CHECK(is_streamed(kStreamColdFrom, Target::cold) == copying::has_avx());
+  CHECK(!is_streamed(kStreamFrom - 1, Target::cached));
+  CHECK(is_streamed(kStreamFrom, Target::cached) == copying::has_avx());
+}
+
 }  // namespace
 
 int main() {
+  check_target();
   for (int i = 0; i < 3000; ++i) check_strided(static_cast<std::uint32_t>(up_to(4)), 40);
   for (int i = 0; i < 1000; ++i) check_strided(static_cast<std::uint32_t>(5 + up_to(3)), 4);
-  for (const std::uint64_t near : {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{128}, kStreamFrom}) {
+  for (const std::uint64_t near :
+       {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{128}, kStreamColdFrom, kStreamFrom}) {
     for (std::uint64_t bytes = near - std::min<std::uint64_t>(near, 3); bytes <= near + 3; ++bytes) {
       for (const std::uint64_t offset : {0U, 1U, 31U}) check_bytes(bytes, offset, 32 - offset);
     }

@@ -213,13 +213,20 @@ def test_limit_of_none_at_all_never_starts_again() -> None:
     assert Backoff(0.1, 0).after(3600.0) is None
 
 
-def test_publisher_that_launches_nothing_sends_in_one_native_call(channel_name: str) -> None:
+def test_programs_start_after_the_first_frame_and_not_again(channel_name: str) -> None:
     with framebus.Publisher(channel_name) as plain:
-        assert type(plain._native).__module__ == "framebus._core"
+        plain.send(np.zeros(3))
         assert plain.launched == ()
-    with framebus.Publisher(channel_name, launch=framebus.Launch([TRUE], on_exit="ignore")) as publisher:
-        publisher.send(np.zeros(3))
-        assert type(publisher._native) is type(plain._native), "after the first frame it is as quick as any other"
+    for lend in (False, True):
+        with framebus.Publisher(channel_name, launch=framebus.Launch([TRUE], on_exit="ignore")) as publisher:
+            assert publisher.launched[0].starts == 0
+            for _ in range(3):
+                if lend:
+                    with publisher.loan(3) as loan:
+                        assert loan.array.size == 3
+                else:
+                    publisher.send(np.zeros(3))
+        assert publisher.launched[0].starts == 1
 
 
 def test_launch_goes_along_when_a_publisher_is_pickled(channel_name: str, tmp_path: Path) -> None:

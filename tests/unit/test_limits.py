@@ -91,5 +91,5 @@ def test_options_do_not_change_and_are_checked_when_they_are_made() -> None:
 def test_the_native_subscriber_takes_its_options_by_keyword_alone(channel_name: str) -> None:
     with framebus.Publisher(channel_name):
         with pytest.raises(TypeError):
-            _core.Subscriber(channel_name, *vars(DEFAULTS).values())  # type: ignore[call-arg]
-        _core.Subscriber(channel_name, **vars(DEFAULTS)).close()
+            _core.SubscriberBase(channel_name, *vars(DEFAULTS).values())  # type: ignore[call-arg]
+        _core.SubscriberBase(channel_name, **vars(DEFAULTS))._leave()

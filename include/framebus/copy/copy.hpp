@@ -6,10 +6,12 @@
 // any later store of this thread, so an ordinary release store can publish a frame.
 //
 // The copy for each kind of array, as measured (benchmarks/copies.py, docs/performance.md):
-//   less than kStreamFrom           memcpy: the reader finds the bytes in the cache
-//   kStreamFrom and more            past the cache (non-temporal stores), if the processor has AVX, else memcpy: a
-//                                   few such frames fill the cache, and a store through it first fetches what it then
-//                                   overwrites, from memory or from the cache of the core that read the last frame
+//   few bytes                       memcpy: the reader finds the bytes in the cache
+//   many bytes                      past the cache (non-temporal stores), if the processor has AVX, else memcpy: a
+//                                   store through the cache first fetches what it then overwrites, from memory or from
+//                                   the cache of the core that read the last frame. Many are kStreamFrom, since a few
+//                                   such frames fill the cache; and kStreamColdFrom where the target is Target::cold,
+//                                   that is, where other work has replaced it in the cache since it was last used
 //   rows with gaps, upside down     the same for each row
 //   pixels, a part or a permutation of their bytes, forwards or backwards: BGR to RGB, BGRA to BGR, one channel of
 //                                   several, left to right, every second pixel
@@ -30,7 +32,16 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-inline constexpr std::uint64_t kStreamFrom = 7 << 20;  // bytes of an array
+inline constexpr std::uint64_t kStreamFrom = 7 << 20;        // bytes of an array
+inline constexpr std::uint64_t kStreamColdFrom = 256 << 10;  // the same for a cold target
+
+enum class Target : std::uint8_t { cached, cold };
+
+// Whether memory that was last used `idle_ns` ago is probably not in the cache any more: longer than four copies of
+// `bytes` at 4 bytes a nanosecond, which is how fast memory is that is not cached.
+constexpr Target target_after(std::int64_t idle_ns, std::uint64_t bytes) noexcept {
+  return idle_ns > static_cast<std::int64_t>(bytes) ? Target::cold : Target::cached;
+}
 
 // An array of any strides.
 struct StridedArray {
@@ -201,9 +212,14 @@ void for_each_index(std::byte* to, const StridedArray& a, const std::uint64_t (&
 
 }  // namespace copying
 
+// Does a copy of `bytes` go past the cache?
+inline bool is_streamed(std::uint64_t bytes, Target target) noexcept {
+  return bytes >= (target == Target::cold ? kStreamColdFrom : kStreamFrom) && copying::has_avx();
+}
+
 // Copies without gaps on either side.
-inline void copy_bytes(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
-  if (bytes < kStreamFrom || !copying::has_avx()) {
+inline void copy_bytes(std::byte* to, const std::byte* from, std::uint64_t bytes, Target target) noexcept {
+  if (!is_streamed(bytes, target)) {
     std::memcpy(to, from, bytes);
     return;
   }
@@ -212,15 +228,15 @@ inline void copy_bytes(std::byte* to, const std::byte* from, std::uint64_t bytes
 }
 
 // Copies an array of any strides to C order at `to`, which must not overlap it.
-inline void copy_strided(std::byte* to, StridedArray a) noexcept {
+inline void copy_strided(std::byte* to, StridedArray a, Target target) noexcept {
   using namespace copying;
   if (!simplify(a)) return;
-  if (a.ndim == 0) return copy_bytes(to, a.data, a.item);
+  if (a.ndim == 0) return copy_bytes(to, a.data, a.item, target);
   std::uint64_t to_strides[StridedArray::kDims] = {};
   std::uint64_t bytes = a.item;
   for (std::uint32_t i = a.ndim; i-- > 0; bytes *= a.shape[i]) to_strides[i] = bytes;
   if (a.item >= kRow) {
-    if (bytes >= kStreamFrom && has_avx()) {
+    if (is_streamed(bytes, target)) {
       for_each_index(to, a, to_strides, [&](std::byte* t, const std::byte* f) { stream(t, f, a.item); });
       return finish_stream();
     }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "framebus/base/namespace.hpp"
 #include "framebus/core/publisher_files.hpp"
@@ -17,11 +18,12 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-// A slot that one thread fills; `since_ns` is the time of the claim.
+// A slot that one thread fills.
 struct ClaimedSlot {
   std::shared_ptr<Store> store;
   std::uint32_t slot = 0;
-  std::int64_t since_ns = 0;
+  std::int64_t since_ns = 0;  // the time of the claim
+  std::int64_t idle_ns = 0;   // since the claim before that; 0 for the first, whose pages have just been made
 };
 
 class SlotAllocator {
@@ -129,11 +131,21 @@ class SlotAllocator {
     files_.block().dropped.store(dropped_, std::memory_order_relaxed);  // relaxed: for statistics
     try {
       reserve(claimed.slot, bytes);
+      const std::int64_t now = os::monotonic_ns();
+      return ClaimedSlot{files_.store(), claimed.slot, now, idle_since_last_claim(claimed.slot, now)};
     } catch (...) {
       files_.writer().abandon(claimed.slot);
       throw;
     }
-    return ClaimedSlot{files_.store(), claimed.slot, os::monotonic_ns()};
+  }
+
+  std::int64_t idle_since_last_claim(std::uint32_t slot, std::int64_t now) {
+    const std::uint32_t generation = files_.store()->generation();
+    if (claimed_generation_ != generation) {
+      claimed_ns_.assign(files_.store()->slot_count(), now);
+      claimed_generation_ = generation;
+    }
+    return now - std::exchange(claimed_ns_[slot], now);
   }
 
   void reserve(std::uint32_t slot, std::uint64_t bytes) {
@@ -145,6 +157,8 @@ class SlotAllocator {
   std::uint64_t dropped_ = 0;
   std::uint32_t prefaulted_generation_ = 0;
   std::uint64_t prefaulted_ = 0;  // the store's reservations when a slot was last prefaulted
+  std::uint32_t claimed_generation_ = 0;
+  std::vector<std::int64_t> claimed_ns_;  // when each slot of that generation was last claimed
 };
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -24,8 +24,6 @@ Self = TypeVar("Self", bound="Closable")
 class Closable:
     """Base of all that is closed; not for users. A class defines `closed`, close() and _shown_name()."""
 
-    __slots__ = ("_opened_by",)
-
     _opened_by: int  # the process that has to close it, once it is open
 
     @property
@@ -62,8 +60,6 @@ class Closable:
 
 class Reopenable(Closable):
     """Base of what another process can open by the same name and options."""
-
-    __slots__ = ("_name", "_options")
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
         self._name = name

@@ -31,36 +31,35 @@ from typing import TYPE_CHECKING, Any
 
 from framebus import _core
 from framebus._util import fds
-from framebus.channel.handle import Handle
+from framebus.frames.frame import Frame
 
 if TYPE_CHECKING:
     import asyncio
 
-Subscriber = Handle[_core.Subscriber]
-View = _core.FrameBase
-Look = Callable[[], View | None]
+Subscriber = _core.SubscriberBase[Frame]
+Look = Callable[[], Frame | None]
 
 
 class FrameWaiters:
     """The tasks that wait for one subscriber, in whatever event loops."""
 
-    def __init__(self, subscriber: Subscriber) -> None:
-        self._native = subscriber._native
+    def __init__(self) -> None:
         self._readers: dict[asyncio.AbstractEventLoop, Reader] = {}
         self.consecutive = 0  # frames that were there without waiting
 
-    def look_first(self, look: Look) -> View | None:
+    def look_first(self, look: Look) -> Frame | None:
         """Looks without waiting, and counts."""
         view = look()
         self.consecutive = 0 if view is None else self.consecutive + 1
         return view
 
-    def receive(self, look: Look, timeout: float | None) -> Coroutine[Any, Any, View]:
+    def receive(self, subscriber: Subscriber, look: Look, timeout: float | None) -> Coroutine[Any, Any, Frame]:
         """Waits until `look` returns a frame, and returns it.
 
         Raises what `look` raises, and what recv() raises when `timeout` seconds are over.
         """
-        return self._in_trio(look, timeout) if _is_trio() else self._in_asyncio(look, timeout)
+        within = self._in_trio if _is_trio() else self._in_asyncio
+        return within(subscriber, look, timeout)
 
     async def checkpoint(self) -> None:
         """Lets other tasks run once; where frames come faster than they are handled, nothing else would."""
@@ -84,10 +83,10 @@ class FrameWaiters:
         """Forgets all loops; the Reader of a loop that goes on unregisters itself."""
         self._readers.clear()
 
-    async def _in_trio(self, look: Look, timeout: float | None) -> View:
+    async def _in_trio(self, subscriber: Subscriber, look: Look, timeout: float | None) -> Frame:
         import trio
 
-        fd = fds.dup(self._native.fileno())  # trio lets only one task wait for a descriptor
+        fd = fds.dup(subscriber.fileno())  # trio lets only one task wait for a descriptor
         try:
             with trio.move_on_after(math.inf if timeout is None else timeout):
                 while True:
@@ -97,13 +96,13 @@ class FrameWaiters:
                         return view
         finally:
             os.close(fd)
-        return self._last_look(look, timeout)
+        return _last_look(subscriber, look, timeout)
 
-    async def _in_asyncio(self, look: Look, timeout: float | None) -> View:
+    async def _in_asyncio(self, subscriber: Subscriber, look: Look, timeout: float | None) -> Frame:
         import asyncio
 
         loop = asyncio.get_running_loop()
-        reader = self._readers.get(loop) or self._reader_of(loop)
+        reader = self._readers.get(loop) or self._reader_of(loop, subscriber)
         end = math.inf if timeout is None else time.monotonic() + timeout
         turn = next(reader.turns)
         while True:
@@ -122,20 +121,13 @@ class FrameWaiters:
                 return view
             if time.monotonic() >= end:
                 reader.leave(wakeup)
-                return self._last_look(look, timeout)
+                return _last_look(subscriber, look, timeout)
 
-    def _last_look(self, look: Look, timeout: float | None) -> View:
-        view = look()
-        if view is None:
-            assert timeout is not None
-            _core.fail_timeout(self._native, timeout)
-        return view
-
-    def _reader_of(self, loop: asyncio.AbstractEventLoop) -> Reader:
+    def _reader_of(self, loop: asyncio.AbstractEventLoop, subscriber: Subscriber) -> Reader:
         for other in list(self._readers):
             if other.is_closed():
                 self._readers.pop(other, None)
-        reader = self._readers[loop] = Reader(loop, _core.Listener(self._native))
+        reader = self._readers[loop] = Reader(loop, _core.Listener(subscriber))
         return reader
 
 
@@ -207,6 +199,14 @@ class Reader:
             fd = self._listener.fileno()
             if fd >= 0 and not self._loop.is_closed():  # in a forked child there is none
                 self._loop.remove_reader(fd)
+
+
+def _last_look(subscriber: Subscriber, look: Look, timeout: float | None) -> Frame:
+    frame = look()
+    if frame is None:
+        assert timeout is not None
+        _core.fail_timeout(subscriber, timeout)
+    return frame
 
 
 def _is_trio() -> bool:

@@ -10,48 +10,29 @@ participant cleans up.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from framebus import _core
 from framebus._util import lifetime
 from framebus._util.closable import OpenObjects, Reopenable
 from framebus.channel.statistics import Statistics
 
-Native = TypeVar("Native", bound=_core.Publisher | _core.Subscriber)
-Method = TypeVar("Method", bound=Callable[..., Any])
 
+class Handle(Reopenable):
+    """Base of Publisher and Subscriber, beside their native halves; not for users."""
 
-class Handle(Reopenable, Generic[Native]):
-    """Base of Publisher and Subscriber; not for users."""
-
-    __slots__ = ("_native",)  # natively() finds _native in its slot
-
-    def __init__(self, name: str, native: Native, options: dict[str, Any]) -> None:
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
+        """To be called once the native half is open."""
         super().__init__(name, options)
-        self._native = native
         _open.add(self)
 
-    @property
-    def closed(self) -> bool:
-        """Whether close() was called."""
-        return self._native.is_closed()
+    def _figures(self) -> dict[str, Any]:
+        """Returns the fields of Statistics; native."""
+        raise NotImplementedError
 
     def statistics(self) -> Statistics:
         """Returns counts and figures; also after close()."""
-        return Statistics(**self._native.statistics())
-
-    def close(self) -> None:
-        """Leaves the channel. May be repeated."""
-        self._native.close()
-
-
-def natively(shortcut: Callable[[Any], Any]) -> Callable[[Method], Method]:
-    """A decorator for what is called at every frame: the most usual call is that of _native, without a Python frame.
-
-    The method says what it is, and does all the other calls; see bindings/shortcut.hpp.
-    """
-    return shortcut
+        return Statistics(**self._figures())
 
 
 _open = OpenObjects()

@@ -18,7 +18,7 @@ Wait = Literal["adaptive", "park", "spin", "predictive"]
 class SubscriberOptions:
     """The options of one subscriber, checked; raises ValueError or TypeError for what is out of range.
 
-    vars() of it are the keyword arguments of Subscriber and _core.Subscriber. The latter checks connect_timeout.
+    vars() of it are the keyword arguments of Subscriber and _core.SubscriberBase. The latter checks connect_timeout.
     """
 
     every: bool = False

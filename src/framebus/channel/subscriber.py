@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from framebus import _core
 from framebus._util import names
 from framebus._util.deadline import Deadline
 from framebus.channel import aio
-from framebus.channel.handle import Handle, natively
+from framebus.channel.handle import Handle
 from framebus.channel.options import DEFAULTS, SubscriberOptions, Wait
 from framebus.frames.frame import Frame
 
 _MAX_CONSECUTIVE = 16  # frames that one task may take before others run
 
 
-class Subscriber(Handle[_core.Subscriber]):
+class Subscriber(_core.SubscriberBase[Frame], Handle):
     """Receives the frames of a channel. A channel has 64 subscribers at most.
 
         with framebus.Subscriber("camera0") as sub:
@@ -64,28 +64,9 @@ class Subscriber(Handle[_core.Subscriber]):
         """
         names.channel(name)
         options = vars(SubscriberOptions(every, hold, history, connect_timeout, wait, max_spin, reconnect))
-        super().__init__(name, _core.Subscriber(name, **options), options)
+        _core.SubscriberBase.__init__(self, name, **options)
+        Handle.__init__(self, name, options)
         self._waiters: aio.FrameWaiters | None = None
-
-    @natively(_core.quick_recv)
-    def recv(self, timeout: float | None = None) -> Frame:
-        """Returns the next frame and waits for it, other Python threads running, at most `timeout` seconds.
-
-        Raises:
-            Timeout: nothing new came in time.
-            TooManyHeld: this program already holds `hold` frames.
-            ChannelClosed: the publisher closed the channel (with reconnect=True: and no other came in time), or this
-                Subscriber was closed.
-            PublisherDied: it died, and reconnect=False.
-            CorruptChannel: what is in shared memory is not a frame; the next call goes on after it.
-            ValueError: a negative timeout.
-        """
-        return self._native.recv(timeout)  # type: ignore[return-value]  # frame.py says which class they are
-
-    @natively(_core.quick_try_recv)
-    def try_recv(self) -> Frame | None:
-        """Returns the next frame, or None when there is nothing new. Never waits. Raises as recv() does."""
-        return self._native.try_recv()  # type: ignore[return-value]  # as in recv()
 
     async def recv_async(self, timeout: float | None = None) -> Frame:
         """Does what recv() does in an event loop of asyncio or trio: other tasks run meanwhile. Raises as recv() does.
@@ -97,39 +78,17 @@ class Subscriber(Handle[_core.Subscriber]):
         waiters = self._waiters or self._make_waiters()
         if waiters.consecutive >= _MAX_CONSECUTIVE:
             await waiters.checkpoint()  # before the look: who is cancelled here has not taken a frame
-        look = self._native.try_recv
+        look = super().try_recv
         frame = waiters.look_first(look)
         if frame is None:
-            frame = await waiters.receive(look, timeout)
-        return frame  # type: ignore[return-value]  # as in recv()
-
-    def fileno(self) -> int:
-        """A descriptor that becomes readable when there may be something new; then call try_recv() until it is None.
-
-        For select, selectors, asyncio and the like. It belongs to this Subscriber and must not be read or closed.
-        """
-        return self._native.fileno()
+            frame = await waiters.receive(self, look, timeout)
+        return frame
 
     def close(self) -> None:
         """Leaves the channel. Frames and arrays that are kept stay valid. May be repeated."""
-        self._native.close()
+        self._leave()
         if self._waiters is not None:
             self._waiters.close()
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Frames until the publisher closes the channel; waits for each."""
-        return self
-
-    @natively(_core.quick_next)
-    def __next__(self) -> Frame:
-        frame = self._next(None)
-        if frame is None:
-            raise StopIteration
-        return frame
-
-    def _next(self, timeout: float | None) -> Frame | None:
-        """What recv() does, but None at the end of the channel, with reconnect=True too."""
-        return self._native.next(timeout)  # type: ignore[return-value]  # as in recv()
 
     def __aiter__(self) -> AsyncIterator[Frame]:
         """Frames until the publisher closes the channel; other tasks run meanwhile."""
@@ -139,12 +98,11 @@ class Subscriber(Handle[_core.Subscriber]):
         waiters = self._waiters or self._make_waiters()
         if waiters.consecutive >= _MAX_CONSECUTIVE:
             await waiters.checkpoint()  # as in recv_async()
-        look = self._native.try_next
-        frame = waiters.look_first(look)
+        frame = waiters.look_first(self._try_next)
         if frame is None:
-            frame = await waiters.receive(look, None)
-        return frame  # type: ignore[return-value]  # as in recv()
+            frame = await waiters.receive(self, self._try_next, None)
+        return frame
 
     def _make_waiters(self) -> aio.FrameWaiters:
-        self._waiters = aio.FrameWaiters(self)
+        self._waiters = aio.FrameWaiters()
         return self._waiters

@@ -35,4 +35,4 @@ def wait(subscribers: Iterable[Subscriber], timeout: float | None = None) -> lis
             raise TypeError(f"wait() takes Subscribers, got {one!r} ({type(one).__name__})")
     if not several:
         raise ValueError("wait() got no subscriber, so nothing can come; give it at least one")
-    return [several[index] for index in _core.wait([one._native for one in several], timeout)]
+    return [several[index] for index in _core.wait(several, timeout)]

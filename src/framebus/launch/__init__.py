@@ -4,7 +4,6 @@
 This module re-exports and does nothing else.
 """
 
-from framebus.launch.first_frame import ClosedByProgram as ClosedByProgram, FirstFrame as FirstFrame
 from framebus.launch.first_frame_pin import FirstFramePin as FirstFramePin
 from framebus.launch.launcher import Launcher as Launcher, has_closed as has_closed
 from framebus.launch.program import Launch as Launch, LaunchOption as LaunchOption, OnExit as OnExit

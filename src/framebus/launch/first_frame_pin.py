@@ -19,7 +19,7 @@ class FirstFramePin:
 
     def __init__(self, name: str, every: bool, connect_timeout: float = 0.0) -> None:
         """Attaches to the channel. Raises what Subscriber() raises."""
-        self._channel = _core.Subscriber(
+        self._channel: _core.SubscriberBase[_core.FrameBase] = _core.SubscriberBase(
             names.channel(name),
             every=every,
             hold=1,
@@ -40,4 +40,4 @@ class FirstFramePin:
     def release(self) -> None:
         """Releases the frame and detaches. May be repeated."""
         self._frame = None
-        self._channel.close()
+        self._channel._leave()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// framebus.Loan for the other files of the bindings, and what a publisher shares with its loans.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <framebus/framebus.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "call_python.hpp"
+#include "long_call.hpp"
+
+namespace framebus_python {
+
+namespace nb = nanobind;
+
+// What Publisher(launch=) has to do after its first frame; empty for any other publisher and for all later frames.
+struct FirstFrame {
+  nb::object then;
+
+  void sent() {
+    if (then.is_valid()) call_python(std::exchange(then, nb::object()));
+  }
+};
+
+// Publishes a frame that is filled. Keeps the GIL if that takes no time.
+inline std::uint64_t commit_quickly(framebus::Loan& loan, std::string_view meta) {
+  if (const auto seq = loan.try_commit(meta)) return *seq;
+  const LongCall call;
+  return loan.commit(meta, check_signals);
+}
+
+// A framebus.Loan of a claimed slot.
+nb::object python_loan(framebus::Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb::handle meta,
+                       nb::handle pixel_format);
+
+}  // namespace framebus_python
