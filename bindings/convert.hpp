@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "call_python.hpp"
+
 namespace framebus_python {
 
 namespace nb = nanobind;
@@ -31,7 +33,7 @@ inline std::int64_t seconds_to_ns(double seconds, const char* name) {
 // A timeout, in seconds or None, to nanoseconds; -1 means without a limit.
 inline std::int64_t timeout_ns(nb::handle timeout) {
   if (timeout.is_none()) return -1;
-  const double seconds = PyFloat_AsDouble(timeout.ptr());
+  const double seconds = run_python([&] { return PyFloat_AsDouble(timeout.ptr()); });
   if (seconds == -1.0 && PyErr_Occurred() != nullptr) {
     if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) throw nb::python_error();
     PyErr_Clear();
@@ -44,7 +46,7 @@ inline std::int64_t timeout_ns(nb::handle timeout) {
 // A time in nanoseconds; None means now, which is 0.
 inline std::int64_t moment_ns(nb::handle moment, const char* name) {
   if (moment.is_none()) return 0;
-  const nb::object number = nb::steal(PyNumber_Index(moment.ptr()));
+  const nb::object number = nb::steal(run_python([&] { return PyNumber_Index(moment.ptr()); }));
   const std::int64_t ns = number.is_valid() ? PyLong_AsLongLong(number.ptr()) : -1;
   if (ns == -1 && PyErr_Occurred() != nullptr) {
     if (PyErr_ExceptionMatches(PyExc_TypeError) == 0 && PyErr_ExceptionMatches(PyExc_OverflowError) == 0) {

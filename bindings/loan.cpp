@@ -76,13 +76,14 @@ class LoanBase {
     const bool copy = end();
     nb::object bytes = nb::none();
     if (!meta.is_none() || !pixel_format.is_none()) {
+      const nb::object json = meta, format = pixel_format;
       try {
-        bytes = call_python(encode, meta, pixel_format);
+        bytes = call_python(encode, json, format);
+        loan_->set_pixel_format(text_view(format));
       } catch (...) {
         give_back(copy);
         throw;
       }
-      loan_->set_pixel_format(text_view(pixel_format));
     }
     seq = nb::int_(commit(bytes_view(bytes), copy));
     first_frame_->sent();
@@ -111,8 +112,8 @@ class LoanBase {
 
   // Makes the user's arrays read-only; true if something can still write.
   bool end() {
+    bool escaped = open_ && have_escaped();  // which may run Python code that ends this loan
     if (!open_) framebus::detail::fail(framebus::Errc::loan_ended, "this loan has ended already");
-    bool escaped = have_escaped();
     open_ = false;
     for (std::size_t i = 0; i < arrays_.size(); ++i) {
       if (!arrays_[i].is_valid()) continue;
@@ -136,10 +137,10 @@ class LoanBase {
     if (!any) return false;
     PyFrameObject* frame = PyEval_GetFrame();
     if (frame == nullptr) return true;
-    const nb::object variables = nb::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(frame), "f_locals"));
-    if (!variables.is_valid()) throw nb::python_error();
-    const nb::object values = nb::steal(PyMapping_Values(variables.ptr()));
-    if (!values.is_valid()) throw nb::python_error();
+    const nb::object variables =
+        object_from_python([&] { return PyObject_GetAttrString(reinterpret_cast<PyObject*>(frame), "f_locals"); });
+    if (PyDict_CheckExact(variables.ptr()) == 0 && !is_function(frame)) return true;  // a mapping given to exec()
+    const nb::object values = object_from_python([&] { return PyMapping_Values(variables.ptr()); });
     for (const nb::handle value : values) {
       for (std::size_t i = 0; i < arrays_.size(); ++i) others[i] -= value.ptr() == arrays_[i].ptr() ? 1 : 0;
     }

@@ -21,8 +21,17 @@ namespace nb = nanobind;
 struct FirstFrame {
   nb::object then;
 
+  // In each thread that has sent a frame before `then` has returned once; `then` makes the others wait.
   void sent() {
-    if (then.is_valid()) call_python(std::exchange(then, nb::object()));
+    if (!then.is_valid()) return;
+    const nb::object call = then;
+    try {
+      call_python(call);
+    } catch (...) {
+      then.reset();
+      throw;
+    }
+    then.reset();
   }
 };
 

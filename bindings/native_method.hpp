@@ -15,6 +15,8 @@
 #include <array>
 #include <cstddef>
 
+#include "call_python.hpp"
+
 namespace framebus_python {
 
 namespace nb = nanobind;
@@ -40,7 +42,11 @@ class Parameters {
   std::array<PyObject*, N> read(const Arguments& given) const {
     std::array<PyObject*, N> values{};
     if (given.count > static_cast<Py_ssize_t>(by_position_)) {
-      fail("%s() takes %zu positional arguments but %zd were given", function_, by_position_ + 1, given.count + 1);
+      if (required_ == by_position_) {
+        fail("%s() takes %zu positional arguments but %zd were given", function_, by_position_ + 1, given.count + 1);
+      }
+      fail("%s() takes from %zu to %zu positional arguments but %zd were given", function_, required_ + 1,
+           by_position_ + 1, given.count + 1);
     }
     for (Py_ssize_t i = 0; i < given.count; ++i) values[static_cast<std::size_t>(i)] = given.values[i];
     const Py_ssize_t keywords = given.names == nullptr ? 0 : PyTuple_GET_SIZE(given.names);
@@ -97,7 +103,7 @@ T& object_of(PyObject* self) {
 template <auto Function>
 PyObject* with_arguments(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) noexcept {
   try {
-    return Function(self, Arguments{values, count, names}).release().ptr();
+    return run_python([&] { return Function(self, Arguments{values, count, names}).release().ptr(); });
   } catch (...) {
     return raise_current();
   }
@@ -107,7 +113,7 @@ PyObject* with_arguments(PyObject* self, PyObject* const* values, Py_ssize_t cou
 template <auto Function>
 PyObject* without_arguments(PyObject* self) noexcept {
   try {
-    return Function(self).release().ptr();
+    return run_python([&] { return Function(self).release().ptr(); });
   } catch (...) {
     return raise_current();
   }

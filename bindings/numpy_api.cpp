@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "call_python.hpp"
 #include "long_call.hpp"
 
 namespace framebus_python {
@@ -97,11 +98,12 @@ void describe_spec(nb::handle name, nb::handle shape, nb::handle dtype, ArrayInf
   const std::string text = array_name(name);
   framebus::detail::set_name(info, text);
   PyArray_Descr* descr = nullptr;
-  if (PyArray_DescrConverter(dtype.ptr(), &descr) != NPY_SUCCEED) throw nb::python_error();
+  const auto converted = [&] { return PyArray_DescrConverter(dtype.ptr(), &descr); };
+  if (run_python(converted) != NPY_SUCCEED) throw nb::python_error();
   const nb::object keep = nb::steal(reinterpret_cast<PyObject*>(descr));
   info.type = element_type_of(descr, text);
   PyArray_Dims dims{};
-  if (PyArray_IntpConverter(shape.ptr(), &dims) != NPY_SUCCEED) throw nb::python_error();
+  if (run_python([&] { return PyArray_IntpConverter(shape.ptr(), &dims); }) != NPY_SUCCEED) throw nb::python_error();
   try {
     framebus::detail::set_shape(info, dims.ptr, static_cast<std::size_t>(dims.len));
   } catch (...) {

@@ -25,8 +25,8 @@ using framebus::Publisher;
 using framebus::detail::Descriptor;
 
 // Until the end of the interpreter.
-nb::handle prepare;  // prepare(image, meta, pixel_format): the arrays, the metadata as bytes, and the pixel format
-nb::handle mapping;  // collections.abc.Mapping
+nb::handle prepare;     // prepare(image, meta, pixel_format): the arrays, the metadata as bytes, and the pixel format
+nb::handle list_specs;  // list_specs(mapping): its items as tuples in a list; None for what is not a mapping
 PyObject* image_name = nullptr;
 PyObject* default_dtype = nullptr;
 
@@ -55,24 +55,18 @@ void check_arrays(nb::handle frame) {
   describe(frame, d, arrays);
 }
 
-// `shape` is that of one array, or a mapping of (shape, dtype) by name.
+// `shape` is that of one array, or a mapping of (shape, dtype) by name, which a Python function looks through.
 void describe_specs(nb::handle shape, nb::handle dtype, Descriptor& d) {
   const bool is_one = PyTuple_Check(shape.ptr()) || PyLong_Check(shape.ptr()) || PyList_Check(shape.ptr());
-  if (is_one || !nb::isinstance(shape, mapping)) {
+  const nb::object specs = is_one ? nb::none() : call_python(list_specs, shape);
+  if (specs.is_none()) {
     describe_spec(image_name, shape, dtype, d.arrays[d.array_count++]);
   } else {
-    const nb::object items = nb::steal(PyMapping_Items(shape.ptr()));
-    if (!items.is_valid()) throw nb::python_error();
-    framebus::detail::check_array_count(nb::len(items));
-    for (const nb::handle item : items) {
-      const auto named = nb::cast<nb::tuple>(item);
-      const nb::object name = named[0], spec = named[1];
-      if (PySequence_Check(spec.ptr()) == 0 || nb::len(spec) != 2) {
-        throw nb::type_error((std::string("loan() needs (shape, dtype) for each array, got ") + nb::repr(spec).c_str() +
-                              " for " + nb::repr(name).c_str() + "; for example {'image': ((1080, 1920, 3), 'uint8')}")
-                                 .c_str());
-      }
-      describe_spec(name, nb::object(spec[0]), nb::object(spec[1]), d.arrays[d.array_count++]);
+    framebus::detail::check_array_count(nb::len(specs));
+    for (const nb::handle spec : specs) {
+      PyObject *name = nullptr, *its_shape = nullptr, *its_dtype = nullptr;
+      if (PyArg_ParseTuple(spec.ptr(), "OOO", &name, &its_shape, &its_dtype) == 0) throw nb::python_error();
+      describe_spec(name, its_shape, its_dtype, d.arrays[d.array_count++]);
     }
   }
   d.meta_offset = framebus::detail::plan_arrays(d);
@@ -217,7 +211,6 @@ PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)}, {0, nullptr
 }  // namespace
 
 void bind_publisher(nb::module_& m) {
-  mapping = nb::object(nb::module_::import_("collections.abc").attr("Mapping")).release();
   image_name = PyUnicode_InternFromString(std::string(framebus::kDefaultArray).c_str());
   default_dtype = PyUnicode_InternFromString("uint8");
   nb::class_<PublisherBase>(m, "PublisherBase", nb::type_slots(slots), nb::sig("class PublisherBase(Generic[LoanT])"),
@@ -234,10 +227,19 @@ void bind_publisher(nb::module_& m) {
       .def("_figures", &PublisherBase::statistics, nb::sig("def _figures(self) -> dict[str, typing.Any]"),
            "Counts and measurements, see framebus.Statistics.");
   m.def(
-      "set_prepare", [](nb::handle function) { prepare = function.inc_ref(); }, nb::arg("prepare"),
-      nb::sig("def set_prepare(prepare: collections.abc.Callable[[object, typing.Any, str | None], tuple[object, bytes "
-              "| None, str | None]]) -> None"),
-      "Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given.");
+      "set_prepare",
+      [](nb::handle for_send, nb::handle for_loan) {
+        prepare = for_send.inc_ref();
+        list_specs = for_loan.inc_ref();
+      },
+      nb::arg("for_send"), nb::arg("for_loan"),
+      nb::sig(
+          "def set_prepare(for_send: collections.abc.Callable[[object, typing.Any, str | None], tuple[object, bytes "
+          "| None, str | None]], for_loan: collections.abc.Callable[[object], list[tuple[typing.Any, typing.Any, "
+          "typing.Any]] | None]) -> None"),
+      "Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given, "
+      "and "
+      "(name, shape, dtype) tuples of a mapping that loan() was given; None of anything else.");
   m.def("check_arrays", check_arrays, nb::arg("frame"), "Refuses an array, or a dict of them, as send() does.");
 }
 

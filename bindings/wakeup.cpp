@@ -50,7 +50,11 @@ class Wakeup {
     wakeup.cancelled_ = true;
     if (!message.is_none()) wakeup.message_ = std::move(message);
     const nb::object callback = std::move(wakeup.callback_);
-    if (callback.is_valid()) wakeup.loop_.attr("call_soon")(callback, self, nb::arg("context") = wakeup.context_);
+    if (!callback.is_valid()) return true;
+    static PyObject* const kCallSoon = PyUnicode_InternFromString("call_soon");
+    static PyObject* const kContext = Py_BuildValue("(s)", "context");
+    PyObject* const values[] = {wakeup.loop_.ptr(), callback.ptr(), self.ptr(), wakeup.context_.ptr()};
+    object_from_python([&] { return PyObject_VectorcallMethod(kCallSoon, values, 3, kContext); });
     return true;
   }
   void result() const {

@@ -245,9 +245,9 @@ class PublisherBase(Generic[LoanT]):
     def _figures(self) -> dict[str, Any]:
         """Counts and measurements, see framebus.Statistics."""
 
-def set_prepare(prepare: Callable[[object, Any, str | None], tuple[object, bytes | None, str | None]]) -> None:
+def set_prepare(for_send: Callable[[object, Any, str | None], tuple[object, bytes | None, str | None]], for_loan: Callable[[object], list[tuple[Any, Any, Any]] | None]) -> None:
     """
-    Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given.
+    Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given, and (name, shape, dtype) tuples of a mapping that loan() was given; None of anything else.
     """
 
 def check_arrays(frame: object) -> None:

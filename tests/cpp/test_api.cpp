@@ -187,6 +187,8 @@ void memory_of_a_slot_is_cold_some_time_after_its_last_use() {
   loan.drop();
   loan = publisher.loan<std::uint8_t>({1});  // the same slot, more than the nanosecond later that one byte allows
   CHECK(loan.target() == Target::cold);
+  const Loan other = publisher.loan<std::uint8_t>({1});
+  CHECK(other.target() == Target::cached);  // another slot, whose pages are new
   loan.drop();
   loan = publisher.loan<std::uint8_t>({64 << 20});  // a slot of a new store
   CHECK(loan.target() == Target::cached);

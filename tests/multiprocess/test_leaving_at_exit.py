@@ -116,6 +116,24 @@ class Slow:
         inside.set()
         while True: time.sleep(0.0001)
 in_thread(lambda: own.send(Slow())); wait()""",
+    "a daemon thread lends by a mapping": """
+import collections.abc, time
+class Slow(collections.abc.Mapping):
+    def __iter__(self):
+        inside.set()
+        while True: time.sleep(0.0001)
+    def __getitem__(self, name): return (3, "uint8")
+    def __len__(self): return 1
+in_thread(lambda: own.loan(Slow())); wait()""",
+    "a daemon thread converts a timeout and a time": """
+import time
+class Slow:
+    def __float__(self):
+        inside.set()
+        while True: time.sleep(0.0001)
+    __index__ = __float__
+threading.Thread(target=lambda: own.send(np.zeros(3), timestamp_ns=Slow()), daemon=True).start()
+in_thread(lambda: sub.recv(Slow())); wait()""",
     "a daemon thread encodes the metadata of a loan": """
 import time
 class Slow(dict):

@@ -10,6 +10,7 @@ import errno
 import os
 import pickle
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import framebus
+from framebus.launch import FirstFramePin
 from framebus.launch.program import find_program, launches_of
 from framebus.launch.supervisor import Backoff
 
@@ -227,6 +229,37 @@ def test_programs_start_after_the_first_frame_and_not_again(channel_name: str) -
                 else:
                     publisher.send(np.zeros(3))
         assert publisher.launched[0].starts == 1
+
+
+def test_threads_that_send_at_the_same_time_wait_until_the_first_frame_is_held(
+    channel_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame may come from each thread before that; the program begins with the last of these."""
+    held: list[int] = []
+    keep = FirstFramePin.keep
+
+    def keep_and_note(pin: FirstFramePin, timeout: float | None) -> None:
+        keep(pin, timeout)
+        assert pin._frame is not None
+        held.append(pin._frame.seq)
+
+    def send_many(publisher: framebus.Publisher, start: threading.Barrier) -> None:
+        start.wait()
+        for _ in range(2000):
+            publisher.send(np.zeros(3))
+
+    monkeypatch.setattr(FirstFramePin, "keep", keep_and_note)
+    threads = 3
+    for _ in range(8):
+        start = threading.Barrier(threads)
+        with framebus.Publisher(channel_name, launch=framebus.Launch([TRUE], on_exit="ignore")) as publisher:
+            senders = [threading.Thread(target=send_many, args=(publisher, start)) for _ in range(threads)]
+            for sender in senders:
+                sender.start()
+            for sender in senders:
+                sender.join()
+    assert len(held) == 8
+    assert all(1 <= seq <= threads for seq in held), held
 
 
 def test_launch_goes_along_when_a_publisher_is_pickled(channel_name: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import copy
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
@@ -140,7 +140,7 @@ def test_wrong_calls_are_those_of_the_method(ends: Ends) -> None:
         (lambda: subscriber.try_recv(1), "takes no arguments .1 given"),
         (lambda: framebus.Subscriber.recv(), "needs an argument"),
         (lambda: publisher.loan(), "missing 1 required positional argument: 'shape'"),
-        (lambda: publisher.loan(3, "u1", {}), "takes 3 positional arguments but 4 were given"),
+        (lambda: publisher.loan(3, "u1", {}), "takes from 2 to 3 positional arguments but 4 were given"),
         (lambda: publisher.loan({"depth": 3}), r"needs \(shape, dtype\) for each array, got 3 for 'depth'"),
     ):
         with pytest.raises(TypeError, match=text):
@@ -153,6 +153,51 @@ def test_wrong_calls_are_those_of_the_method(ends: Ends) -> None:
     with pytest.raises(TypeError, match="timeout must be seconds or None, got 'soon'"):
         subscriber.recv("soon")  # type: ignore[arg-type]
     assert subscriber.try_recv() is None
+
+
+class Odd(Mapping[str, Any]):
+    """Not what a mapping promises."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items = items
+
+    def __getitem__(self, _key: str) -> Any:
+        return None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("a")
+
+    def __len__(self) -> int:
+        return 1
+
+    def items(self) -> Any:
+        return self._items
+
+
+def test_a_mapping_of_specifications_is_looked_through_with_care(ends: Ends) -> None:
+    publisher, subscriber = ends
+    with publisher.loan(Odd([["a", [(2, 2), "uint8"]]])) as loan:
+        loan.array.fill(1)
+    with subscriber.recv() as frame:
+        assert frame.arrays["a"].shape == (2, 2)
+    with pytest.raises(ValueError, match="not enough values"):
+        publisher.loan(Odd([("a",)]))
+    for items in ([("a", ["ab"])], [("a", 3)], [("a", (1, 2, 3))]):
+        with pytest.raises(TypeError, match=r"needs \(shape, dtype\) for each array, got .* for 'a'"):
+            publisher.loan(Odd(items))
+
+
+def test_a_loan_is_sent_with_the_pixel_format_that_was_checked(ends: Ends) -> None:
+    class Meddling(dict[str, object]):
+        def __contains__(self, key: object) -> bool:
+            loan.pixel_format = 5  # type: ignore[assignment]
+            return super().__contains__(key)
+
+    publisher, subscriber = ends
+    with publisher.loan((3, 4), meta=Meddling(a=1), pixel_format="Mono8") as loan:
+        loan.array.fill(1)
+    with subscriber.recv() as frame:
+        assert (frame.pixel_format, frame.meta) == ("Mono8", {"a": 1})
 
 
 def test_errors_are_raised_as_by_the_method(ends: Ends) -> None:

@@ -23,7 +23,7 @@ struct ClaimedSlot {
   std::shared_ptr<Store> store;
   std::uint32_t slot = 0;
   std::int64_t since_ns = 0;  // the time of the claim
-  std::int64_t idle_ns = 0;   // since the claim before that; 0 for the first, whose pages have just been made
+  std::int64_t idle_ns = 0;   // since the claim before that; 0 for the first of a slot, whose pages are new
 };
 
 class SlotAllocator {
@@ -142,10 +142,11 @@ class SlotAllocator {
   std::int64_t idle_since_last_claim(std::uint32_t slot, std::int64_t now) {
     const std::uint32_t generation = files_.store()->generation();
     if (claimed_generation_ != generation) {
-      claimed_ns_.assign(files_.store()->slot_count(), now);
+      claimed_ns_.assign(files_.store()->slot_count(), 0);
       claimed_generation_ = generation;
     }
-    return now - std::exchange(claimed_ns_[slot], now);
+    const std::int64_t before = std::exchange(claimed_ns_[slot], now);
+    return before == 0 ? 0 : now - before;
   }
 
   void reserve(std::uint32_t slot, std::uint64_t bytes) {

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -81,6 +82,8 @@ class Publisher(_core.PublisherBase[Loan], Handle):
         options: dict[str, Any] = {"slots": slots, "max_bytes": max_bytes, "mode": mode, "on_full": on_full}
         if self._launcher is not None:
             options["launch"] = self._launcher.launches
+            self._launching = threading.RLock()  # a signal handler may send
+            self._begun = False
             begin = weakref.WeakMethod(self._begin_launch)
             self._call_after_first_frame(lambda: _call(begin))
         Handle.__init__(self, name, options)
@@ -110,13 +113,17 @@ class Publisher(_core.PublisherBase[Loan], Handle):
     def _begin_launch(self) -> None:
         """Starts the launched programs; after the first frame, in the thread that has sent it."""
         assert self._launcher is not None
-        pin = None
-        try:
-            pin = FirstFramePin(self._name, every=self._options["on_full"] == "block")
-            pin.keep(0.0)
-        except Error as error:  # the frame has been sent, and that is what the caller is to know
-            log.warning("the first frame of %r can't be held for the launched program: %s", self._name, error)
-        self._launcher.start(pin)
+        with self._launching:  # other threads wait, so that not many frames come before the pin
+            if self._begun:
+                return
+            self._begun = True
+            pin = None
+            try:
+                pin = FirstFramePin(self._name, every=self._options["on_full"] == "block")
+                pin.keep(0.0)
+            except Error as error:  # the frame has been sent, and that is what the caller is to know
+                log.warning("the first frame of %r can't be held for the launched program: %s", self._name, error)
+            self._launcher.start(pin)
 
     def _end_by_program(self, how: str) -> None:
         """Closes the channel because a launched program has exited; in the thread of its supervisor."""
@@ -147,4 +154,21 @@ def _prepare(
     return frame, metadata.encode(meta) if meta is not None else None, pixel_format
 
 
-_core.set_prepare(_prepare)
+def _specs(shape: object) -> list[tuple[object, object, object]] | None:
+    """What loan() does before the native part where it is given a mapping; None for anything else."""
+    if not isinstance(shape, Mapping):
+        return None
+    specs = []
+    for name, spec in shape.items():
+        try:
+            its_shape, its_dtype = spec
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"loan() needs (shape, dtype) for each array, got {spec!r} for {name!r}; for example "
+                "{'image': ((1080, 1920, 3), 'uint8')}"
+            ) from None
+        specs.append((name, its_shape, its_dtype))
+    return specs
+
+
+_core.set_prepare(_prepare, _specs)
