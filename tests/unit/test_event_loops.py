@@ -198,13 +198,23 @@ def test_a_loop_in_which_nobody_waits_is_left_alone_when_the_files_are_gone(chan
 
 
 def test_what_a_task_awaits_is_cancelled_once(channel_name: str) -> None:
+    reasons: list[object] = []
+
+    async def take() -> None:
+        try:
+            await subscriber.recv_async()
+        except asyncio.CancelledError as error:
+            reasons.extend(error.args)
+            raise
+
     async def receive() -> None:
-        task = asyncio.create_task(subscriber.recv_async())
+        task = asyncio.create_task(take())
         await asyncio.sleep(0)
         task.cancel("enough")
         publisher.send(PICTURE)
-        with pytest.raises(asyncio.CancelledError, match="enough"):
+        with pytest.raises(asyncio.CancelledError):
             await task
+        assert reasons == ["enough"]  # Python 3.10 does not hand it on to who awaits the task
         assert (await subscriber.recv_async()).seq == 1
 
     with framebus.Publisher(channel_name) as publisher, framebus.Subscriber(channel_name) as subscriber:

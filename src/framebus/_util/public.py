@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, GenericAlias
 
 from framebus._util import deprecated
 
@@ -21,6 +21,8 @@ def present(module: str, names: list[str], renamed: dict[str, str] | None = None
     _public.add(module)
     things = vars(sys.modules[module])
     for thing in map(things.__getitem__, names):
+        if isinstance(thing, GenericAlias):  # in Python 3.10 it passes for a type
+            continue
         if isinstance(thing, (type, FunctionType)) and thing.__module__ not in _public:
             thing.__module__ = module
 
