@@ -2,9 +2,9 @@
 // Calls from C++ of what may run Python code.
 //
 // Promise: a daemon thread that is inside such a call when the interpreter ends stops there permanently, without
-// output. CPython before 3.14 ends such a thread where it next takes the GIL, by ending it, which unwinds its stack.
-// C++ frames would then drop references without the GIL. So no C++ frame may be unwound: the call that is nearest to
-// the interpreter catches the unwinding and never returns, which is what later versions of CPython do themselves.
+// output. CPython before 3.14 ends such a thread where it next takes the GIL, which unwinds its stack: C++ frames would
+// drop references without the GIL. So the call that is nearest to the interpreter catches the unwinding and never
+// returns. CPython from 3.14 on stops such threads itself.
 //
 // Functions that nanobind has bound convert their arguments before they get here, so a daemon thread that is inside an
 // argument's own conversion is not covered.
@@ -18,7 +18,7 @@ namespace framebus_python {
 
 namespace nb = nanobind;
 
-// Returns call(), which calls the C API once and owns nothing.
+// Returns call(). C++ objects inside `call` are still unwound, so it should call the C API once and own nothing.
 template <class Call>
 auto run_python(const Call& call) -> decltype(call()) {
 #ifdef __GLIBCXX__  // the C++ library in which the end of a thread unwinds it

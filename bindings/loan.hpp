@@ -21,7 +21,8 @@ namespace nb = nanobind;
 struct FirstFrame {
   nb::object then;
 
-  // In each thread that has sent a frame before `then` has returned once; `then` makes the others wait.
+  // Calls `then` in each thread that sends a frame before `then` has returned once. `then` has the lock with which the
+  // other threads wait for the first one.
   void sent() {
     if (!then.is_valid()) return;
     const nb::object call = then;

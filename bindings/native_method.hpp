@@ -99,7 +99,8 @@ T& object_of(PyObject* self) {
   return *nb::inst_ptr<T>(self);
 }
 
-// Function: nb::object(PyObject* self, const Arguments&). A null object is an error that is set already.
+// Function: nb::object(PyObject* self, const Arguments&). A null object is an error that is set already. The thread
+// stops here if the interpreter ends inside a call of the C API that does not go through call_python.hpp.
 template <auto Function>
 PyObject* with_arguments(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) noexcept {
   try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The native half of framebus.Publisher; its subclass in src/framebus/channel/publisher.py is the other half.
 //
-// Promise: sending an ndarray, and lending a slot for one, runs no Python. What is not an ndarray, a pixel format and
-// metadata are checked and converted by a Python function first.
+// Promise: send() of an ndarray and loan() of one array run no Python code. Python functions check and convert other
+// images, pixel formats, metadata and mappings of arrays before that.
 #include <nanobind/stl/string.h>
 
 #include <memory>
@@ -200,8 +200,8 @@ Lends a slot to be filled in place, for one array or, given a dict of (shape, dt
     with pub.loan((1080, 1920, 3), "uint8") as frame:
         camera.read_into(frame.array)
 
-The frame is sent at the end of the block and dropped if the block raises. What is in the array at the
-beginning is left over from earlier frames. Keep nothing of the array beyond the block but in a variable of the
+The frame is sent at the end of the block and dropped if the block raises. At the beginning the
+array has the values of an earlier frame. Keep nothing of the array beyond the block but in a variable of the
 function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
 Raises what send() raises.)"),
     kClassGetItem,
@@ -237,9 +237,8 @@ void bind_publisher(nb::module_& m) {
           "def set_prepare(for_send: collections.abc.Callable[[object, typing.Any, str | None], tuple[object, bytes "
           "| None, str | None]], for_loan: collections.abc.Callable[[object], list[tuple[typing.Any, typing.Any, "
           "typing.Any]] | None]) -> None"),
-      "Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given, "
-      "and "
-      "(name, shape, dtype) tuples of a mapping that loan() was given; None of anything else.");
+      "Sets two functions: `for_send` converts image, metadata and pixel format, `for_loan` lists the arrays of a "
+      "mapping as (name, shape, dtype) and returns None for anything else.");
   m.def("check_arrays", check_arrays, nb::arg("frame"), "Refuses an array, or a dict of them, as send() does.");
 }
 

@@ -2,10 +2,10 @@
 // The copy into shared memory at the pace of a camera: through the cache or past it, and what its readers make of it.
 //
 // paced_copies BYTES READERS cold|written ROUNDS: copies frames of BYTES into four slots in turn, 60 times a second,
-// and wakes READERS threads, each of which reads the first element and then every byte. `written`: the source was
-// written just before. `cold`: it is one of so many that it has left the caches. The two ways take turns, a second
-// each, ROUNDS times. Prints a line for each way: its name and the median microseconds from before the copy until the
-// last reader has read the first element, and until it has read all.
+// and wakes READERS threads, each of which reads the first element and then every byte. `written`: the source is
+// written just before the copy. `cold`: the sources together are larger than the caches, and each is used in turn. The
+// two ways alternate, one second each, ROUNDS times. Prints a line for each way: its name and the median microseconds
+// from before the copy until the last reader has read the first element, and until it has read all.
 #include <sys/mman.h>
 
 #include <algorithm>

@@ -223,8 +223,8 @@ class PublisherBase(Generic[LoanT]):
             with pub.loan((1080, 1920, 3), "uint8") as frame:
                 camera.read_into(frame.array)
 
-        The frame is sent at the end of the block and dropped if the block raises. What is in the array at the
-        beginning is left over from earlier frames. Keep nothing of the array beyond the block but in a variable of the
+        The frame is sent at the end of the block and dropped if the block raises. At the beginning the
+        array has the values of an earlier frame. Keep nothing of the array beyond the block but in a variable of the
         function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
         Raises what send() raises.
         """
@@ -247,7 +247,7 @@ class PublisherBase(Generic[LoanT]):
 
 def set_prepare(for_send: Callable[[object, Any, str | None], tuple[object, bytes | None, str | None]], for_loan: Callable[[object], list[tuple[Any, Any, Any]] | None]) -> None:
     """
-    Sets what makes an ndarray or a dict of them, metadata as bytes and a pixel format of what send() was given, and (name, shape, dtype) tuples of a mapping that loan() was given; None of anything else.
+    Sets two functions: `for_send` converts image, metadata and pixel format, `for_loan` lists the arrays of a mapping as (name, shape, dtype) and returns None for anything else.
     """
 
 def check_arrays(frame: object) -> None:

@@ -7,6 +7,7 @@ OpenCV and PyAV reading a file instead of a device: what is tested is the same, 
 
 from __future__ import annotations
 
+import gc
 import glob
 import itertools
 import sys
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.forking import in_forked_child
 
 import framebus
 from framebus.endpoint.kinds.camera import CameraSource, Device, OpenCvDevice, PyAvDevice
@@ -145,6 +147,12 @@ def test_a_slow_receiver_gets_the_newest_and_is_told_what_it_missed(device: OnDe
         with pytest.raises(framebus.Timeout, match=r"gave no picture within 0\.01 s"):
             source.recv(timeout=0.01)
         assert source.try_recv() is None
+
+
+def test_the_garbage_collector_of_a_forked_child_leaves_the_pictures_alone(device: OnDemand) -> None:
+    with CameraSource("test", device, 2):
+        assert in_forked_child(gc.get_freeze_count)["value"] > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_close_ends_a_wait_of_another_thread_and_gives_the_camera_back(device: OnDemand) -> None:
