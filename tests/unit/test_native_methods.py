@@ -86,6 +86,12 @@ def test_usual_loans_run_no_python(ends: Ends) -> None:
             assert frame.array.tobytes() == PICTURE.tobytes()
 
 
+def test_only_the_first_frame_of_a_publisher_that_launches_runs_python(channel_name: str) -> None:
+    with framebus.Publisher(channel_name, launch=framebus.Launch(["true"], on_exit="ignore")) as publisher:
+        assert "_begin_launch" in python_calls(lambda: publisher.send(PICTURE))
+        assert python_calls(lambda: publisher.send(PICTURE)) == []
+
+
 def test_unusual_calls_send_the_same(ends: Ends) -> None:
     publisher, subscriber = ends
     usual: dict[str, Any] = {"image": PICTURE, "timeout": None}
