@@ -3,8 +3,9 @@
 //
 //   role publish NAME FRAMES     frames of 64 bytes, then of 100 kB, so that the channel grows; each byte is its number
 //   role lose NAME FRAMES        the same, and its files are removed after a quarter of the frames; prints "refused"
-//   for
-//                                each loan that fails since they were removed once more, and tries again
+//                                for each loan that fails since they were removed once more, and tries again
+//   role drop NAME FRAMES        prints "ready", waits for a line, sends frames of 64 bytes with on_full=drop, and
+//                                prints how many were dropped
 //   role subscribe NAME FRAMES   fetches every frame and checks every byte
 //
 // A subscriber that has received its frames prints "done" and stays until its standard input ends.
@@ -51,6 +52,20 @@ int publish(const std::string& name, std::uint64_t frames, bool loses) {
   return EXIT_SUCCESS;
 }
 
+int drop(const std::string& name, std::uint64_t frames) {
+  framebus::Publisher publisher(name, {.slots = 4, .on_full = framebus::OnFull::drop});
+  std::puts("ready");
+  std::fflush(stdout);
+  std::getchar();
+  for (std::uint64_t i = 0; i < frames; ++i) {
+    framebus::Loan loan = publisher.loan({framebus::ArraySpec{"image", {'u', '|', 1}, {64}}});
+    std::memset(loan.data(0), static_cast<int>((publisher.newest() + 1) % 251), 64);
+    loan.commit();
+  }
+  std::printf("%llu\n", static_cast<unsigned long long>(publisher.statistics().dropped));
+  return EXIT_SUCCESS;
+}
+
 int subscribe(const std::string& name, std::uint64_t frames) {
   framebus::Subscriber subscriber(name, {.every = true, .connect_timeout = std::chrono::seconds(20)});
   for (std::uint64_t i = 0; i < frames; ++i) {
@@ -75,6 +90,7 @@ int main(int argc, char** argv) {
   try {
     const std::string role = argv[1];
     const auto frames = static_cast<std::uint64_t>(std::atoll(argv[3]));
+    if (role == "drop") return drop(argv[2], frames);
     return role == "subscribe" ? subscribe(argv[2], frames) : publish(argv[2], frames, role == "lose");
   } catch (const framebus::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());

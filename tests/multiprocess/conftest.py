@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.compiled import CppPrograms
 from tests.support.harness import Programs
+from tests.support.paths import ROOT
 from tests.support.places import Place
 from tests.support.side_by_side import is_worker
 
@@ -39,3 +41,9 @@ def cpp_programs(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtu
         folder = folder.parent  # that of all workers
     (folder / "cpp").mkdir(exist_ok=True)
     return CppPrograms(folder / "cpp")
+
+
+@pytest.fixture(scope="session")
+def role(cpp_programs: CppPrograms) -> Path:
+    """A publisher or subscriber that can be killed or stopped at a named step."""
+    return cpp_programs.compiled(ROOT / "tests/crash/role.cpp", "-DFRAMEBUS_CRASH_POINTS")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.compiled import CppPrograms
 from tests.support.started import Started
 
 import framebus
@@ -62,11 +61,6 @@ ONCE = re.compile("^(publisher|open|mode|move|recreate|close|attach|detach|leave
 def cases(steps: list[str]) -> list[tuple[str, int]]:
     """Each step at its first and, where there are more, at a later time."""
     return [(step, n) for step in steps for n in ((1,) if ONCE.match(step) else (1, 2))]
-
-
-@pytest.fixture(scope="session")
-def role(cpp_programs: CppPrograms) -> Path:
-    return cpp_programs.compiled(ROOT / "tests/crash/role.cpp", "-DFRAMEBUS_CRASH_POINTS")
 
 
 def start(role: Path, what: str, name: str, frames: int, crash_at: str) -> Started:

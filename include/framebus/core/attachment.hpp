@@ -71,7 +71,11 @@ class Attachment {
       if (is_over()) return std::nullopt;
       frame = fetcher_->fetch();
     }
-    if (frame) notifications_.after_frame(*fetcher_);
+    if (frame) {
+      notifications_.after_frame(*fetcher_);
+    } else if (fetcher_->is_undecided()) {
+      notifications_.look_again_soon();
+    }
     return frame;
   }
 

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "framebus/base/namespace.hpp"
+#include "framebus/core/claim_patience.hpp"
 #include "framebus/frame.hpp"
 #include "framebus/session/reader_session.hpp"
 
@@ -53,6 +54,8 @@ class Fetcher {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
   }
   [[nodiscard]] bool store_is_gone() const noexcept { return store_gone_; }
+  // Did the last fetch() find none because the publisher has not decided yet? Its decision wakes nobody.
+  [[nodiscard]] bool is_undecided() const noexcept { return undecided_; }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
@@ -69,6 +72,7 @@ class Fetcher {
   }
 
   std::optional<Frame> fetch() {
+    undecided_ = false;
     check_intact();
     const auto hold = session_->take_hold();
     if (!hold) fail_too_many_held();
@@ -89,7 +93,6 @@ class Fetcher {
  private:
   // How many steps of one fetch may fail, in all loops together: far more than a live publisher can cause.
   static constexpr int kTries = 4000;
-  static constexpr int kTriesForMarked = 500;  // of one search; afterwards a mark counts as that of a dead publisher
 
   [[nodiscard]] ControlBlock& block() const noexcept { return session_->block(); }
 
@@ -103,9 +106,10 @@ class Fetcher {
       // A frame in a store that has been replaced may have been given up, and counted, in the new one. If the store is
       // still current after our hold was written, the publisher will see the hold before it gives up a frame there.
       const bool moved = has_moved();
-      if (word != 0 && !moved) return word;
+      if (!moved && (word != 0 || undecided_)) return word;
       if (word != 0) SlotReader(session_->record(), store_->table()).release(hold);
       if (moved) {
+        undecided_ = false;
         if (!map_current()) return 0;
       } else if (block().head.load() == head) {
         // Neither store nor head changed, so the publisher cannot have touched the head's slot.
@@ -130,19 +134,23 @@ class Fetcher {
     return SlotReader(session_->record(), store_->table()).try_hold(hold, word) ? word : 0;
   }
 
-  // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one.
+  // Holds the oldest frame after the cursor that is still there. 0: none, or the store is not the current one, or, with
+  // `undecided_`, the publisher is about to decide whether it gives that frame up.
   std::uint64_t hold_oldest(std::uint32_t hold, std::uint64_t head) {
     const SlotReader reader(session_->record(), store_->table());
     const std::uint64_t next = frame_seq(head) == cursor_ + 1 ? head : reader.find(cursor_ + 1);
     if (next != 0 && hold_one(hold, next) != 0) return next;
     // It was given up, or a later frame has its directory entry. Each failed try means that the publisher made
-    // progress, unless it died and left a mark in the slot, hence the limit.
-    for (int tries = 0; !has_moved(); ++tries) {
-      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), tries < kTriesForMarked);
+    // progress, or that it has marked the slot and not yet decided.
+    bool marked_too = true;
+    for (patience_.begin(); !has_moved(); try_again()) {
+      const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), marked_too);
       if (word == 0) return 0;
       if (hold_one(hold, word) != 0) return word;
-      try_again();
-      cpu_relax();
+      const ClaimPatience::Answer answer = patience_.wait(word, session_->control());
+      undecided_ = answer == ClaimPatience::Answer::undecided;
+      if (undecided_) return 0;
+      if (answer == ClaimPatience::Answer::abandoned) marked_too = false;
     }
     return 0;
   }
@@ -271,6 +279,8 @@ class Fetcher {
   std::uint64_t kept_ = 0;  // word of a frame before the cursor that is to come first, 0 for none
   int tries_ = kTries;
   bool store_gone_ = false;
+  bool undecided_ = false;
+  ClaimPatience patience_;
   FetchCounts counts_;
 };
 

@@ -41,6 +41,12 @@ class Notifications {
     for_each_listener([](Listener& listener) { listener.suspend_if_signalled(); });
     if (notifier_ != nullptr && fetcher.has_news()) notifier_->signal();
   }
+  // To be called after a fetch that has to be repeated although nothing will happen that makes a descriptor readable.
+  void look_again_soon() {
+    constexpr std::int64_t kSoon = 1'000'000;  // ns
+    if (notifier_ != nullptr) notifier_->signal();
+    for_each_listener([until = os::monotonic_ns() + kSoon](Listener& listener) { listener.signal_at(until); });
+  }
   // Has the fallback notifier found that the channel's files were removed? Returns true once for each time.
   [[nodiscard]] bool take_removal() noexcept {
     bool removed = notifier_ != nullptr && notifier_->take_removal();

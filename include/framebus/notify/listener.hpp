@@ -65,6 +65,13 @@ class Listener {
     if (until_ns != INT64_MAX) set_signal_time(until_ns);
   }
 
+  // Makes it readable at `until_ns`, unless something does so before.
+  void signal_at(std::int64_t until_ns) {
+    if (mark_.is_inherited()) return;
+    const std::lock_guard lock(state_->mutex);
+    if (state_->session != nullptr) set_signal_time(until_ns);
+  }
+
   // No task waits, so the publisher need not wake this reader. False if it can't stay cleared until arm(): after
   // close(), or if the fallback notifier signals it.
   bool disarm() {
