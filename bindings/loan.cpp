@@ -89,6 +89,11 @@ class LoanBase {
     first_frame_->sent();
   }
 
+  void rehearse() {
+    static_cast<void>(array(0));
+    if (!end()) static_cast<void>(loan_->try_commit());
+  }
+
   void drop() {
     if (open_) give_back(end());
   }
@@ -210,6 +215,8 @@ nb::object python_loan(Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb:
   nb::inst_mark_ready(object);
   return object;
 }
+
+void rehearse(const nb::object& loan) { loan_of(loan.ptr()).rehearse(); }
 
 void bind_loan(nb::module_& m) {
   nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.");

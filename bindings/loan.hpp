@@ -47,4 +47,7 @@ inline std::uint64_t commit_quickly(framebus::Loan& loan, std::string_view meta)
 nb::object python_loan(framebus::Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb::handle meta,
                        nb::handle pixel_format);
 
+// Goes the way of a block: asks the loan of a rehearsal for its array, and ends it without sending.
+void rehearse(const nb::object& loan);
+
 }  // namespace framebus_python

@@ -5,6 +5,7 @@
 // images, pixel formats, metadata and mappings of arrays before that.
 #include <nanobind/stl/string.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,6 +30,8 @@ nb::handle prepare;     // prepare(image, meta, pixel_format): the arrays, the m
 nb::handle list_specs;  // list_specs(mapping): its items as tuples in a list; None for what is not a mapping
 PyObject* image_name = nullptr;
 PyObject* default_dtype = nullptr;
+PyObject* rehearsed_image = nullptr;  // an ndarray and its shape, for warm_up()
+PyObject* rehearsed_shape = nullptr;
 
 // `frame` is an ndarray, or a dict of them.
 void describe(nb::handle frame, Descriptor& d, PyArrayObject** arrays) {
@@ -72,6 +75,9 @@ void describe_specs(nb::handle shape, nb::handle dtype, Descriptor& d) {
   d.meta_offset = framebus::detail::plan_arrays(d);
 }
 
+// Ends a rehearsal early: there is no frame yet, or another thread is sending.
+struct NothingToRehearse {};
+
 class PublisherBase {
  public:
   PublisherBase(const std::string& name, std::uint32_t slots, std::uint64_t max_bytes, std::uint32_t mode,
@@ -80,27 +86,34 @@ class PublisherBase {
 
   // `frame` as describe() takes it; the others as Publisher.send() takes them, the metadata as bytes.
   std::uint64_t send(nb::handle frame, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
-                     nb::handle timestamp_ns, nb::handle wall_time_ns) {
+                     nb::handle timestamp_ns, nb::handle wall_time_ns, bool rehearsal = false) {
     PyArrayObject* arrays[framebus::detail::kMaxArrays];
     Descriptor d;
     describe(frame, d, arrays);
     const std::string_view text = bytes_view(meta);
-    Loan loan = claim(d, text.size(), timeout_ns(timeout));
-    for (std::uint32_t i = 0; i < d.array_count; ++i) {
+    Loan loan = claim(d, text.size(), timeout_ns(timeout), rehearsal);
+    lends_ = false;
+    for (std::uint32_t i = 0; i < d.array_count && !rehearsal; ++i) {
       copy_into(loan.data(i), loan.frame().arrays[i], arrays[i], loan.target());
     }
     if (!pixel_format.is_none()) loan.set_pixel_format(text_view(pixel_format));
     loan.set_timestamps(moment_ns(timestamp_ns, "timestamp_ns"), moment_ns(wall_time_ns, "wall_time_ns"));
+    if (rehearsal) return loan.try_commit(text).value_or(0);
     const std::uint64_t seq = commit_quickly(loan, text);
     first_frame_->sent();
     return seq;
   }
 
-  nb::object loan(nb::handle shape, nb::handle dtype, nb::handle meta, nb::handle pixel_format, nb::handle timeout) {
+  nb::object loan(nb::handle shape, nb::handle dtype, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
+                  bool rehearsal = false) {
     Descriptor d;
     describe_specs(shape, dtype, d);
-    return python_loan(claim(d, 0, timeout_ns(timeout)), first_frame_, meta, pixel_format);
+    Loan loan = claim(d, 0, timeout_ns(timeout), rehearsal);
+    lends_ = true;
+    return python_loan(std::move(loan), first_frame_, meta, pixel_format);
   }
+
+  [[nodiscard]] bool lends() const noexcept { return lends_; }
 
   void call_after_first_frame(nb::object then) { first_frame_->then = std::move(then); }
   void say_closed_by(std::string message) { closed_by_ = std::move(message); }
@@ -121,9 +134,10 @@ class PublisherBase {
     return {slots, max_bytes, mode, policy};
   }
 
-  Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout) {
+  Loan claim(const Descriptor& d, std::uint64_t meta_bytes, std::int64_t timeout, bool rehearsal) {
     try {
-      if (auto loan = publisher_.try_loan(d, meta_bytes)) return std::move(*loan);
+      if (auto loan = publisher_.try_loan(d, meta_bytes, rehearsal)) return std::move(*loan);
+      if (rehearsal) throw NothingToRehearse();
       const LongCall call;
       return publisher_.loan(d, meta_bytes, framebus::Timeout::from_ns(timeout), check_signals);
     } catch (const framebus::Error& error) {
@@ -135,12 +149,26 @@ class PublisherBase {
   Publisher publisher_;
   std::shared_ptr<FirstFrame> first_frame_ = std::make_shared<FirstFrame>();
   std::string closed_by_;  // what the error says instead of that the publisher is closed
+  bool lends_ = false;     // the last frame was lent
 };
 
+// A call of send() or loan() with the values of its parameters, null for what was not passed.
+constexpr std::array<const char*, 7> kOfSend = {"image",        "meta",         "pixel_format", "timeout",
+                                                "timestamp_ns", "wall_time_ns", "seq"};
+using SendValues = std::array<PyObject*, kOfSend.size()>;
+SendValues read_send(const Arguments& given) {
+  static const Parameters<kOfSend.size()> kParameters("Publisher.send", kOfSend, 1, 1);
+  return kParameters.read(given);
+}
+constexpr std::array<const char*, 5> kOfLoan = {"shape", "dtype", "meta", "pixel_format", "timeout"};
+using LoanValues = std::array<PyObject*, kOfLoan.size()>;
+LoanValues read_loan(const Arguments& given) {
+  static const Parameters<kOfLoan.size()> kParameters("Publisher.loan", kOfLoan, 2, 1);
+  return kParameters.read(given);
+}
+
 nb::object send(PyObject* self, const Arguments& given) {
-  static const Parameters<7> kParameters(
-      "Publisher.send", {"image", "meta", "pixel_format", "timeout", "timestamp_ns", "wall_time_ns", "seq"}, 1, 1);
-  const auto [image, meta, pixel_format, timeout, timestamp_ns, wall_time_ns, seq] = kParameters.read(given);
+  const auto [image, meta, pixel_format, timeout, timestamp_ns, wall_time_ns, seq] = read_send(given);
   auto& publisher = object_of<PublisherBase>(self);
   const nb::handle format = or_none(pixel_format), json = or_none(meta);
   std::uint64_t sent = 0;
@@ -155,10 +183,27 @@ nb::object send(PyObject* self, const Arguments& given) {
 }
 
 nb::object loan(PyObject* self, const Arguments& given) {
-  static const Parameters<5> kParameters("Publisher.loan", {"shape", "dtype", "meta", "pixel_format", "timeout"}, 2, 1);
-  const auto [shape, dtype, meta, pixel_format, timeout] = kParameters.read(given);
+  const auto [shape, dtype, meta, pixel_format, timeout] = read_loan(given);
   return object_of<PublisherBase>(self).loan(shape, dtype == nullptr ? default_dtype : dtype, or_none(meta),
                                              or_none(pixel_format), or_none(timeout));
+}
+
+// The way of send(), or of a loan and its block if the last frame was lent, with what they begin with.
+nb::object warm_up(PyObject* self) {
+  auto& publisher = object_of<PublisherBase>(self);
+  const nb::handle none = Py_None;
+  try {
+    if (publisher.lends()) {
+      static_cast<void>(read_loan({&rehearsed_shape, 1}));
+      rehearse(publisher.loan(rehearsed_shape, default_dtype, none, none, none, true));
+    } else {
+      static_cast<void>(read_send({&rehearsed_image, 1}));
+      publisher.send(rehearsed_image, none, none, none, none, none, true);
+    }
+  } catch (const NothingToRehearse&) {  // the next frame comes without
+  } catch (const framebus::Error&) {    // it is closed, which the next frame says
+  }
+  return nb::none();
 }
 
 PyMethodDef methods[] = {
@@ -204,6 +249,15 @@ The frame is sent at the end of the block and dropped if the block raises. At th
 array has the values of an earlier frame. Keep nothing of the array beyond the block but in a variable of the
 function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
 Raises what send() raises.)"),
+    method_without_arguments<warm_up>("warm_up",
+                                      R"(warm_up($self, /)
+--
+
+Makes the next send() or loan() quicker: goes its way without sending, so that what it needs is in the caches.
+
+For programs that know when the next frame comes, as from a camera: to be called some 100 µs before. Has no effect
+that anybody can see, and takes about as long as a send() without its copy. Does nothing before the first frame,
+after close(), in a forked child, and while another thread sends.)"),
     kClassGetItem,
     {nullptr, nullptr, 0, nullptr}};
 PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)}, {0, nullptr}};
@@ -213,6 +267,9 @@ PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)}, {0, nullptr
 void bind_publisher(nb::module_& m) {
   image_name = PyUnicode_InternFromString(std::string(framebus::kDefaultArray).c_str());
   default_dtype = PyUnicode_InternFromString("uint8");
+  npy_intp one = 1;
+  rehearsed_image = PyArray_ZEROS(1, &one, NPY_UINT8, 0);
+  rehearsed_shape = PyTuple_Pack(1, PyLong_FromLong(1));
   nb::class_<PublisherBase>(m, "PublisherBase", nb::type_slots(slots), nb::sig("class PublisherBase(Generic[LoanT])"),
                             "The native half of framebus.Publisher.")
       .def(nb::init<const std::string&, std::uint32_t, std::uint64_t, std::uint32_t, const std::string&>(),

@@ -87,7 +87,7 @@ class Loan {
 
   // Sends the frame; returns its sequence number. `meta_json` is a JSON object, at most 1 MiB, or empty.
   std::uint64_t commit(std::string_view meta_json = {}, Interrupt interrupt = nullptr) {
-    check_before_commit(meta_json);
+    if (const auto seq = try_commit(meta_json)) return *seq;
     const std::uint64_t seq = core_->commit(filling_, frame_, meta_json, interrupt);
     core_ = nullptr;
     return seq;

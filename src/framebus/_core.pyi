@@ -9,6 +9,7 @@ from collections.abc import (
     Sequence
 )
 import contextvars
+import types
 from types import TracebackType
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -228,6 +229,8 @@ class PublisherBase(Generic[LoanT]):
         function: where something could still write to it (a slice, a memoryview, an attribute), a copy is sent.
         Raises what send() raises.
         """
+
+    warm_up: types.MethodDescriptorType = ...
 
     def _call_after_first_frame(self, then: Callable[[], object]) -> None:
         """Has the thread that sends the first frame call `then` after it, once."""

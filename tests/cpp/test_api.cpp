@@ -194,6 +194,39 @@ void memory_of_a_slot_is_cold_some_time_after_its_last_use() {
   CHECK(loan.target() == Target::cached);
 }
 
+void warming_up_changes_nothing() {
+  const std::string name = fresh_name();
+  Publisher publisher(name, {.slots = 4, .on_full = OnFull::raise});
+  publisher.warm_up();  // before the first frame: nothing
+  CHECK(publisher.newest() == 0);
+  Subscriber subscriber(name, {.every = true});
+  for (std::uint8_t i = 1; i <= 3; ++i) {
+    publisher.warm_up();
+    publisher.send(std::span(&i, 1), {1});
+    publisher.warm_up();
+    CHECK(publisher.newest() == i);
+    CHECK(publisher.statistics().frames == i);
+  }
+  Subscriber late(name, {.every = true, .history = 3});
+  for (Subscriber* one : {&subscriber, &late}) {
+    for (std::uint8_t i = 1; i <= 3; ++i) {
+      const Frame frame = one->recv(0s);
+      CHECK(frame.span<std::uint8_t>()[0] == i);
+    }
+    CHECK(!one->try_recv());
+    CHECK(one->statistics().dropped == 0);
+  }
+  Loan loan = publisher.loan<std::uint8_t>({1});
+  const bool cold = loan.target() == Target::cold;
+  loan.drop();
+  publisher.warm_up();
+  loan = publisher.loan<std::uint8_t>({1});  // a slot that a rehearsal has claimed meanwhile is not warm
+  CHECK(loan.target() == Target::cold || !cold);
+  loan.drop();
+  publisher.close();
+  publisher.warm_up();
+}
+
 void closing_an_end_ends_the_waits_of_other_threads_and_the_loans() {
   const std::string name = fresh_name();
   Publisher publisher(name, {.slots = 2, .on_full = OnFull::block});
@@ -337,6 +370,7 @@ int main() {
   what_contradicts_itself_is_refused_before_anything_is_sent();
   a_loan_is_filled_in_place_and_arrives();
   memory_of_a_slot_is_cold_some_time_after_its_last_use();
+  warming_up_changes_nothing();
   a_loop_over_a_subscriber_ends_with_the_channel();
   frames_can_be_kept_out_of_a_loop_and_outlive_everything();
   closing_an_end_ends_the_waits_of_other_threads_and_the_loans();

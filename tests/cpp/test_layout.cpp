@@ -20,7 +20,7 @@ static_assert(std::is_standard_layout_v<SlotRecord> && std::is_standard_layout_v
 namespace {
 
 void version_and_identity() {
-  FROZEN(kLayoutVersion, 3U);
+  FROZEN(kLayoutVersion, 4U);
   FROZEN(sizeof(Identity), 256U);
   AT(Identity, pid, 0U);
   AT(Identity, uid, 4U);
@@ -42,7 +42,7 @@ void reader_line() {
 }
 
 void control_block() {
-  FROZEN(sizeof(ControlBlock), 4096U + 64U * 1024U);
+  FROZEN(sizeof(ControlBlock), 17U * 4096U);
   AT(ControlBlock, magic, 0U);
   AT(ControlBlock, layout_version, 8U);
   AT(ControlBlock, total_bytes, 12U);
@@ -68,7 +68,7 @@ void control_block() {
   AT(ControlBlock, period_ns, 216U);
   AT(ControlBlock, last_publish_ns, 224U);
   AT(ControlBlock, publisher, 256U);
-  AT(ControlBlock, reader, 4096U);
+  AT(ControlBlock, reader, 512U);
 }
 
 void store_header() {

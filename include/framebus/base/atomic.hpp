@@ -50,4 +50,7 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
+// Starts to load the line of an address that will be written.
+inline void prefetch_for_write(const void* address) noexcept { __builtin_prefetch(address, 1); }
+
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail

@@ -64,13 +64,15 @@ class PublisherCore final : ExitHandler {
   }
 
   // A slot for `bytes`, at once; nullopt if that would need a lock that is held, growth, pages, or waiting.
-  std::optional<ClaimedSlot> try_claim(std::uint64_t bytes) {
+  // `rehearsal`: one for a frame like the last, which try_commit() does not publish.
+  std::optional<ClaimedSlot> try_claim(std::uint64_t bytes, bool rehearsal = false) {
     check_not_forked();
     std::unique_lock lock(mutex_, std::try_to_lock);
     if (!lock.owns_lock()) return std::nullopt;
     check_open(lock);
     if (files_.must_recreate()) return std::nullopt;
-    auto claimed = slots_.try_claim(bytes);
+    if (rehearsal) bytes = last_bytes_;
+    auto claimed = slots_.try_claim(bytes, rehearsal);
     if (!claimed || !files_.are_removed(claimed->since_ns, false)) return claimed;
     slots_.abandon(*claimed);
     return std::nullopt;
@@ -266,17 +268,37 @@ class PublisherCore final : ExitHandler {
     frame.published_ns = os::monotonic_ns();
     if (frame.timestamp_ns == 0) frame.timestamp_ns = frame.published_ns;
     if (frame.wall_time_ns == 0) frame.wall_time_ns = os::wall_ns();
-    write_descriptor(files_.store()->table().slots[filled.slot], frame);
+    SlotRecord unseen;
+    SlotRecord& record = files_.store()->table().slots[filled.slot];
+    write_descriptor(filled.rehearsal ? unseen : record, frame);
+    if (filled.rehearsal) {
+      touch(block, record);
+      slots_.abandon(filled);
+      filled.store = nullptr;
+      return 0;
+    }
     FRAMEBUS_STEP("publish:described");
     files_.writer().publish(filled.slot, frame.seq);
     filled.store = nullptr;
     files_.set_seq(frame.seq);
+    last_bytes_ = frame.meta_offset + frame.meta_bytes;
     const int woken = announce(block);  // before the work that readers need not wait for
     counts_.add(block, frame, filled.since_ns, woken);
     if (counts_.is_futile()) reap_readers(*files_.control(), block.sleepers.load());
     slots_.prefault_next(frame);
     files_.check_intact();  // a frame whose number is returned must have been sent
     return frame.seq;
+  }
+
+  // Brings into the caches what is written after the descriptor, and makes the system call that wakes, for nobody.
+  static void touch(ControlBlock& block, const SlotRecord& record) noexcept {
+    constexpr std::size_t kTouched = offsetof(SlotRecord, arrays) + sizeof(ArrayRecord);  // those of one array
+    const auto* bytes = reinterpret_cast<const char*>(&record);
+    for (std::size_t at = 0; at < kTouched; at += kLine) prefetch_for_write(bytes + at);
+    prefetch_for_write(&block.head);
+    prefetch_for_write(&block.frames);
+    Atomic<std::uint32_t> nobody{0};
+    os::futex_wake_all(nobody);
   }
 
   std::string name_;
@@ -288,6 +310,7 @@ class PublisherCore final : ExitHandler {
   SlotAllocator slots_;
   bool closed_ = false;
   int space_waiters_ = 0;
+  std::uint64_t last_bytes_ = 0;  // of the last frame, with its metadata
   PublishCounts counts_;
 };
 

@@ -24,6 +24,7 @@ struct ClaimedSlot {
   std::uint32_t slot = 0;
   std::int64_t since_ns = 0;  // the time of the claim
   std::int64_t idle_ns = 0;   // since the claim before that; 0 for the first of a slot, whose pages are new
+  bool rehearsal = false;     // nothing is written into the slot, and its frame stays
 };
 
 class SlotAllocator {
@@ -32,8 +33,9 @@ class SlotAllocator {
 
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
-  // At once; nullopt if that would need growth, pages, or waiting.
-  std::optional<ClaimedSlot> try_claim(std::uint64_t bytes) {
+  // At once; nullopt if that would need growth, pages, or waiting. `rehearsal`: to be abandoned,
+  // after which all is as it was before.
+  std::optional<ClaimedSlot> try_claim(std::uint64_t bytes, bool rehearsal = false) {
     if (!fits(bytes) || files_.awaits_readers()) return std::nullopt;
     const Claimed claimed = files_.writer().claim(rules(bytes, false));
     if (claimed.shortage != Shortage::none) return std::nullopt;
@@ -41,7 +43,7 @@ class SlotAllocator {
       files_.writer().abandon(claimed.slot);
       return std::nullopt;
     }
-    return taken(claimed, bytes);
+    return taken(claimed, bytes, rehearsal);
   }
 
   // Grows if necessary. nullopt if a live reader with every=true is behind, unless on_full=drop.
@@ -73,7 +75,13 @@ class SlotAllocator {
   }
 
   void abandon(const ClaimedSlot& claimed) noexcept {
-    if (is_current(claimed)) files_.writer().abandon(claimed.slot);
+    if (!is_current(claimed)) return;
+    if (!claimed.rehearsal) {
+      files_.writer().abandon(claimed.slot);
+      return;
+    }
+    files_.writer().restore(claimed.slot);
+    claimed_ns_[claimed.slot] = claimed.idle_ns == 0 ? 0 : claimed.since_ns - claimed.idle_ns;
   }
 
   // Is it a slot of the current generation?
@@ -126,13 +134,13 @@ class SlotAllocator {
     return budgets + 2 + files_.writer().in_flight_count();  // the newest frame and the one about to be filled
   }
 
-  ClaimedSlot taken(const Claimed& claimed, std::uint64_t bytes) {
+  ClaimedSlot taken(const Claimed& claimed, std::uint64_t bytes, bool rehearsal = false) {
     dropped_ += claimed.dropped;
     files_.block().dropped.store(dropped_, std::memory_order_relaxed);  // relaxed: for statistics
     try {
       reserve(claimed.slot, bytes);
       const std::int64_t now = os::monotonic_ns();
-      return ClaimedSlot{files_.store(), claimed.slot, now, idle_since_last_claim(claimed.slot, now)};
+      return ClaimedSlot{files_.store(), claimed.slot, now, idle_since_last_claim(claimed.slot, now), rehearsal};
     } catch (...) {
       files_.writer().abandon(claimed.slot);
       throw;

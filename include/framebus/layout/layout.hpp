@@ -21,7 +21,7 @@
 
 namespace framebus::inline FRAMEBUS_VERSION::detail {
 
-inline constexpr std::uint32_t kLayoutVersion = 3;                       // moves with every change of this file
+inline constexpr std::uint32_t kLayoutVersion = 4;                       // moves with every change of this file
 inline constexpr std::uint64_t kControlMagic = 0x5355424d41524643;       // "CFRAMBUS" in memory, little-endian
 inline constexpr std::uint64_t kStoreMagic = 0x5355424d41524653;         // "SFRAMBUS"
 inline constexpr std::size_t kLine = 64;                                 // a cache line, on every machine
@@ -96,9 +96,9 @@ struct ControlBlock {
   std::uint64_t pad3[3];
   // Lines 4 to 7.
   Identity publisher;  // the process of the current or last publisher
-  std::uint8_t pad4[kPage - 512];
-  // The reader table, from page 1 on.
+  // The reader table. Its first three records lie in the page of `head`.
   ReaderRecord reader[kMaxReaders];  // one record for each subscriber
+  std::uint8_t pad4[kPage - 512];
 };
 
 // The first page of a frame store: /dev/shm/framebus.NAME@G. Constant.

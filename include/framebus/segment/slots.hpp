@@ -19,9 +19,10 @@
 // acquires.
 //
 // Life cycle of a slot word: 0 (never used) or an old frame's word -> the same word with the mark -> either back,
-// because a reader holds the frame, or 1, being written -> the new frame's word. A publisher that dies leaves a mark or
-// a 1; each publisher makes its own frame store, so another publisher never meets them. The hold of a reader that has
-// died stays valid until the publisher clears its record.
+// because a reader holds the frame, or 1, being written -> the new frame's word; or back too, where nothing was written
+// (a rehearsal, which takes only what no reader needs: one that has met the 1 has lost nothing). A publisher that dies
+// leaves a mark or a 1; each publisher makes its own frame store, so another publisher never meets them. The hold of a
+// reader that has died stays valid until the publisher clears its record.
 #pragma once
 
 #include <algorithm>
@@ -112,6 +113,12 @@ class SlotWriter {
   // Returns a claimed slot. Its old frame is gone, its word stays marked.
   void abandon(std::uint32_t slot) {
     sequences_[slot] = 0;
+    in_flight_[slot] = 0;
+  }
+
+  // Returns a claimed slot into which nothing was written: its old frame is there again.
+  void restore(std::uint32_t slot) {
+    table_.slots[slot].word.store(slot_word(sequences_[slot]), std::memory_order_release);  // as in try_take
     in_flight_[slot] = 0;
   }
 

@@ -31,7 +31,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from framebus._util import deprecated, fds, lifetime
@@ -132,7 +132,14 @@ def close_when_left(end: object) -> None:
 
 
 class BaseSource(_End, ABC):
-    """A source of one mechanism: it writes _receive(), and _close() where there is something to close."""
+    """A source of one mechanism: it writes _receive(), and _close() where there is something to close.
+
+    Attributes:
+        before_frame: called by recv() shortly before a frame comes, by a source that knows when that is; None for
+            nothing. relay() sets it to the warm_up() of its sink, other programs to that of their Publisher.
+    """
+
+    before_frame: Callable[[], object] | None = None
 
     def recv(self, timeout: float | None = None) -> Frame:
         """Returns the next frame and waits for it at most `timeout` seconds; None: no limit.

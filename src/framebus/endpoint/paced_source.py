@@ -18,6 +18,7 @@ from abc import abstractmethod
 from typing import Any
 
 from framebus.endpoint import Arrays, BaseSource, Deadline
+from framebus.endpoint.pace import WARM_UP_S
 from framebus.errors import ChannelClosed
 from framebus.frames.frame import Frame
 
@@ -82,6 +83,7 @@ class PacedSource(BaseSource):
         return frame
 
     def _wait_for(self, frame: Frame, deadline: Deadline) -> None:
+        warm_up = self.before_frame
         while self._waits:
             early_s = (frame.timestamp_ns - time.monotonic_ns()) / 1e9
             if early_s <= 0:
@@ -89,7 +91,14 @@ class PacedSource(BaseSource):
             left = deadline.left()
             if left == 0:
                 raise deadline.fail(f"the next frame of {self.url!r} is due in {early_s:.3f} s, and not")
-            if self._stop.wait(min(early_s, threading.TIMEOUT_MAX) if left is None else min(early_s, left)):
+            pause_s = early_s
+            if warm_up is not None and early_s > 2 * WARM_UP_S:
+                pause_s -= WARM_UP_S
+            elif warm_up is not None and early_s > WARM_UP_S / 2:
+                warm_up()
+                warm_up = None
+                continue
+            if self._stop.wait(min(pause_s, threading.TIMEOUT_MAX) if left is None else min(pause_s, left)):
                 raise ChannelClosed(f"{self.url!r} was closed while the next frame was waited for")
 
     def _cancel(self) -> None:

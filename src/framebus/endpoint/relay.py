@@ -10,13 +10,13 @@ The slot of a channel's frame is held only while that frame is sent.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from framebus.channel.subscriber import Subscriber
-from framebus.endpoint import Sink, Source
+from framebus.endpoint import BaseSource, Sink, Source
 from framebus.endpoint.registry import sink as open_sink, source as open_source
 from framebus.errors import ChannelClosed, Timeout
 from framebus.frames import metadata, pillow
@@ -89,7 +89,22 @@ def relay(
     with ExitStack() as opened:
         from_ = opened.enter_context(closing(open_source(source))) if isinstance(source, str) else source
         to = opened.enter_context(closing(open_sink(sink))) if isinstance(sink, str) else sink
+        opened.enter_context(_warmed_up(from_, to))
         return _Loop(from_, to, transform, on_error).run(None if fps is None else 1 / fps, limit, timeout)
+
+
+@contextmanager
+def _warmed_up(source: Source, sink: Sink) -> Iterator[None]:
+    """Has the sink warm up before each frame, where it can and the source knows when one comes."""
+    warm_up = getattr(sink, "warm_up", None)
+    if warm_up is None or not isinstance(source, BaseSource) or source.before_frame is not None:
+        yield
+        return
+    source.before_frame = warm_up
+    try:
+        yield
+    finally:
+        source.before_frame = None
 
 
 class _Loop:

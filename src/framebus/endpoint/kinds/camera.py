@@ -5,6 +5,7 @@ N is the number of the camera, or the path of its device (camera:/dev/video0). P
 of its own. A thread takes them as they come, so a wait obeys its timeout and Ctrl-C whatever the driver does; where
 `buffer` pictures wait already the oldest is given up and counted in statistics().dropped. The timestamps are when the
 driver has handed a picture over. width, height and fps are wishes: what the camera makes of them shows in the frames.
+`before_frame` is called by the pace of the last few pictures.
 
 When a camera delivers no more pictures, for example unplugged, recv() raises EndpointError after the last picture.
 """
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from framebus._util import lifetime
 from framebus.endpoint import BaseSource, Deadline, Endpoint, spec
+from framebus.endpoint.pace import WARM_UP_S, Pace
 from framebus.endpoint.spec import ONE_IMAGE
 from framebus.errors import EndpointError, InvalidUrl
 from framebus.frames.frame import Frame
@@ -61,6 +64,7 @@ class CameraSource(BaseSource):
         super().__init__(f"camera:{name}")
         self._device, self._buffer = device, buffer
         self._taken: deque[_Taken] = deque()
+        self._pace = Pace()
         self._failure: str | None = None
         self._last_seq = 0
         lifetime.keep_in_children(self)  # drivers and decoders have threads
@@ -82,6 +86,7 @@ class CameraSource(BaseSource):
                         self._taken.popleft()
                         self._count(dropped=1)
                     self._taken.append(taken)
+                    self._pace.observe(taken.timestamp_ns)
                     self._news.notify()
         except EOFError as error:
             end = str(error)
@@ -108,7 +113,15 @@ class CameraSource(BaseSource):
                 left = deadline.left()
                 if left == 0:
                     raise deadline.fail(f"{self.url!r} gave no picture")
-                self._news.wait(_SLICE_S if left is None else min(left, _SLICE_S))
+                pause_s = _SLICE_S if left is None else min(left, _SLICE_S)
+                if self.before_frame is not None and not self._pace.is_warm:
+                    warm_up_in_s = self._pace.due_s() - WARM_UP_S
+                    if warm_up_in_s <= 0:
+                        self._pace.is_warm = True
+                        self._warm_up(self.before_frame)
+                        continue
+                    pause_s = min(pause_s, warm_up_in_s)
+                self._news.wait(pause_s)
             self._check_open()
             taken = self._taken.popleft()
             self._last_seq += 1
@@ -120,6 +133,14 @@ class CameraSource(BaseSource):
             wall_time_ns=taken.wall_time_ns,
             pixel_format="BGR8",
         )
+
+    def _warm_up(self, before_frame: Callable[[], object]) -> None:
+        """Calls it, and lets the thread that takes pictures put one down meanwhile."""
+        self._news.release()
+        try:
+            before_frame()
+        finally:
+            self._news.acquire()
 
     def _cancel(self) -> None:
         with self._news:
