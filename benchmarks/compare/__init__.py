@@ -2,9 +2,12 @@
 """framebus beside its peers: the same work, in turn, in one run. `python -m benchmarks` without a name runs it.
 
 - `task`       what one measurement is, and what the two ends report
-- `ends`       the programs at the two ends
+- `sending`, `watching`   what a sender and a receiver do for each frame
+- `programs`   the programs at the two ends
 - `runner`     starts them, lets them work, sums up
-- `plan`       who is measured at what, and in which turn
+- `plan`       who is measured at what
+- `rule`       who is measured again in the further rounds
+- `run`        the rounds
 - `limits`     what the machine can do: C++ hand-overs, the C++ API, a bare copy
 - `figures`    the figures of framebus that have a target
 - `targets`    compares them with the targets in benchmarks/targets.json

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is measured at what, and the rounds: every cell once a round, neighbours at the same work one after the other."""
+"""Who is measured at what: the cells of the comparison, neighbours at the same work one after the other.
+
+The policies of waiting are compared with 64 bytes, where waiting is all there is. `rule` says which cells are measured
+in every round.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +16,12 @@ from benchmarks.compare.task import SIZES, Contender, Taken, Task
 
 WAITS = ("park", "spin", "adaptive", "predictive")
 OURS = {wait: Contender(f"framebus {wait}", "by_framebus", {"wait": wait}, ours=True) for wait in WAITS}
-ASYNC = Contender("framebus asyncio", "by_framebus", {"asyncio": True}, ours=True)
+ASYNC = Contender("framebus asyncio", "by_framebus", {"loop": "asyncio"}, ours=True)
+LOOPS = (
+    ASYNC,
+    Contender("framebus asyncio on uvloop", "by_framebus", {"loop": "uvloop"}, ours=True),
+    Contender("framebus trio", "by_framebus", {"loop": "trio"}, ours=True),
+)
 DEFAULT = OURS["adaptive"]
 LISTENER = Contender("iceoryx2 listener", "by_iceoryx2", {"wake": "event"})
 POLLING = Contender("iceoryx2 polling", "by_iceoryx2", {"wake": "poll"})
@@ -27,26 +37,30 @@ PEERS = (
     Contender("multiprocessing.Pipe", "by_pipe"),
     Contender("multiprocessing.Queue", "by_queue"),
 )
-LENDERS = (DEFAULT, PEERS[0], LISTENER, POLLING)
-RATE_HZ = 100.0
-VIDEO_HZ = 60.0
+LENDERS = (DEFAULT, OURS["predictive"], PEERS[0], LISTENER, POLLING)
+SMALL = "64 B"
+RATE_HZ = 60.0
 FANOUT = (1, 3, 8)
+FANOUT_SIZE = "1080p"
 TRIES = 2
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured: rounds, as many as fit into the minutes but one at least, and seconds for each cell."""
+    """How much is measured: rounds, as many as fit into the minutes but one at least, and seconds.
+
+    The seconds are those of one half where there are two, else of the measurement.
+    """
 
     rounds: int
     latency_s: float
     throughput_s: float
     fanout_s: float
-    minutes: float = 16.0
+    minutes: float = 15.0
 
 
-DEFAULT_EFFORT = Effort(3, 1.0, 0.4, 1.0)
-QUICK = Effort(1, 0.3, 0.15, 0.4)
+DEFAULT_EFFORT = Effort(5, 0.5, 0.3, 0.4)
+QUICK = Effort(1, 0.25, 0.12, 0.2)
 
 
 @dataclass
@@ -57,6 +71,12 @@ class Cell:
     task: Task
     taken: list[Taken] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    spent_s: float = 0.0  # on the last round
+
+    @property
+    def given_up(self) -> bool:
+        """It has never worked, and was tried often enough."""
+        return len(self.problems) >= TRIES and not self.taken
 
     @property
     def problem(self) -> str | None:
@@ -72,42 +92,40 @@ class Cell:
 
     def once(self) -> None:
         """One round. Whatever goes wrong is kept, and ends nothing; what never worked is tried TRIES times."""
-        if len(self.problems) >= TRIES and not self.taken:
+        if self.given_up:
             return
+        begin = time.monotonic()
         try:
             self.taken.append(measure(self.contender, self.task))
         except Problem as problem:
             self.problems.append(str(problem))
         except Exception as error:
             self.problems.append(f"{type(error).__name__}: {error}")
+        self.spent_s = time.monotonic() - begin
 
 
-def cells(
-    effort: Effort, ours: Sequence[Contender] = tuple(OURS.values()), peers: Sequence[Contender] = PEERS
-) -> list[Cell]:
-    """The whole comparison."""
+def cells(effort: Effort) -> list[Cell]:
+    """The whole comparison, as the first round measures it."""
     found: list[Cell] = []
     for size in SIZES:
         task = Task("latency", size, RATE_HZ, effort.latency_s)
-        found += [Cell(one, task) for one in (*ours, *peers)]
-        if size == "64 B":
-            found.append(Cell(ASYNC, task))
-            found.append(Cell(OURS["predictive"], Task("latency", size, VIDEO_HZ, effort.latency_s)))
+        ours = (*OURS.values(), *LOOPS) if size == SMALL else (DEFAULT,)
+        found += [Cell(one, task) for one in (*ours, *PEERS)]
         in_place = Task("latency", size, RATE_HZ, effort.latency_s, in_place=True)
         found += [Cell(one, in_place) for one in LENDERS]
     for size in SIZES:
         task = Task("throughput", size, 0.0, effort.throughput_s, lossless=True)
-        found += [Cell(one, task) for one in (DEFAULT, *peers)]
+        found += [Cell(one, task) for one in (DEFAULT, *PEERS)]
         in_place = Task("throughput", size, 0.0, effort.throughput_s, lossless=True, in_place=True)
-        found += [Cell(one, in_place) for one in LENDERS]
+        found += [Cell(one, in_place) for one in LENDERS if one is not OURS["predictive"]]
     for receivers in FANOUT:
-        task = Task("fanout", "1080p", VIDEO_HZ, effort.fanout_s, receivers=receivers)
-        found += [Cell(one, task) for one in (DEFAULT, *peers)]
+        task = Task("fanout", FANOUT_SIZE, RATE_HZ, effort.fanout_s, receivers=receivers)
+        found += [Cell(one, task) for one in (DEFAULT, *PEERS)]
     return found
 
 
 def play(some: Sequence[Cell], tell: Callable[[int, Cell], None]) -> None:
-    """One round: every cell once."""
+    """One round: every one of these cells once."""
     for place, cell in enumerate(some):
         tell(place, cell)
         cell.once()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs at the two ends of one measurement. What they do is the same for every peer.
 
-The sender sends frames numbered below zero until it is told that every receiver has seen one, then those that count,
+The sender sends WARM frames until it is told that every receiver has seen one, then those that count, half by half,
 then END again and again until everybody has it, all at the same pace. A receiver that has seen END reports, and goes on
 receiving until it is told to stop, so that nobody waits for it. What was imported or made for the first time is over
 when counting begins.
@@ -11,25 +11,21 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, cast
+from typing import Any
 
-from benchmarks.compare.task import Contender, SeenReport, SentReport, Task
+from benchmarks.compare.sending import Pacer, Work, repeat, send_half
+from benchmarks.compare.task import ALL_FROM, Contender, SentReport, Task
+from benchmarks.compare.watching import END, WARM, Watch
 from benchmarks.peers import peer as peers
-from benchmarks.peers.peer import MARK, STAMP, Channel, Image, Lender, Receiver, Sender
+from benchmarks.peers.peer import Channel, Receiver, Sender
 from benchmarks.program import Failed, failure_of
 
-END = (1 << 62) - 1
-WARM = -1
 PAUSE_S = 0.004  # between those, where frames that count have no pace
-LEARNT = 25  # frames at least, so that a receiver that learns the pace knows it
+# WARM frames at least: a receiver that learns the pace knows it then, and all memory that is used in turn is mapped.
+LEARNT = {"latency": 25, "fanout": 8, "throughput": 0}
 QUIET_S = 0.25  # a receiver looks that often whether it is told to stop
-AGES_KEPT = 20_000
-CALLS_KEPT = 20_000
-
-HandOver = Callable[[int, int], None]  # of number and time; sends one frame
 
 
 def guarded(work: Callable[..., None]) -> Callable[..., None]:
@@ -75,161 +71,18 @@ def run_sender(contender: Contender, task: Task, channel: Channel, shared: Any, 
     sender = module.open_sender(channel, shared)
     pipe.send("open")
     expect(pipe, "warm")
-    hand_over = handing_over(sender, task)
+    work = Work(sender, task)
     pacer = Pacer(1 / task.rate_hz if task.rate_hz else PAUSE_S)
-    repeat(hand_over, WARM, pipe, pacer, at_least=LEARNT if task.kind == "latency" else 0)
+    repeat(work, WARM, pacer, pipe.poll, at_least=LEARNT[task.kind])
     expect(pipe, "go")
-    report = send_all(hand_over, task, pacer)
-    report.buffers = buffers_of(sender, task)
-    pipe.send(report)
-    repeat(hand_over, END, pipe, pacer)
+    halves = [send_half(work, first, task, pacer) for first in (0, ALL_FROM)[: task.halves]]
+    pipe.send(SentReport(halves, buffers_of(sender, task)))
+    repeat(work, END, pacer, pipe.poll)
     expect(pipe, "stop")
     pipe.send("stopped")
     expect(pipe, "close")
     sender.close()
     pipe.send("closed")
-
-
-def handing_over(sender: Sender, task: Task) -> HandOver:
-    """A function of number and time that sends one frame."""
-    if task.in_place:
-        if not hasattr(sender, "send_in_place"):
-            raise peers.Unable("has no loans")
-        return cast(Lender, sender).send_in_place
-    image = peers.filled(task.shape)
-    stamp, send = STAMP.pack_into, sender.send
-
-    def hand_over(number: int, time_ns: int) -> None:
-        stamp(image, 0, number, time_ns)
-        send(image)
-
-    return hand_over
-
-
-class Pacer:
-    """Absolute deadlines, one period apart; one that was missed moves those behind it."""
-
-    def __init__(self, period: float) -> None:
-        self._period = period
-        self._due = time.monotonic() + period
-
-    def wait(self) -> None:
-        """Sleeps until the next deadline."""
-        pause = self._due - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        self._due = max(self._due + self._period, time.monotonic())
-
-
-def repeat(hand_over: HandOver, number: int, pipe: Connection, pacer: Pacer, at_least: int = 0) -> None:
-    """Sends frames that do not count until there is a command, at the pace of those that do."""
-    sent = 0
-    while sent < at_least or not pipe.poll():
-        pacer.wait()
-        hand_over(number, time.monotonic_ns())
-        sent += 1
-
-
-def send_all(hand_over: HandOver, task: Task, pacer: Pacer) -> SentReport:
-    """Sends the frames that count."""
-    cpu = time.process_time()
-    calls = send_paced(hand_over, task, pacer) if task.rate_hz else send_unpaced(hand_over, task)
-    return SentReport(len(calls), time.process_time() - cpu, [call / 1e3 for call in calls[:CALLS_KEPT]])
-
-
-def send_paced(hand_over: HandOver, task: Task, pacer: Pacer) -> list[int]:
-    """Each frame at its own time. Returns how long each call took."""
-    now_ns = time.monotonic_ns
-    calls: list[int] = []
-    end = time.monotonic() + task.seconds
-    while len(calls) < task.frames and time.monotonic() < end:
-        pacer.wait()
-        before = now_ns()
-        hand_over(len(calls), before)
-        calls.append(now_ns() - before)
-    return calls
-
-
-def send_unpaced(hand_over: HandOver, task: Task) -> list[int]:
-    """As fast as it goes, with one look at the clock for each frame."""
-    now_ns = time.monotonic_ns
-    before = now_ns()
-    end = before + int(task.seconds * 1e9)
-    calls: list[int] = []
-    number = 0
-    while number < task.frames and before < end:
-        hand_over(number, before)
-        number += 1
-        after = now_ns()
-        calls.append(after - before)
-        before = after
-    return calls
-
-
-class Watch:
-    """Looks at frames: the first and the last element, then the clock, then the number."""
-
-    def __init__(self, task: Task, pipe: Connection) -> None:
-        self._shape = task.shape
-        self._pipe = pipe
-        self._ages: list[int] = []
-        self._next = 0
-        self._warm = self._begun = False
-        self._cpu = self._wall = 0.0
-        self._report = SeenReport()
-        self.look = self._count if task.kind == "throughput" else self._time
-        self.done = False
-
-    def _count(self, image: Image) -> bool:
-        """Reads both elements and the number, and nothing else."""
-        image.item(0)
-        last = image.item(-1)
-        number, _ = STAMP.unpack_from(image)
-        if (number != self._next or last != MARK or not self._begun) and not self._unusual(image, number, last):
-            return self.done
-        self._next = number + 1
-        self._report.frames += 1
-        return False
-
-    def _time(self, image: Image) -> bool:
-        image.item(0)
-        last = image.item(-1)
-        now = time.monotonic_ns()
-        number, sent = STAMP.unpack_from(image)
-        if (number != self._next or last != MARK or not self._begun) and not self._unusual(image, number, last):
-            return self.done
-        self._next = number + 1
-        if number < AGES_KEPT:
-            self._ages.append(now - sent)
-        self._report.frames += 1
-        return False
-
-    def _unusual(self, image: Image, number: int, last: int) -> bool:
-        """Deals with whatever is not simply the next frame; says whether it is a frame that counts."""
-        if number == WARM:
-            if not self._warm:
-                self._warm = True
-                same = image.shape == self._shape and last == MARK
-                self._pipe.send("warm" if same else Failed(f"gives an array of {image.shape}, last element {last}"))
-            return False
-        if number == END:
-            if not self.done:
-                self._finish()
-            return False
-        self._report.broken += last != MARK
-        self._report.lost += max(0, number - self._next)
-        self._report.disorder += number < self._next
-        if not self._begun:
-            self._begun = True
-            self._cpu, self._wall = time.process_time(), time.monotonic()
-        return True
-
-    def _finish(self) -> None:
-        self.done = True
-        report = self._report
-        report.cpu_s, report.wall_s = time.process_time() - self._cpu, time.monotonic() - self._wall
-        report.ages_us = [age / 1e3 for age in self._ages]
-        self._pipe.send(report)
 
 
 def run_receiver(
@@ -239,7 +92,7 @@ def run_receiver(
     pipe.send("imported")
     expect(pipe, "open")
     receiver: Receiver = module.open_receiver(channel, shared, number)
-    watch = Watch(task, pipe)
+    watch = Watch(task, pipe.send)
     pipe.send("open")
     while not pipe.poll():
         receiver.each(watch.look, QUIET_S / 5 if watch.done else QUIET_S)

@@ -12,13 +12,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.compare.plan import Cell
+from benchmarks.compare.rule import MOST
 from benchmarks.compare.task import quantile
 from benchmarks.rounds import Spread
 
 QUANTILES = 100
 FIGURES = (
-    "p50_us", "p99_us", "rate_hz", "cpu_us", "sender_cpu_s", "receiver_cpu_s", "receiver_share", "call_us", "lost",
-    "sent", "buffers",
+    "p50_us", "p99_us", "all_p50_us", "all_p99_us", "rate_hz", "cpu_us", "all_cpu_us", "sender_cpu_s",
+    "receiver_cpu_s", "receiver_share", "call_us", "lost", "sent", "buffers",
 )  # fmt: skip
 
 
@@ -38,6 +39,8 @@ class Row:
         remark: what went wrong in some of the rounds, None where nothing did.
         figures: median, least and most of the rounds, by name.
         quantiles: of the latency of all rounds together, in µs, from the least to the most in equal steps.
+        all_quantiles: the same where every byte is read.
+        rounds: how many have a figure.
     """
 
     kind: str
@@ -51,6 +54,8 @@ class Row:
     remark: str | None = None
     figures: dict[str, Spread] = field(default_factory=dict)
     quantiles: list[float] = field(default_factory=list)
+    all_quantiles: list[float] = field(default_factory=list)
+    rounds: int = 0
 
     def get(self, name: str) -> float | None:
         """The median of a figure, None where there is none."""
@@ -70,19 +75,26 @@ def spread_of(values: Iterable[float]) -> Spread:
 def row_of(cell: Cell) -> Row:
     """A cell of the plan as a row."""
     task, contender = cell.task, cell.contender
-    figures, steps = {}, []
-    if cell.problem is None and cell.taken:
-        names = [name for name in FIGURES if task.kind != "throughput" or name not in ("p50_us", "p99_us")]
-        figures = {name: spread_of(getattr(one, name) for one in cell.taken) for name in names}
-        ages = [age for one in cell.taken for age in one.ages_us]
-        if task.kind == "latency" and ages:
-            steps = [round(quantile(ages, step / QUANTILES), 2) for step in range(QUANTILES + 1)]
+    figures = {}
+    for name in FIGURES if cell.problem is None else ():
+        values = [value for one in cell.taken if (value := getattr(one, name)) is not None]
+        if values:
+            figures[name] = spread_of(values)
+    steps, all_steps = [], []
+    if task.kind == "latency":
+        steps = steps_of([age for one in cell.taken for age in one.ages_us])
+        all_steps = steps_of([age for one in cell.taken for age in one.all_ages_us])
     problem = cell.problem if cell.taken or cell.problem else "not measured"
     remark = cell.remark and without_paths(cell.remark)
     return Row(
         task.kind, contender.title, task.size, contender.ours, task.in_place, task.rate_hz, task.receivers,
-        problem and without_paths(problem), remark, figures, steps,
+        problem and without_paths(problem), remark, figures, steps, all_steps, len(cell.taken),
     )  # fmt: skip
+
+
+def steps_of(ages: list[float]) -> list[float]:
+    """The quantiles of some ages."""
+    return [round(quantile(ages, step / QUANTILES), 2) for step in range(QUANTILES + 1)] if ages else []
 
 
 @dataclass
@@ -92,7 +104,7 @@ class Results:
     Attributes:
         machine: processor, cores, memory, system, load before and after; no names and no paths.
         versions: of everything that was compared, or why it is not there.
-        effort: rounds, and seconds for each measurement.
+        effort: rounds, and seconds for each measurement, or for each half of one.
         rows: the figures.
     """
 
@@ -111,13 +123,13 @@ class Results:
         rows = self.where(kind, **equal)
         return rows[0].get(figure) if len(rows) == 1 else None
 
-    def best_peer(self, figure: str, kind: str, *, most: bool = False, **equal: Any) -> tuple[str, float] | None:
-        """The peer with the least of a figure, or the most."""
+    def best_peer(self, figure: str, kind: str, **equal: Any) -> tuple[str, float] | None:
+        """The peer with the least median of a figure, or with the most where more is better."""
         values = [(row.title, row.get(figure)) for row in self.where(kind, ours=False, **equal)]
         there = [(title, value) for title, value in values if value is not None]
         if not there:
             return None
-        return (max if most else min)(there, key=lambda pair: pair[1])
+        return (max if figure in MOST else min)(there, key=lambda pair: pair[1])
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from benchmarks.compare.programs import receiver_main, sender_main
-from benchmarks.compare.task import Contender, SeenReport, SentReport, Taken, Task, quantile
+from benchmarks.compare.task import Contender, SeenHalf, SeenReport, SentReport, Taken, Task, quantile
 from benchmarks.peers import peer as peers
 from benchmarks.peers.peer import Channel, Peer, Unable
 from benchmarks.program import START_S, Failed, Handle, Hang, failure_of
@@ -103,7 +103,7 @@ def _work(contender: Contender, task: Task, channel: Channel, shared: Any) -> tu
         for party in receivers:
             party.answer()
         sender.tell("go")
-        sent = _sent(parties, task.seconds + Party.watchdog_s)
+        sent = _sent(parties, task.seconds * task.halves + Party.watchdog_s)
         seen = [party.answer() for party in receivers]
         _dismiss(parties)
         return sent, seen
@@ -146,20 +146,34 @@ def _summed_up(task: Task, sent: SentReport, seen: list[SeenReport]) -> Taken:
         raise Problem(f"lost {lost} of {sent.frames} frames, where nothing may be lost")
     if not frames:
         raise Problem(f"none of {sent.frames} frames arrived")
-    ages = [age for report in seen for age in report.ages_us]
-    receiver_cpu = sum(report.cpu_s for report in seen)
+    ages, all_ages = ([age for report in seen for age in _half(report, place).ages_us] for place in (0, 1))
     return Taken(
-        p50_us=quantile(ages, 0.5) if ages else 0.0,
-        p99_us=quantile(ages, 0.99) if ages else 0.0,
+        p50_us=quantile(ages, 0.5) if ages else None,
+        p99_us=quantile(ages, 0.99) if ages else None,
+        all_p50_us=quantile(all_ages, 0.5) if all_ages else None,
+        all_p99_us=quantile(all_ages, 0.99) if all_ages else None,
         frames=frames,
         sent=sent.frames,
         lost=lost,
         rate_hz=min((report.frames - 1) / max(report.wall_s, 1e-9) for report in seen),
-        cpu_us=(sent.cpu_s + receiver_cpu) / sent.frames * 1e6,
-        sender_cpu_s=sent.cpu_s,
-        receiver_cpu_s=receiver_cpu,
-        receiver_share=seen[0].cpu_s / max(seen[0].wall_s, 1e-9),
-        call_us=quantile(sent.calls_us, 0.5),
+        cpu_us=_cpu_us(sent, seen, 0),
+        all_cpu_us=_cpu_us(sent, seen, 1) if task.halves > 1 else None,
+        sender_cpu_s=sum(half.cpu_s for half in sent.halves),
+        receiver_cpu_s=sum(half.cpu_s for report in seen for half in report.halves),
+        receiver_share=seen[0].halves[0].cpu_s / max(seen[0].halves[0].wall_s, 1e-9),
+        call_us=quantile(sent.halves[0].calls_us, 0.5),
         buffers=sent.buffers,
         ages_us=ages,
+        all_ages_us=all_ages,
     )
+
+
+def _half(report: SeenReport, place: int) -> SeenHalf:
+    """One half of a receiver's report; an empty one where there was none."""
+    return report.halves[place] if place < len(report.halves) else SeenHalf()
+
+
+def _cpu_us(sent: SentReport, seen: list[SeenReport], place: int) -> float:
+    """CPU of all programs for one frame of a half."""
+    used = sent.halves[place].cpu_s + sum(report.halves[place].cpu_s for report in seen)
+    return used / sent.halves[place].frames * 1e6

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""framebus. Options: `wait`, the policy of the subscriber; `asyncio`, receive in an event loop.
+"""framebus. Options: `wait`, the policy of the subscriber; `loop`, receive in that event loop: asyncio, uvloop, trio.
 
 Followed: the README, with a release() of each frame as soon as it has been looked at.
 
@@ -8,13 +8,15 @@ Where nothing may be lost, Publisher(on_full="block") and Subscriber(every=True)
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import framebus
-from benchmarks.peers.peer import PATIENCE_S, Channel, Image, Look, write_ends
+from benchmarks.peers.peer import PATIENCE_S, Channel, Image, Look, Unable, write_ends
 
 DISTRIBUTION = "framebus"
 
@@ -63,11 +65,10 @@ class Receiver:
 class AsyncReceiver(Receiver):
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel)
-        self._seen = 0
+        self._run = runner(channel.options["loop"])
 
     def each(self, look: Look, timeout: float) -> None:
-        awaiting = self._await if hasattr(self._subscriber, "recv_async") else self._iterate
-        asyncio.run(awaiting(look, timeout))
+        self._run(self._await, look, timeout)
 
     async def _await(self, look: Look, timeout: float) -> None:
         with contextlib.suppress(framebus.Timeout):
@@ -78,30 +79,24 @@ class AsyncReceiver(Receiver):
                 if done:
                     return
 
-    async def _iterate(self, look: Look, timeout: float) -> None:
-        """`async for`, for a release without recv_async."""
-        work = asyncio.ensure_future(self._show_all(look))
-        before = -1
-        while before != self._seen:
-            before = self._seen
-            await asyncio.wait([work], timeout=timeout)
-            if work.done():
-                return work.result()
-        work.cancel()
-        await asyncio.wait([work])
-        return None
 
-    async def _show_all(self, look: Look) -> None:
-        async for frame in self._subscriber:
-            self._seen += 1
-            done = look(frame.array)
-            frame.release()
-            if done:
-                return
+def runner(loop: str) -> Callable[..., None]:
+    """A function that runs an async function with its arguments in that event loop."""
+    module = importlib.import_module(loop)
+    if loop == "trio":
+        run: Callable[..., None] = module.run
+        return run
+
+    def run_coroutine(work: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        module.run(work(*arguments))
+
+    return run_coroutine
 
 
 def prepare(channel: Channel) -> None:
-    """Nothing."""
+    loop = channel.options.get("loop")
+    if loop is not None and importlib.util.find_spec(loop) is None:
+        raise Unable(f"{loop} is not installed")
 
 
 def open_sender(channel: Channel, shared: Any) -> Sender:
@@ -109,7 +104,7 @@ def open_sender(channel: Channel, shared: Any) -> Sender:
 
 
 def open_receiver(channel: Channel, shared: Any, number: int) -> Receiver:
-    return AsyncReceiver(channel) if channel.options.get("asyncio") else Receiver(channel)
+    return AsyncReceiver(channel) if "loop" in channel.options else Receiver(channel)
 
 
 def remove(channel: Channel, shared: Any) -> None:

@@ -2,10 +2,11 @@
 """iceoryx2: publish-subscribe of byte slices. Option `wake`: "event" or "poll".
 
 Followed: `loan_slice_uninit` with the final length known in advance (`initial_max_slice_len`), as its example for
-dynamic data does, so that nothing is reallocated; a notifier and a listener beside the data (its example of event based
-communication), where every wake-up reads all samples there are; or `receive()` in a loop without sleep, as its own
-latency benchmark does. Subscribers of the newest frame have a queue of one with safe overflow, as that benchmark
-has; where nothing may be lost, overflow is off and the publisher retries until the frame is delivered.
+dynamic data does, so that nothing is reallocated; as_memory_view() of the payload, which 0.10 offers to view a sample
+in place; a notifier and a listener beside the data (its example of event based communication), where every wake-up
+reads all samples there are; or `receive()` in a loop without sleep, as its own latency benchmark does. Subscribers of
+the newest frame have a queue of one with safe overflow, as that benchmark has; where nothing may be lost, overflow is
+off and the publisher retries until the frame is delivered.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ class Port:
 
     def array(self, sample: Any) -> Image:
         """The memory of a sample."""
-        image: Image = np.frombuffer(sample.payload().as_memory_view(), np.uint8).reshape(self.channel.shape)
-        return image
+        return np.ndarray(self.channel.shape, np.uint8, sample.payload().as_memory_view())
 
 
 class Sender(Port):

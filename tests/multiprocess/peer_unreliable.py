@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers import by_unix_socket
 from benchmarks.peers.by_unix_socket import open_sender as open_sender, prepare as prepare, remove as remove
-from benchmarks.peers.peer import Channel, Image, Look
+from benchmarks.peers.peer import STAMP, Channel, Image, Look
 
 DISTRIBUTION = None
 
@@ -40,6 +40,12 @@ class Receiver(by_unix_socket.Receiver):
         self._seen += 1
         if self._seen % 4 == 0:
             image.reshape(-1)[-1] = 0
+        return look(image)
+
+    def _spoils(self, look: Look, image: Image) -> bool:
+        """One byte in the middle of every fourth frame."""
+        if STAMP.unpack_from(image)[0] % 4 == 1:
+            image.reshape(-1)[image.size // 2] = 255
         return look(image)
 
     def _reshapes(self, look: Look, image: Image) -> bool:

@@ -6,6 +6,7 @@ Only peers that need no package of their own take part; nothing here is about ho
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import resource_tracker
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from benchmarks import cpp
 from benchmarks.compare import charts, page, run, tables
-from benchmarks.compare.plan import OURS, Cell, Effort
+from benchmarks.compare.plan import LOOPS, OURS, Cell, Effort
 from benchmarks.compare.results import Results
 from benchmarks.compare.runner import Problem, measure
 from benchmarks.compare.task import Contender, Task
@@ -48,9 +49,12 @@ def nothing_stays() -> object:
 @pytest.mark.parametrize("contender", PAIRS, ids=lambda contender: contender.module)
 def test_every_frame_of_a_paced_sender_has_an_age_and_a_cost(contender: Contender) -> None:
     taken = measure(contender, PACED)
-    assert (taken.sent, taken.frames, taken.lost) == (12, 12, 0)
-    assert len(taken.ages_us) == 12
-    assert 0 < taken.p50_us <= taken.p99_us == max(taken.ages_us)
+    assert (taken.sent, taken.frames, taken.lost) == (24, 24, 0)
+    assert (len(taken.ages_us), len(taken.all_ages_us)) == (12, 12)
+    assert 0 < (taken.p50_us or 0) <= (taken.p99_us or 0) == max(taken.ages_us)
+    assert 0 < (taken.all_p50_us or 0) <= (taken.all_p99_us or 0) == max(taken.all_ages_us)
+    assert taken.cpu_us > 0
+    assert (taken.all_cpu_us or 0) > 0
     assert taken.sender_cpu_s > 0
     assert taken.receiver_cpu_s > 0
     assert 0 < taken.rate_hz < 250
@@ -58,14 +62,15 @@ def test_every_frame_of_a_paced_sender_has_an_age_and_a_cost(contender: Contende
 
 def test_a_receiver_of_the_newest_frame_accounts_for_every_frame() -> None:
     taken = measure(OURS["park"], LOSSY)
-    assert taken.frames + taken.lost == taken.sent == 12
-    assert len(taken.ages_us) == taken.frames > 0
+    assert taken.frames + taken.lost == taken.sent == 24
+    assert len(taken.ages_us) + len(taken.all_ages_us) == taken.frames > 0
 
 
 @pytest.mark.parametrize("contender", PAIRS, ids=lambda contender: contender.module)
 def test_as_fast_as_it_goes_every_frame_arrives_in_order(contender: Contender) -> None:
     taken = measure(contender, FAST)
     assert (taken.sent, taken.frames, taken.lost) == (40, 40, 0)
+    assert (taken.p50_us, taken.all_p50_us, taken.all_cpu_us) == (None, None, None)
 
 
 @pytest.mark.parametrize("contender", [OURS["adaptive"], BY_HAND], ids=lambda contender: contender.module)
@@ -74,9 +79,31 @@ def test_a_loan_brings_the_number_and_both_ends(contender: Contender) -> None:
     assert taken.frames == 40
 
 
+def test_by_loan_two_elements_are_touched_and_no_more() -> None:
+    taken = measure(BY_HAND, replace(PACED, in_place=True))
+    assert (taken.sent, taken.frames) == (12, 12)
+    assert (taken.all_p50_us, taken.all_ages_us) == (None, [])
+
+
 def test_several_receivers_are_counted_together() -> None:
     taken = measure(SOCKET, Task("fanout", "64 B", 200.0, 5.0, frames=5, receivers=3))
-    assert (taken.sent, taken.frames, len(taken.ages_us)) == (5, 5, 15)
+    assert (taken.sent, taken.frames) == (10, 10)
+    assert (len(taken.ages_us), len(taken.all_ages_us)) == (15, 15)
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.title)
+def test_an_event_loop_receives_every_frame_or_is_not_installed(loop: Contender) -> None:
+    task = replace(LOSSY, lossless=True)
+    if importlib.util.find_spec(loop.options["loop"]) is None:
+        with pytest.raises(Problem, match="is not installed"):
+            measure(loop, task)
+    else:
+        assert measure(loop, task).frames == 24
+
+
+def test_an_event_loop_that_is_missing_is_named_as_not_installed() -> None:
+    with pytest.raises(Problem, match=r"^no_such_loop is not installed$"):
+        measure(Contender("framebus", "by_framebus", {"loop": "no_such_loop"}, ours=True), LOSSY)
 
 
 def unreliable(fault: str) -> Contender:
@@ -86,7 +113,7 @@ def unreliable(fault: str) -> Contender:
 def test_frames_that_a_receiver_loses_are_counted() -> None:
     taken = measure(unreliable("loses"), LOSSY)
     assert taken.lost >= 2
-    assert taken.frames + taken.lost == taken.sent == 12
+    assert taken.frames + taken.lost == taken.sent == 24
 
 
 @pytest.mark.parametrize(
@@ -103,6 +130,11 @@ def test_a_peer_that_does_not_deliver_has_no_figure_but_a_reason(fault: str, rea
     task = Task("throughput", "640x480", 0.0, 5.0, frames=40, lossless=True)
     with pytest.raises(Problem, match=reason):
         measure(unreliable(fault), task)
+
+
+def test_a_byte_in_the_middle_that_is_wrong_is_noticed_where_every_byte_is_read() -> None:
+    with pytest.raises(Problem, match=r"0 frames out of order, 3 broken"):
+        measure(unreliable("spoils"), replace(PACED, size="640x480"))
 
 
 def test_the_report_of_a_run_names_everybody_with_figures_or_a_reason(tmp_path: Path) -> None:
