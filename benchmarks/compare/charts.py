@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compare.plan import FANOUT, RATE_HZ
+from benchmarks.compare.plan import FANOUT, FANOUT_SIZE, RATE_HZ, SMALL
 from benchmarks.compare.results import Results, Row
 from benchmarks.compare.task import SIZES
 
 NAMES = ("bench-latency-distribution", "bench-latency-size", "bench-throughput-size", "bench-fanout-cpu")
-OURS_COLOURS = ("#b30000", "#e34a33", "#7a0177", "#fc8d59", "#dd1c77")
+WIDTHS = {2: 13.4, 3: 16.5}  # inches, by the number of pictures side by side
+OURS_COLOURS = ("#b30000", "#e34a33", "#7a0177", "#fc8d59", "#dd1c77", "#67001f", "#d7b5d8")
 
 
 def write_all(results: Results, folder: Path) -> list[Path]:
@@ -38,7 +39,9 @@ class Colours:
         peers = list(dict.fromkeys(row.title for row in results.rows if not row.ours))
         cycle = colormaps["tab20"](range(20))
         cool = [colour for colour in cycle if colour[0] < 0.75]
-        self._styles = {title: {"color": OURS_COLOURS[i % 5], "linewidth": 2.2} for i, title in enumerate(ours)}
+        self._styles = {
+            title: {"color": OURS_COLOURS[i % len(OURS_COLOURS)], "linewidth": 2.2} for i, title in enumerate(ours)
+        }
         self._styles |= {title: {"color": cool[i % len(cool)], "linewidth": 1.1} for i, title in enumerate(peers)}
 
     def of(self, title: str) -> dict[str, Any]:
@@ -47,27 +50,32 @@ class Colours:
 
 def distribution(results: Results, path: Path) -> None:
     colours = Colours(results)
-    figure, sides = _figure(2)
-    for axes, size in zip(sides, ("64 B", "1080p"), strict=True):
+    figure, sides = _figure(3)
+    pictures = ((SMALL, False), ("1080p", False), ("1080p", True))
+    for axes, (size, every_byte) in zip(sides, pictures, strict=True):
         for row in results.where("latency", size=size, in_place=False, rate_hz=RATE_HZ):
-            if row.quantiles:
-                steps = len(row.quantiles) - 1
-                axes.plot(
-                    row.quantiles, [i / steps for i in range(steps + 1)], label=row.title, **colours.of(row.title)
-                )
+            values = row.all_quantiles if every_byte else row.quantiles
+            if values:
+                shares = [i / (len(values) - 1) for i in range(len(values))]
+                axes.plot(values, shares, label=row.title, **colours.of(row.title))
         axes.set_xscale("log")
-        axes.set_xlabel(f"latency in µs, {size} by send at {RATE_HZ:.0f} Hz")
+        touch = "every byte read" if every_byte else "two elements touched"
+        axes.set_xlabel(f"latency in µs, {size} by send at {RATE_HZ:.0f} Hz,\n{touch}")
         axes.set_ylabel("share of the frames")
     _save(figure, sides, path)
 
 
 def latency_by_size(results: Results, path: Path) -> None:
     colours = Colours(results)
-    figure, sides = _figure(2)
-    for axes, in_place in zip(sides, (False, True), strict=True):
-        rows = results.where("latency", in_place=in_place, rate_hz=RATE_HZ)
-        _by_size(axes, rows, "p50_us", colours)
-        axes.set_ylabel(f"p50 in µs, by {'loan' if in_place else 'send'}")
+    figure, sides = _figure(3)
+    pictures = (
+        (False, "p50_us", "by send, two elements touched"),
+        (False, "all_p50_us", "by send, every byte read"),
+        (True, "p50_us", "by loan, two elements touched"),
+    )
+    for axes, (in_place, name, how) in zip(sides, pictures, strict=True):
+        _by_size(axes, results.where("latency", in_place=in_place, rate_hz=RATE_HZ), name, colours)
+        axes.set_ylabel(f"p50 in µs at {RATE_HZ:.0f} Hz, {how}")
     _save(figure, sides, path)
 
 
@@ -79,26 +87,27 @@ def throughput_by_size(results: Results, path: Path) -> None:
         axes.set_ylabel(f"frames per second, by {'loan' if in_place else 'send'}, nothing lost")
         if not in_place:
             copies = results.where("copy", title="numpy.copyto, buffers of throughput")
-            limits = [1e6 / (row.get("us") or 1) for row in copies if row.size != "64 B"]
-            sizes = [row.size for row in copies if row.size != "64 B"]
+            limits = [1e6 / (row.get("us") or 1) for row in copies if row.size != SMALL]
+            sizes = [row.size for row in copies if row.size != SMALL]
             axes.plot([list(SIZES).index(size) for size in sizes], limits, "k--", label="bare copy")
     _save(figure, sides, path)
 
 
 def cpu_by_subscribers(results: Results, path: Path) -> None:
     colours = Colours(results)
-    figure, sides = _figure(1)
-    axes = sides[0]
+    figure, sides = _figure(2)
     rows = results.where("fanout")
-    for title in dict.fromkeys(row.title for row in rows):
-        found = [(row.receivers, row.get("cpu_us")) for row in rows if row.title == title]
-        points = [(n, value / 1e3) for n, value in found if value is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=title, **colours.of(title))
-    axes.set_yscale("log")
-    axes.set_xticks(FANOUT)
-    axes.set_xlabel("subscribers, 1080p at 60 Hz")
-    axes.set_ylabel("CPU of all programs for a frame, in ms")
+    pictures = (("cpu_us", "two elements touched"), ("all_cpu_us", "every byte read"))
+    for axes, (name, touch) in zip(sides, pictures, strict=True):
+        for title in dict.fromkeys(row.title for row in rows):
+            found = [(row.receivers, row.get(name)) for row in rows if row.title == title]
+            points = [(n, value / 1e3) for n, value in found if value is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=title, **colours.of(title))
+        axes.set_yscale("log")
+        axes.set_xticks(FANOUT)
+        axes.set_xlabel(f"subscribers, {FANOUT_SIZE} at {RATE_HZ:.0f} Hz, {touch}")
+        axes.set_ylabel("CPU of all programs for a frame, in ms")
     _save(figure, sides, path)
 
 
@@ -116,7 +125,7 @@ def _by_size(axes: Any, rows: list[Row], name: str, colours: Colours) -> None:
 def _figure(count: int) -> tuple[Any, list[Any]]:
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, count, figsize=(6.2 * count + 1, 5.4), layout="constrained", squeeze=False)
+    figure, axes = pyplot.subplots(1, count, figsize=(WIDTHS[count], 5.4), layout="constrained", squeeze=False)
     return figure, list(axes[0])
 
 

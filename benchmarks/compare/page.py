@@ -7,9 +7,14 @@ from pathlib import Path
 
 from benchmarks.compare import tables
 from benchmarks.compare.charts import NAMES
+from benchmarks.compare.plan import FANOUT_SIZE, RATE_HZ
 from benchmarks.compare.results import Results
 
 METHOD = Path(__file__).with_name("method.md")
+BY_SEND = f"Latency at {RATE_HZ:.0f} Hz, by send"
+BY_LOAN = f"Latency at {RATE_HZ:.0f} Hz, by loan"
+THROUGHPUT_BY_LOAN = "Throughput with nothing lost, by loan"
+FAN_OUT = f"Fan-out, {FANOUT_SIZE} at {RATE_HZ:.0f} Hz"
 
 
 def words(results: Results) -> str:
@@ -20,9 +25,9 @@ def words(results: Results) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB of memory, largest cache"
         f" {machine['cache_mib']} MiB, {machine['system']}, Python {machine['python']}.\n"
         f"Load {machine['load_before']} when it began and {machine['load_after']} at the end (its own included); "
-        f"{effort['rounds']} rounds in {effort['minutes']} minutes, a measurement\n"
-        f"takes {effort['latency_s']} s (latency), {effort['throughput_s']} s (throughput), "
-        f"{effort['fanout_s']} s (fan-out).\n\n"
+        f"{effort['rounds']} rounds in {effort['minutes']} minutes. A half\n"
+        f"takes {effort['latency_s']} s (latency) or {effort['fanout_s']} s (fan-out), a measurement of throughput "
+        f"{effort['throughput_s']} s.\n\n"
         f"Versions: {versions}."
     )
 
@@ -31,22 +36,22 @@ def sections(results: Results) -> list[tuple[str, str]]:
     """Titles and tables, for the terminal and for the page."""
     return [
         ("Limits of the machine", tables.limits(results)),
-        ("Latency at 100 Hz, by send", tables.latency(results, in_place=False)),
-        ("Latency at 100 Hz, by loan", tables.latency(results, in_place=True)),
-        ("The predictive policy", tables.others(results)),
+        (BY_SEND, tables.latency(results, in_place=False)),
+        (BY_LOAN, tables.latency(results, in_place=True)),
+        ("Policies of waiting, and event loops", tables.waiting(results)),
         ("Throughput with nothing lost, by send", tables.throughput(results, in_place=False)),
-        ("Throughput with nothing lost, by loan", tables.throughput(results, in_place=True)),
-        ("Fan-out, 1080p at 60 Hz", tables.fan_out(results)),
+        (THROUGHPUT_BY_LOAN, tables.throughput(results, in_place=True)),
+        (FAN_OUT, tables.fan_out(results)),
         ("Loan, commit, recv, `.array`, release in one process, µs", tables.one_process(results)),
         ("Not measured, and why", tables.problems(results) or "Everything was measured."),
     ]
 
 
 PICTURES = {
-    "Latency at 100 Hz, by send": (NAMES[0], "Latency of all frames, as a distribution"),
-    "Latency at 100 Hz, by loan": (NAMES[1], "Latency by size"),
-    "Throughput with nothing lost, by loan": (NAMES[2], "Frames per second by size"),
-    "Fan-out, 1080p at 60 Hz": (NAMES[3], "CPU by subscribers"),
+    BY_SEND: (NAMES[0], "Latency of all frames, as a distribution"),
+    BY_LOAN: (NAMES[1], "Latency by size"),
+    THROUGHPUT_BY_LOAN: (NAMES[2], "Frames per second by size"),
+    FAN_OUT: (NAMES[3], "CPU by subscribers"),
 }
 
 

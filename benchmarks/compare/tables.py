@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from benchmarks.compare.plan import FANOUT, RATE_HZ
+from benchmarks.compare.plan import DEFAULT, FANOUT, LOOPS, OURS, RATE_HZ, SMALL
 from benchmarks.compare.results import Results, Row
 from benchmarks.compare.task import SIZES
 from benchmarks.rounds import Spread
@@ -29,6 +29,9 @@ def number(value: float) -> str:
 
 
 def spread(values: Spread) -> str:
+    """The median, and the least and the most where the rounds differ."""
+    if values.least == values.most:
+        return number(values.median)
     return f"{number(values.median)} ({number(values.least)}–{number(values.most)})"
 
 
@@ -50,14 +53,24 @@ def by_size(results: Results, kind: str, show: Show, **equal: object) -> str:
     return table(["", *SIZES], lines)
 
 
+TOUCHES = {"": "two elements touched", "all_": "every byte read"}
+
+
 def latency(results: Results, in_place: bool) -> str:
     equal: dict[str, object] = {"in_place": in_place, "rate_hz": RATE_HZ}
-    parts = [
-        ("p50 in µs, median of the rounds (least–most)", by_size(results, "latency", figure("p50_us"), **equal)),
-        ("p99 in µs", by_size(results, "latency", figure("p99_us"), **equal)),
-        ("CPU of both programs for a frame, in µs", by_size(results, "latency", figure("cpu_us"), **equal)),
-        ("p50: to the limit / to the best peer", by_size(results, "latency", ratios(results, "p50_us"), **equal)),
-    ]
+
+    def part(title: str, show: Show) -> tuple[str, str]:
+        return title, by_size(results, "latency", show, **equal)
+
+    parts = []
+    for prefix, touch in TOUCHES.items() if not in_place else (("", TOUCHES[""]),):
+        p50, p99, cpu = (f"{prefix}{name}" for name in ("p50_us", "p99_us", "cpu_us"))
+        parts += [
+            part(f"p50 in µs, {touch}, median of the rounds (least–most)", figure(p50)),
+            part(f"p50, {touch}: to the limit / to the best peer", ratios(results, p50)),
+            part(f"p99 in µs, {touch}", figure(p99)),
+            part(f"CPU of both programs for a frame, in µs, {touch}", figure(cpu)),
+        ]
     return joined(parts)
 
 
@@ -87,31 +100,47 @@ def ratios(results: Results, name: str) -> Show:
         if value is None:
             return "–"
         limit = limit_of(results, row, name)
-        best = results.best_peer(name, row.kind, most=name == "rate_hz", size=row.size, in_place=row.in_place)
+        best = results.best_peer(name, row.kind, size=row.size, in_place=row.in_place)
         return " / ".join("–" if not other else f"{value / other:.2f}" for other in (limit, best and best[1]))
 
     return show
 
 
 def limit_of(results: Results, row: Row, name: str) -> float | None:
-    """What the machine could do: a parked futex hand-over, after a bare copy where there is something to copy."""
+    """What the machine could do: a parked futex hand-over, after a bare copy where there is something to copy.
+
+    None where every byte is read, since how long reading takes depends on where the copy has left the bytes.
+    """
+    if name.startswith("all_"):
+        return None
     copy = results.value("us", "copy", title=f"numpy.copyto, buffers of {row.kind}", size=row.size)
     if name == "rate_hz":
-        return 1e6 / copy if copy and not row.in_place and row.size != "64 B" else None
+        return 1e6 / copy if copy and not row.in_place and row.size != SMALL else None
     futex = results.value("p50_us", "hand-over", title="C++ futex, park")
     if futex is None or row.in_place:
         return futex
     return None if copy is None else futex + copy
 
 
+FANOUT_FIGURES = ("cpu_us", "all_cpu_us", "p50_us", "all_p50_us", "call_us")
+FANOUT_COLUMNS = (
+    "CPU µs a frame",
+    "CPU µs, every byte read",
+    "p50 µs",
+    "p50 µs, every byte read",
+    "`send` µs",
+    "lost of",
+)
+
+
 def fan_out(results: Results) -> str:
     rows = results.where("fanout")
     counts = " / ".join(map(str, FANOUT))
-    head = ["", *(f"{what}, {counts}" for what in ("CPU µs a frame", "lost of", "p50 µs", "`send` µs"))]
+    head = ["", *(f"{what}, {counts}" for what in FANOUT_COLUMNS)]
     lines = []
     for title in dict.fromkeys(row.title for row in rows):
         found = [next((row for row in rows if (row.title, row.receivers) == (title, n)), None) for n in FANOUT]
-        shows = [figure("cpu_us", median), lost, figure("p50_us", median), figure("call_us", median)]
+        shows = [*(figure(name, median) for name in FANOUT_FIGURES), lost]
         lines.append([title, *(" / ".join(show(row) if row else "–" for row in found) for show in shows)])
     return table(head, lines)
 
@@ -132,7 +161,7 @@ def limits(results: Results) -> str:
         share = row.get("receiver_share")
         shown = "–" if share is None else f"{share * 100:.1f} %"
         lines.append([row.title, figure("p50_us")(row), figure("p99_us")(row), shown])
-    first = table(["64 B at 100 Hz in C++", "p50 µs", "p99 µs", "receiver's share of a core"], lines)
+    first = table([f"{SMALL} at {RATE_HZ:.0f} Hz in C++", "p50 µs", "p99 µs", "receiver's share of a core"], lines)
     copies = by_size(results, "copy", lambda row: f"{figure('us')(row)} in {row.get('buffers') or 0:.0f}")
     return f"{first}\n\nA bare copy, µs, and in how many buffers in turn:\n\n{copies}"
 
@@ -145,18 +174,19 @@ def one_process(results: Results) -> str:
     )
 
 
-def others(results: Results) -> str:
-    """The predictive policy at 60 and 100 Hz."""
-    rows = [row for row in results.where("latency", size="64 B", in_place=False) if row.title.endswith(" predictive")]
-    lines = [
-        [
-            f"{row.rate_hz:.0f} Hz",
-            figure("p50_us")(row),
-            figure("receiver_share", lambda s: f"{s.median * 100:.1f} %")(row),
-        ]
-        for row in sorted(rows, key=lambda row: row.rate_hz)
-    ]
-    return table(["`predictive`, 64 B", "p50 µs", "receiver's share of a core"], lines)
+def waiting(results: Results) -> str:
+    """framebus with 64 bytes: the policies of waiting, and event loops."""
+    titles = [one.title for one in (*OURS.values(), *LOOPS)]
+    rows = results.where("latency", size=SMALL, in_place=False, rate_hz=RATE_HZ, ours=True)
+    base = results.value("p50_us", "latency", title=DEFAULT.title, size=SMALL, in_place=False, rate_hz=RATE_HZ)
+    lines = []
+    for row in sorted(rows, key=lambda row: titles.index(row.title)):
+        p50 = row.get("p50_us")
+        share = figure("receiver_share", lambda s: f"{s.median * 100:.1f} %")(row)
+        to_default = "–" if p50 is None or not base else f"{p50 / base:.2f}"
+        lines.append([row.title, figure("p50_us")(row), figure("p99_us")(row), to_default, share])
+    head = [f"{SMALL} by send", "p50 µs", "p99 µs", "p50 to that of `adaptive`", "receiver's share of a core"]
+    return table(head, lines)
 
 
 def problems(results: Results) -> str:
