@@ -130,9 +130,13 @@ def _sent(parties: list[Party], seconds: float) -> SentReport:
 def _dismiss(parties: list[Party]) -> None:
     """Ends all in order; whoever does not want to is killed by the caller."""
     with contextlib.suppress(Problem):
-        parties[0].ask("stop")
-        for party in (*parties[1:], parties[0]):
-            party.ask("close")
+        sender, *receivers = parties
+        sender.ask("stop")
+        for party in receivers:  # each looks a few times a second whether it is told to
+            party.tell("close")
+        for party in receivers:
+            party.answer()
+        sender.ask("close")
         for party in parties:
             party.end()
 
