@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 # Imported when they are wanted: the programs that benchmarks start import this file.
-SINGLE = ("send", "copies", "handover", "memory", "article", "pipe", "zeromq", "warm_up")
+SINGLE = ("send", "copies", "handover", "memory", "article", "pipe", "zeromq", "warm_up", "instructions")
 
 
 def main() -> None:

@@ -30,8 +30,9 @@ namespace {
 
 using framebus::Loan;
 
-nb::handle loan_class;  // framebus.Loan; until the end of the interpreter, as the next one
-nb::handle encode;      // encode(meta, pixel_format): checks both, and returns the metadata as bytes
+nb::handle loan_class;    // framebus.Loan; until the end of the interpreter, as the next two
+nb::handle memory_class;  // of Memory
+nb::handle encode;        // encode(meta, pixel_format): checks both, and returns the metadata as bytes
 
 struct Memory {
   std::shared_ptr<Loan> loan;
@@ -56,7 +57,9 @@ class LoanBase {
           "copy() it there");
     }
     if (!arrays_[i].is_valid()) {
-      const nb::object memory = nb::cast(Memory{loan_});
+      const nb::object memory = nb::inst_alloc(memory_class);
+      new (nb::inst_ptr<Memory>(memory)) Memory{loan_};
+      nb::inst_mark_ready(memory);
       bases_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), memory, true);
       arrays_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), bases_[i], true);
     }
@@ -219,7 +222,7 @@ nb::object python_loan(Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb:
 void rehearse(const nb::object& loan) { loan_of(loan.ptr()).rehearse(); }
 
 void bind_loan(nb::module_& m) {
-  nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.");
+  memory_class = nb::class_<Memory>(m, "Memory", "Owns a loan's slot for the arrays made from it.").inc_ref();
   nb::class_<LoanBase>(m, "LoanBase", nb::type_slots(slots), "The native half of framebus.Loan.")
       .def_prop_ro("arrays", &LoanBase::arrays,
                    nb::for_getter(nb::sig("def arrays(self) -> dict[str, numpy.typing.NDArray[typing.Any]]")),

@@ -75,6 +75,37 @@ void describe_specs(nb::handle shape, nb::handle dtype, Descriptor& d) {
   d.meta_offset = framebus::detail::plan_arrays(d);
 }
 
+// The description of the last loan, for the next one with the very same arguments, as a loop passes them.
+class LastSpecs {
+ public:
+  // Describes a loan as describe_specs() does.
+  void describe(nb::handle shape, nb::handle dtype, Descriptor& d) {
+    if (shape.ptr() == shape_.ptr() && dtype.ptr() == dtype_.ptr()) {
+      d = description_;
+      return;
+    }
+    describe_specs(shape, dtype, d);
+    if (!is_constant(shape) || !(PyUnicode_CheckExact(dtype.ptr()) || PyArray_DescrCheck(dtype.ptr()))) return;
+    shape_ = nb::borrow(shape);
+    dtype_ = nb::borrow(dtype);
+    description_ = d;
+  }
+  [[nodiscard]] nb::handle shape() const { return shape_.is_valid() ? shape_.ptr() : rehearsed_shape; }
+  [[nodiscard]] nb::handle dtype() const { return dtype_.is_valid() ? dtype_.ptr() : default_dtype; }
+
+ private:
+  static bool is_constant(nb::handle shape) {
+    if (!PyTuple_CheckExact(shape.ptr())) return PyLong_CheckExact(shape.ptr()) != 0;
+    for (const nb::handle length : nb::borrow<nb::tuple>(shape)) {
+      if (!PyLong_CheckExact(length.ptr())) return false;
+    }
+    return true;
+  }
+
+  nb::object shape_, dtype_;  // null before the first
+  Descriptor description_;
+};
+
 // Ends a rehearsal early: there is no frame yet, or another thread is sending.
 struct NothingToRehearse {};
 
@@ -107,13 +138,14 @@ class PublisherBase {
   nb::object loan(nb::handle shape, nb::handle dtype, nb::handle meta, nb::handle pixel_format, nb::handle timeout,
                   bool rehearsal = false) {
     Descriptor d;
-    describe_specs(shape, dtype, d);
+    last_specs_.describe(shape, dtype, d);
     Loan loan = claim(d, 0, timeout_ns(timeout), rehearsal);
     lends_ = true;
     return python_loan(std::move(loan), first_frame_, meta, pixel_format);
   }
 
   [[nodiscard]] bool lends() const noexcept { return lends_; }
+  [[nodiscard]] const LastSpecs& last_specs() const noexcept { return last_specs_; }
 
   void call_after_first_frame(nb::object then) { first_frame_->then = std::move(then); }
   void say_closed_by(std::string message) { closed_by_ = std::move(message); }
@@ -150,6 +182,7 @@ class PublisherBase {
   std::shared_ptr<FirstFrame> first_frame_ = std::make_shared<FirstFrame>();
   std::string closed_by_;  // what the error says instead of that the publisher is closed
   bool lends_ = false;     // the last frame was lent
+  LastSpecs last_specs_;
 };
 
 // A call of send() or loan() with the values of its parameters, null for what was not passed.
@@ -194,8 +227,10 @@ nb::object warm_up(PyObject* self) {
   const nb::handle none = Py_None;
   try {
     if (publisher.lends()) {
-      static_cast<void>(read_loan({&rehearsed_shape, 1}));
-      rehearse(publisher.loan(rehearsed_shape, default_dtype, none, none, none, true));
+      const nb::handle shape = publisher.last_specs().shape(), dtype = publisher.last_specs().dtype();
+      PyObject* const passed = shape.ptr();
+      static_cast<void>(read_loan({&passed, 1}));
+      rehearse(publisher.loan(shape, dtype, none, none, none, true));
     } else {
       static_cast<void>(read_send({&rehearsed_image, 1}));
       publisher.send(rehearsed_image, none, none, none, none, none, true);

@@ -20,7 +20,9 @@
 #include "framebus/core/full_channel.hpp"
 #include "framebus/core/publish_counts.hpp"
 #include "framebus/core/publisher_files.hpp"
+#include "framebus/core/rehearsal.hpp"
 #include "framebus/core/slot_allocator.hpp"
+#include "framebus/core/space_wanted.hpp"
 #include "framebus/options.hpp"
 #include "framebus/segment/leaving.hpp"
 #include "framebus/statistics.hpp"
@@ -82,7 +84,7 @@ class PublisherCore final : ExitHandler {
   ClaimedSlot claim(std::uint64_t bytes, std::int64_t timeout_ns, Interrupt interrupt) {
     check_not_forked();
     const std::int64_t deadline = deadline_after(timeout_ns);
-    SpaceWanted wanted(*this);
+    SpaceWanted wanted(mutex_, files_, space_waiters_);
     for (;;) {
       std::uint32_t ticket = 0;
       std::int64_t left = 0;
@@ -194,30 +196,6 @@ class PublisherCore final : ExitHandler {
   }
 
  private:
-  // Keeps `space_wanted` set while it exists.
-  class SpaceWanted {
-   public:
-    explicit SpaceWanted(PublisherCore& core) : core_(core) {}
-    SpaceWanted(const SpaceWanted&) = delete;
-    SpaceWanted& operator=(const SpaceWanted&) = delete;
-    ~SpaceWanted() {
-      if (!set_) return;
-      const std::lock_guard lock(core_.mutex_);
-      if (--core_.space_waiters_ == 0) core_.files_.want_space(false);
-    }
-    [[nodiscard]] bool is_set() const noexcept { return set_; }
-    void set() {  // under the mutex
-      set_ = true;
-      ++core_.space_waiters_;
-      core_.files_.want_space(true);
-      FRAMEBUS_STEP("block:space_wanted");
-    }
-
-   private:
-    PublisherCore& core_;
-    bool set_ = false;
-  };
-
   void leave_at_exit() noexcept override {
     if (files_.control()->is_forked()) return;
     await_replaced();
@@ -272,7 +250,8 @@ class PublisherCore final : ExitHandler {
     SlotRecord& record = files_.store()->table().slots[filled.slot];
     write_descriptor(filled.rehearsal ? unseen : record, frame);
     if (filled.rehearsal) {
-      touch(block, record);
+      fetch_what_publishing_writes(block, record);
+      wake_nobody();
       slots_.abandon(filled);
       filled.store = nullptr;
       return 0;
@@ -288,17 +267,6 @@ class PublisherCore final : ExitHandler {
     slots_.prefault_next(frame);
     files_.check_intact();  // a frame whose number is returned must have been sent
     return frame.seq;
-  }
-
-  // Brings into the caches what is written after the descriptor, and makes the system call that wakes, for nobody.
-  static void touch(ControlBlock& block, const SlotRecord& record) noexcept {
-    constexpr std::size_t kTouched = offsetof(SlotRecord, arrays) + sizeof(ArrayRecord);  // those of one array
-    const auto* bytes = reinterpret_cast<const char*>(&record);
-    for (std::size_t at = 0; at < kTouched; at += kLine) prefetch_for_write(bytes + at);
-    prefetch_for_write(&block.head);
-    prefetch_for_write(&block.frames);
-    Atomic<std::uint32_t> nobody{0};
-    os::futex_wake_all(nobody);
   }
 
   std::string name_;
