@@ -9,6 +9,7 @@ framebus itself, nanobind included. Needs valgrind.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def measure(work: str, folder: Path) -> Code:
 
 
 def main() -> None:
+    if shutil.which("valgrind") is None:
+        sys.exit("instructions needs valgrind; run: apt-get install valgrind")
     print("\none call: instructions of framebus itself, lines of code (of framebus itself), pages of code")
     with tempfile.TemporaryDirectory() as folder:
         for work in WORKS:

@@ -23,6 +23,7 @@ LOOPS = (
     Contender("framebus trio", "by_framebus", {"loop": "trio"}, ours=True),
 )
 DEFAULT = OURS["adaptive"]
+WARMED = Contender("framebus adaptive, warm_up", "by_framebus", {"wait": "adaptive", "warm_up": True}, ours=True)
 LISTENER = Contender("iceoryx2 listener", "by_iceoryx2", {"wake": "event"})
 POLLING = Contender("iceoryx2 polling", "by_iceoryx2", {"wake": "poll"})
 PEERS = (
@@ -37,7 +38,7 @@ PEERS = (
     Contender("multiprocessing.Pipe", "by_pipe"),
     Contender("multiprocessing.Queue", "by_queue"),
 )
-LENDERS = (DEFAULT, OURS["predictive"], PEERS[0], LISTENER, POLLING)
+LENDERS = (DEFAULT, WARMED, OURS["predictive"], PEERS[0], LISTENER, POLLING)
 SMALL = "64 B"
 RATE_HZ = 60.0
 FANOUT = (1, 3, 8)
@@ -117,7 +118,7 @@ def cells(effort: Effort) -> list[Cell]:
         task = Task("throughput", size, 0.0, effort.throughput_s, lossless=True)
         found += [Cell(one, task) for one in (DEFAULT, *PEERS)]
         in_place = Task("throughput", size, 0.0, effort.throughput_s, lossless=True, in_place=True)
-        found += [Cell(one, in_place) for one in LENDERS if one is not OURS["predictive"]]
+        found += [Cell(one, in_place) for one in LENDERS if one not in (WARMED, OURS["predictive"])]
     for receivers in FANOUT:
         task = Task("fanout", FANOUT_SIZE, RATE_HZ, effort.fanout_s, receivers=receivers)
         found += [Cell(one, task) for one in (DEFAULT, *PEERS)]

@@ -17,6 +17,8 @@ from benchmarks.compare.task import SentHalf, Task
 from benchmarks.peers import peer as peers
 from benchmarks.peers.peer import STAMP, Lender, Sender, filled, shade, write_ends
 
+WARM_UP_S = 250e-6
+
 
 class Work:
     """One sender's frames.
@@ -24,9 +26,11 @@ class Work:
     Attributes:
         write: makes the array ready for the frame of a number. Not measured.
         hand_over: sends that frame, stamped with number and time. Measured.
+        warm_up: what the sender calls shortly before a frame is due, None for nothing. Its CPU counts.
     """
 
     def __init__(self, sender: Sender, task: Task) -> None:
+        self.warm_up: Callable[[], None] | None = getattr(sender, "warm_up", None)
         self.write: Callable[[int], None] = self._leave
         self.hand_over: Callable[[int, int], None] = self._send_again
         if task.in_place:
@@ -61,19 +65,26 @@ class Pacer:
         self._period = period
         self._due = time.monotonic() + period
 
-    def wait(self) -> None:
-        """Sleeps until the next deadline."""
-        pause = self._due - time.monotonic()
+    def wait(self, warm_up: Callable[[], None] | None = None) -> None:
+        """Sleeps until the next deadline, and calls `warm_up` WARM_UP_S before it."""
+        if warm_up is not None:
+            self._sleep_until(self._due - WARM_UP_S)
+            warm_up()
+        self._sleep_until(self._due)
+        self._due = max(self._due + self._period, time.monotonic())
+
+    @staticmethod
+    def _sleep_until(moment: float) -> None:
+        pause = moment - time.monotonic()
         if pause > 0:
             time.sleep(pause)
-        self._due = max(self._due + self._period, time.monotonic())
 
 
 def repeat(work: Work, number: int, pacer: Pacer, done: Callable[[], bool], at_least: int = 0) -> None:
     """Sends frames that do not count until `done`, at the pace of those that do."""
     sent = 0
     while sent < at_least or not done():
-        pacer.wait()
+        pacer.wait(work.warm_up)
         work.write(number)
         work.hand_over(number, time.monotonic_ns())
         sent += 1
@@ -94,7 +105,7 @@ def send_paced(work: Work, first: int, task: Task, pacer: Pacer) -> tuple[list[i
     writing = 0.0
     end = time.monotonic() + task.seconds
     while len(calls) < task.frames and time.monotonic() < end:
-        pacer.wait()
+        pacer.wait(work.warm_up)
         number = first + len(calls)
         begin = used()
         write(number)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""framebus. Options: `wait`, the policy of the subscriber; `loop`, receive in that event loop: asyncio, uvloop, trio.
+"""framebus. Options: `wait`, the policy of the subscriber; `loop`, receive in that event loop: asyncio, uvloop, trio;
+`warm_up`, the publisher warms up before each frame, as programs do that know when one comes.
 
 Followed: the README, with a release() of each frame as soon as it has been looked at.
 
@@ -25,6 +26,8 @@ class Sender:
     def __init__(self, channel: Channel) -> None:
         self._shape = channel.shape
         self._publisher = framebus.Publisher(channel.name, on_full="block" if channel.lossless else "drop")
+        if channel.options.get("warm_up"):
+            self.warm_up = self._publisher.warm_up
 
     def send(self, image: Image) -> None:
         self._publisher.send(image, timeout=PATIENCE_S)
