@@ -84,6 +84,7 @@ void store_header() {
   AT(StoreHeader, slots_offset, 56U);
   AT(StoreHeader, payload_offset, 64U);
   AT(StoreHeader, total_bytes, 72U);
+  AT(StoreHeader, publisher_epoch, 80U);
 }
 
 void array_record() {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ import framebus
 PATIENCE = 30.0  # seconds; a watchdog
 FRAMES = 12
 SLOTS = 4
-MARKED = [f"claim:marked:{n}" for n in range(SLOTS + 1, FRAMES + 1)]  # the first slots are free
+FIRST = SLOTS + 3  # the first slots are free, and marked twice where they have no pages yet
+MARKED = [f"claim:marked:{n}" for n in range(FIRST, FRAMES + 3)]
 
 
 @contextmanager
@@ -73,7 +75,7 @@ def test_a_task_that_waits_looks_again_though_the_decision_wakes_nobody(role: Pa
         return (await asyncio.wait_for(waiting, PATIENCE)).seq
 
     # It is killed after the decision, so that no later frame wakes the task.
-    with stopped(role, channel_name, MARKED[0], f"claim:taken:{SLOTS + 1}") as (publisher, subscriber):
+    with stopped(role, channel_name, MARKED[0], f"claim:taken:{FIRST}") as (publisher, subscriber):
         assert asyncio.run(first()) == 2
         assert publisher.finish()[0] == -signal.SIGKILL
     framebus.Publisher(channel_name).close()  # cleans up
@@ -94,7 +96,23 @@ def test_the_mark_of_a_publisher_that_died_holds_nobody_up(role: Path, channel_n
             assert next_one.statistics().subscribers == 1
 
 
-def test_a_reader_goes_on_while_a_publisher_stays_stopped_for_long(role: Path, channel_name: str) -> None:
+def test_nothing_sleeps_or_spins_while_a_publisher_stays_stopped(role: Path, channel_name: str) -> None:
     with stopped(role, channel_name, MARKED[0]) as (publisher, subscriber):
-        assert subscriber.recv(PATIENCE).seq == 2
-        publisher.end()  # before the subscriber leaves, which then is the last one
+        with pytest.raises(framebus.Timeout):
+            subscriber.recv(0.1)
+        assert framebus.wait([subscriber], timeout=0.1) == []
+        publisher.send_signal(signal.SIGCONT)
+        publisher.finish()
+        assert taken(subscriber)[-1] == FRAMES
+
+
+def test_select_finds_the_frames_once_the_publisher_has_decided(role: Path, channel_name: str) -> None:
+    with stopped(role, channel_name, MARKED[0], f"claim:taken:{FIRST}") as (publisher, subscriber):
+        descriptor = subscriber.fileno()
+        assert subscriber.try_recv() is None
+        publisher.send_signal(signal.SIGCONT)
+        assert publisher.finish()[0] == -signal.SIGKILL
+        while (frame := subscriber.try_recv()) is None:
+            assert select.select([descriptor], [], [], PATIENCE)[0], "the decision was made, and nobody looks again"
+        assert frame.seq == 2
+    framebus.Publisher(channel_name).close()  # cleans up

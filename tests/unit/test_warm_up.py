@@ -40,12 +40,13 @@ def counts(publisher: framebus.Publisher) -> dict[str, Any]:
     return {name: repr(value) for name, value in vars(publisher.statistics()).items() if name != "rate_hz"}
 
 
-def seen_by_a_new_subscriber(name: str) -> list[tuple[int, int, int]]:
-    """Number, least and greatest value of each frame that is still there."""
+def seen_by_a_new_subscriber(name: str) -> list[dict[str, Any]]:
+    """All that is known of each frame that is still there."""
     with framebus.Subscriber(name, history=HISTORY, every=True, hold=HISTORY) as subscriber:
         found = []
         while (frame := subscriber.try_recv()) is not None:
-            found.append((frame.seq, int(frame.array.min()), int(frame.array.max())))
+            told = {name: getattr(frame, name) for name in ("seq", "timestamp_ns", "wall_time_ns", "meta")}
+            found.append(told | {"shape": frame.array.shape, "values": np.unique(frame.array).tolist()})
         return found
 
 
@@ -68,7 +69,10 @@ def test_nothing_is_sent_lost_or_changed(channel_name: str, how: str) -> None:
             assert subscriber.try_recv() is None
             assert counts(publisher) == before
             assert seen_by_a_new_subscriber(channel_name) == there
-            assert there[-1] == (value, value, value)
+            assert there[-1]["values"] == [value]
+            assert [frame["seq"] for frame in there] == list(range(max(1, value - HISTORY + 1), value + 1))[
+                -len(there) :
+            ]
         assert subscriber.statistics().dropped == 0
 
 
@@ -93,6 +97,16 @@ def test_a_full_channel_stays_as_it_is(channel_name: str, on_full: framebus.chan
         assert frames == list(range(1, sent + 1))
 
 
+def test_frames_of_before_stay_where_the_next_slot_has_too_few_pages(channel_name: str) -> None:
+    with framebus.Publisher(channel_name, max_bytes=400_000, slots=HISTORY) as publisher:
+        for value in range(20):
+            send(publisher, "send", value)
+        publisher.send(np.zeros(300_000, np.uint8))
+        there = seen_by_a_new_subscriber(channel_name)
+        publisher.warm_up()
+        assert seen_by_a_new_subscriber(channel_name) == there
+
+
 def test_it_does_nothing_before_the_first_frame_and_after_close(channel_name: str) -> None:
     publisher = framebus.Publisher(channel_name)
     assert publisher.warm_up() is None
@@ -108,7 +122,7 @@ def test_it_does_nothing_in_a_forked_child(channel_name: str) -> None:
         assert in_forked_child(lambda: publisher.warm_up() is None)
         publisher.warm_up()
         send(publisher, "send", 2)
-        assert seen_by_a_new_subscriber(channel_name) == [(1, 1, 1), (2, 2, 2)]
+        assert [frame["values"] for frame in seen_by_a_new_subscriber(channel_name)] == [[1], [2]]
 
 
 def test_the_launched_programs_are_started_by_a_frame_and_not_by_a_rehearsal(channel_name: str) -> None:
@@ -202,6 +216,52 @@ def test_a_paced_source_calls_before_frame_while_it_waits(monkeypatch: pytest.Mo
     assert runs.count("f") == 15
     assert "ww" not in runs
     assert runs.count("w") > 5
+
+
+def test_a_paced_source_calls_before_frame_once_where_recv_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("framebus.endpoint.paced_source.WARM_UP_S", EARLY_S)
+    calls: list[int] = []
+    with framebus.source("pattern:bars?count=3&fps=5&width=64&height=48") as source:
+        source.before_frame = lambda: calls.append(1)  # type: ignore[attr-defined]
+        frames = 0
+        while frames < 3:
+            try:
+                source.recv(0.001)
+            except framebus.Timeout:
+                continue
+            frames += 1
+    assert len(calls) <= 3
+
+
+@pytest.mark.parametrize("what", ["close", "recv"])
+def test_before_frame_may_use_its_source(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr("framebus.endpoint.paced_source.WARM_UP_S", EARLY_S)
+    got: list[int] = []
+    with framebus.source("pattern:bars?count=3&fps=5&width=64&height=48") as source:
+
+        def before_frame() -> None:
+            source.before_frame = None  # type: ignore[attr-defined]
+            if what == "close":
+                source.close()
+            else:
+                got.append(source.recv().seq)
+
+        source.before_frame = before_frame  # type: ignore[attr-defined]
+        got += [frame.seq for frame in source]
+    assert got == ([1] if what == "close" else [2, 1, 3] if got[0] == 2 else [1, 2, 3])
+
+
+def test_a_relay_uses_no_attribute_of_a_stranger_and_leaves_what_the_program_has_set(channel_name: str) -> None:
+    class Sink(framebus.Publisher):
+        pass
+
+    def mine() -> None:
+        """What the program wants called."""
+
+    with framebus.source("pattern:bars?count=2&fps=20&width=64&height=48") as source, Sink(channel_name) as sink:
+        source.before_frame = mine  # type: ignore[attr-defined]
+        framebus.relay(source, sink)
+        assert source.before_frame is mine  # type: ignore[attr-defined]
 
 
 def test_a_source_that_does_not_wait_calls_nothing(tmp_path: Path) -> None:

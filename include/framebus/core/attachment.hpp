@@ -58,6 +58,7 @@ class Attachment {
   // Without reconnect: does the channel have another publisher now, whose frames this subscriber does not receive?
   [[nodiscard]] bool is_over() const { return !options_.reconnect && is_replaced(*session_); }
   [[nodiscard]] bool has_news() const { return !is_over() && fetcher_->has_news(); }
+  [[nodiscard]] bool is_undecided() const { return !is_over() && fetcher_->is_undecided(); }
   [[nodiscard]] Ending ending(bool until_closed, bool ask_kernel) const {
     return detail::ending(*session_, options_.reconnect, until_closed, ask_kernel);
   }

@@ -48,14 +48,18 @@ class Fetcher {
   [[nodiscard]] bool has_news() const noexcept {
     if (store_gone_) return false;
     const std::uint64_t head = block().head.load();
-    return kept_ != 0 || (frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot);
+    return kept_ != 0 || (frame_seq(head) > cursor_ && frame_slot(head) != kNoSlot && !is_undecided());
   }
   [[nodiscard]] std::uint64_t pending() const noexcept {
     return frame_seq(block().head.load()) - std::min(cursor_, frame_seq(block().head.load()));
   }
   [[nodiscard]] bool store_is_gone() const noexcept { return store_gone_; }
-  // Did the last fetch() find none because the publisher has not decided yet? Its decision wakes nobody.
-  [[nodiscard]] bool is_undecided() const noexcept { return undecided_; }
+  // Did the last fetch() find none because the publisher had not decided yet, and has it still not? Nobody is woken
+  // when it does.
+  [[nodiscard]] bool is_undecided() const noexcept {
+    if (undecided_ == 0 || store_ == nullptr || has_moved()) return false;
+    return slot_being_written(store_->table().slots[frame_slot(undecided_)].word.load());  // pairs with try_take
+  }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
@@ -72,7 +76,7 @@ class Fetcher {
   }
 
   std::optional<Frame> fetch() {
-    undecided_ = false;
+    undecided_ = 0;
     check_intact();
     const auto hold = session_->take_hold();
     if (!hold) fail_too_many_held();
@@ -106,10 +110,10 @@ class Fetcher {
       // A frame in a store that has been replaced may have been given up, and counted, in the new one. If the store is
       // still current after our hold was written, the publisher will see the hold before it gives up a frame there.
       const bool moved = has_moved();
-      if (!moved && (word != 0 || undecided_)) return word;
+      if (!moved && (word != 0 || undecided_ != 0)) return word;
       if (word != 0) SlotReader(session_->record(), store_->table()).release(hold);
       if (moved) {
-        undecided_ = false;
+        undecided_ = 0;
         if (!map_current()) return 0;
       } else if (block().head.load() == head) {
         // Neither store nor head changed, so the publisher cannot have touched the head's slot.
@@ -143,13 +147,13 @@ class Fetcher {
     // It was given up, or a later frame has its directory entry. Each failed try means that the publisher made
     // progress, or that it has marked the slot and not yet decided.
     bool marked_too = true;
-    for (patience_.begin(); !has_moved(); try_again()) {
+    for (ClaimPatience patience; !has_moved(); try_again()) {
       const std::uint64_t word = reader.oldest_after(cursor_, frame_seq(head), marked_too);
       if (word == 0) return 0;
       if (hold_one(hold, word) != 0) return word;
-      const ClaimPatience::Answer answer = patience_.wait(word, session_->control());
-      undecided_ = answer == ClaimPatience::Answer::undecided;
-      if (undecided_) return 0;
+      const ClaimPatience::Answer answer = patience.wait(word, session_->control(), *store_);
+      if (answer == ClaimPatience::Answer::undecided) undecided_ = word;
+      if (undecided_ != 0) return 0;
       if (answer == ClaimPatience::Answer::abandoned) marked_too = false;
     }
     return 0;
@@ -279,8 +283,7 @@ class Fetcher {
   std::uint64_t kept_ = 0;  // word of a frame before the cursor that is to come first, 0 for none
   int tries_ = kTries;
   bool store_gone_ = false;
-  bool undecided_ = false;
-  ClaimPatience patience_;
+  std::uint64_t undecided_ = 0;  // word of the frame on which the last fetch() awaited a decision, 0 for none
   FetchCounts counts_;
 };
 

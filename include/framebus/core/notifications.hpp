@@ -44,8 +44,9 @@ class Notifications {
   // To be called after a fetch that has to be repeated although nothing will happen that makes a descriptor readable.
   void look_again_soon() {
     constexpr std::int64_t kSoon = 1'000'000;  // ns
-    if (notifier_ != nullptr) notifier_->signal();
-    for_each_listener([until = os::monotonic_ns() + kSoon](Listener& listener) { listener.signal_at(until); });
+    const std::int64_t soon = os::monotonic_ns() + kSoon;
+    if (notifier_ != nullptr) notifier_->signal_at(soon);
+    for_each_listener([soon](Listener& listener) { listener.signal_at(soon); });
   }
   // Has the fallback notifier found that the channel's files were removed? Returns true once for each time.
   [[nodiscard]] bool take_removal() noexcept {

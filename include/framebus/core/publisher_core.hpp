@@ -252,7 +252,6 @@ class PublisherCore final : ExitHandler {
     if (filled.rehearsal) {
       fetch_what_publishing_writes(block, record);
       wake_nobody();
-      slots_.abandon(filled);
       filled.store = nullptr;
       return 0;
     }

@@ -24,7 +24,7 @@ struct ClaimedSlot {
   std::uint32_t slot = 0;
   std::int64_t since_ns = 0;  // the time of the claim
   std::int64_t idle_ns = 0;   // since the claim before that; 0 for the first of a slot, whose pages are new
-  bool rehearsal = false;     // nothing is written into the slot, and its frame stays
+  bool rehearsal = false;     // it is not claimed: nothing may be written into it
 };
 
 class SlotAllocator {
@@ -33,17 +33,20 @@ class SlotAllocator {
 
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
-  // At once; nullopt if that would need growth, pages, or waiting. `rehearsal`: to be abandoned,
-  // after which all is as it was before.
+  // At once; nullopt if that would need growth, pages, or waiting. `rehearsal`: the slot that
+  // would be claimed, without claiming it.
   std::optional<ClaimedSlot> try_claim(std::uint64_t bytes, bool rehearsal = false) {
     if (!fits(bytes) || files_.awaits_readers()) return std::nullopt;
-    const Claimed claimed = files_.writer().claim(rules(bytes, false));
+    ClaimRules may = rules(bytes, false);
+    may.rehearsal = rehearsal;
+    const Claimed claimed = files_.writer().claim(may);
     if (claimed.shortage != Shortage::none) return std::nullopt;
+    if (rehearsal) return ClaimedSlot{files_.store(), claimed.slot, os::monotonic_ns(), 0, true};
     if (!files_.store()->is_reserved(claimed.slot, bytes)) {  // pages take time
       files_.writer().abandon(claimed.slot);
       return std::nullopt;
     }
-    return taken(claimed, bytes, rehearsal);
+    return taken(claimed, bytes);
   }
 
   // Grows if necessary. nullopt if a live reader with every=true is behind, unless on_full=drop.
@@ -75,13 +78,7 @@ class SlotAllocator {
   }
 
   void abandon(const ClaimedSlot& claimed) noexcept {
-    if (!is_current(claimed)) return;
-    if (!claimed.rehearsal) {
-      files_.writer().abandon(claimed.slot);
-      return;
-    }
-    files_.writer().restore(claimed.slot);
-    claimed_ns_[claimed.slot] = claimed.idle_ns == 0 ? 0 : claimed.since_ns - claimed.idle_ns;
+    if (is_current(claimed) && !claimed.rehearsal) files_.writer().abandon(claimed.slot);
   }
 
   // Is it a slot of the current generation?
@@ -125,7 +122,7 @@ class SlotAllocator {
   [[nodiscard]] ClaimRules rules(std::uint64_t bytes, bool may_drop) const {
     const std::uint64_t slots = files_.store()->slot_count();
     const bool cheap = bytes <= kCheapRing / slots;
-    return {cheap ? slots : std::min<std::uint64_t>(files_.block().history_wanted.load(), slots), may_drop};
+    return {cheap ? slots : std::min<std::uint64_t>(files_.block().history_wanted.load(), slots), may_drop, false};
   }
 
   [[nodiscard]] std::uint32_t slots_required() const {
@@ -134,13 +131,13 @@ class SlotAllocator {
     return budgets + 2 + files_.writer().in_flight_count();  // the newest frame and the one about to be filled
   }
 
-  ClaimedSlot taken(const Claimed& claimed, std::uint64_t bytes, bool rehearsal = false) {
+  ClaimedSlot taken(const Claimed& claimed, std::uint64_t bytes) {
     dropped_ += claimed.dropped;
     files_.block().dropped.store(dropped_, std::memory_order_relaxed);  // relaxed: for statistics
     try {
       reserve(claimed.slot, bytes);
       const std::int64_t now = os::monotonic_ns();
-      return ClaimedSlot{files_.store(), claimed.slot, now, idle_since_last_claim(claimed.slot, now), rehearsal};
+      return ClaimedSlot{files_.store(), claimed.slot, now, idle_since_last_claim(claimed.slot, now)};
     } catch (...) {
       files_.writer().abandon(claimed.slot);
       throw;

@@ -113,8 +113,7 @@ class SubscriberCore final : ExitHandler {
   }
 
   [[noreturn]] void fail_timeout(std::int64_t timeout_ns, bool until_closed = false) const {
-    auto lock = enter();
-    fail(std::move(lock), timeout_error(at_, timeout_ns, until_closed));
+    fail(enter(), timeout_error(at_, timeout_ns, until_closed));
   }
 
   void close() noexcept {
@@ -155,8 +154,7 @@ class SubscriberCore final : ExitHandler {
  private:
   // No frame is fetched any more; the session gives up the reader record next.
   void leave_at_exit() noexcept override {
-    const auto lock = lock_briefly(mutex_);
-    if (lock.owns_lock()) closed_ = true;
+    if (const auto lock = lock_briefly(mutex_); lock.owns_lock()) closed_ = true;
   }
 
   // Locks; throws if the Subscriber may not be used: in a forked child of its process, or after close().
@@ -230,6 +228,7 @@ class SubscriberCore final : ExitHandler {
     for (std::uint32_t fruitless = 0;;) {
       std::shared_ptr<ReaderSession> session;
       std::uint32_t ticket = 0;
+      bool undecided = false;
       {
         auto lock = enter();
         session = at_.session();
@@ -240,13 +239,14 @@ class SubscriberCore final : ExitHandler {
         if (session != at_.session()) continue;  // attached again: ticket and ending are those of the old control block
         if (found == Ending::closed && until_closed) return std::nullopt;
         if (found != Ending::none) fail(std::move(lock), ended_error(name(), found));
+        undecided = at_.is_undecided();
       }
       FRAMEBUS_STEP("recv:nothing_found");
       if (os::monotonic_ns() >= deadline) {
         if (until_closed && is_ended()) return std::nullopt;
         fail_timeout(timeout_ns, until_closed);
       }
-      const WaitResult waited = session->waiter().wait(ticket, deadline);
+      const WaitResult waited = undecided ? Waiter::pause() : session->waiter().wait(ticket, deadline);
       // Not after every `news`, to save time; but `news` need not mean a frame, and there may be many of them.
       const bool check = waited != WaitResult::news || ++fruitless % kFruitless == 0;
       if (interrupt != nullptr && check) interrupt();

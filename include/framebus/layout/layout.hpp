@@ -114,7 +114,8 @@ struct StoreHeader {
   std::uint64_t slots_offset;      // where the slot records start
   std::uint64_t payload_offset;    // where slot 0's bytes start, whole pages
   std::uint64_t total_bytes;       // size of the file
-  std::uint8_t pad0[kPage - 80];
+  std::uint32_t publisher_epoch;   // that of the publisher that has made it
+  std::uint8_t pad0[kPage - 84];
 };
 
 // One array of a frame.

@@ -27,6 +27,7 @@ class Notifier {
 
   [[nodiscard]] int fd() const noexcept { return event_fd_.fd(); }
   void signal() noexcept { event_fd_.signal(); }
+  void signal_at(std::int64_t until_ns) { fallback_.signal_at(event_fd_, until_ns); }
   // The subscriber has rejoined; the descriptor stays the same.
   void move_to(std::shared_ptr<ReaderSession> session) {
     fallback_.move(event_fd_, std::move(session));

@@ -43,6 +43,8 @@ class Store {
 
   [[nodiscard]] const SlotTable& table() const noexcept { return table_; }
   [[nodiscard]] std::uint32_t generation() const noexcept { return header_.generation; }
+  // Of the publisher that has made it.
+  [[nodiscard]] std::uint32_t publisher_epoch() const noexcept { return header_.publisher_epoch; }
   [[nodiscard]] std::uint32_t slot_count() const noexcept { return header_.slot_count; }
   [[nodiscard]] std::uint64_t slot_bytes() const noexcept { return header_.slot_bytes; }
   [[nodiscard]] std::byte* payload(std::uint32_t slot) const noexcept {
@@ -87,10 +89,11 @@ class Store {
     std::uint64_t directory_offset;
     std::uint64_t slots_offset;
     std::uint64_t payload_offset;
+    std::uint32_t publisher_epoch;
   };
   static Numbers numbers_of(const StoreHeader& h) noexcept {
     return {h.generation,       h.slot_count,   h.directory_words, h.slot_bytes,
-            h.directory_offset, h.slots_offset, h.payload_offset};
+            h.directory_offset, h.slots_offset, h.payload_offset,  h.publisher_epoch};
   }
 
   os::File file_;
@@ -117,6 +120,7 @@ inline StoreHeader plan_store(const ControlBlock& control, std::uint32_t generat
   h.slots_offset = round_up(h.directory_offset + std::uint64_t{h.directory_words} * 8, kLine);
   h.payload_offset = round_up(h.slots_offset + std::uint64_t{slots} * sizeof(SlotRecord), kPage);
   h.total_bytes = h.payload_offset + h.slot_bytes * slots;
+  h.publisher_epoch = control.publisher_epoch.load();
   return h;
 }
 
@@ -127,7 +131,7 @@ inline bool is_consistent(const StoreHeader& h, const ControlBlock& control, std
   if (h.channel_id[0] != control.channel_id[0] || h.channel_id[1] != control.channel_id[1]) return false;
   if (h.slot_count == 0 || h.slot_count > kMaxSlots || h.slot_bytes > 2 * kMaxFrameBytes) return false;
   const StoreHeader want = plan_store(control, generation, h.slot_count, h.slot_bytes);
-  return std::memcmp(&want, &h, offsetof(StoreHeader, pad0)) == 0 && file_bytes == h.total_bytes;
+  return std::memcmp(&want, &h, offsetof(StoreHeader, publisher_epoch)) == 0 && file_bytes == h.total_bytes;
 }
 
 inline std::string no_room(const std::string& what, std::uint64_t wanted) {

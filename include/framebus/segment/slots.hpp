@@ -19,10 +19,9 @@
 // acquires.
 //
 // Life cycle of a slot word: 0 (never used) or an old frame's word -> the same word with the mark -> either back,
-// because a reader holds the frame, or 1, being written -> the new frame's word; or back too, where nothing was written
-// (a rehearsal, which takes only what no reader needs: one that has met the 1 has lost nothing). A publisher that dies
-// leaves a mark or a 1; each publisher makes its own frame store, so another publisher never meets them. The hold of a
-// reader that has died stays valid until the publisher clears its record.
+// because a reader holds the frame, or because the claim was a rehearsal, or 1, being written -> the new frame's word.
+// A publisher that dies leaves a mark or a 1; each publisher makes its own frame store, so another publisher never
+// meets them. The hold of a reader that has died stays valid until the publisher clears its record.
 #pragma once
 
 #include <algorithm>
@@ -60,6 +59,7 @@ inline std::uint32_t budget_of(const ReaderRecord& record) noexcept {
 struct ClaimRules {
   std::uint64_t retain = 0;  // the number of newest frames to keep if another slot can be taken
   bool may_drop = false;     // give up the oldest frame that a lagging reader needs
+  bool rehearsal = false;    // take nothing: every mark is taken back
 };
 
 enum class Shortage { none, needed, held };
@@ -84,6 +84,7 @@ class SlotWriter {
 
   // Takes a slot: the lowest free one; else the oldest one kept for history; else, if allowed, the oldest one needed.
   Claimed claim(const ClaimRules& rules) {
+    rehearsal_ = rules.rehearsal;
     needed_ = std::min(needed_after(), needed_elsewhere_);
     const std::uint64_t kept = frame_seq(head_) > rules.retain ? frame_seq(head_) - rules.retain : 0;
     bool some_needed = false;
@@ -113,12 +114,6 @@ class SlotWriter {
   // Returns a claimed slot. Its old frame is gone, its word stays marked.
   void abandon(std::uint32_t slot) {
     sequences_[slot] = 0;
-    in_flight_[slot] = 0;
-  }
-
-  // Returns a claimed slot into which nothing was written: its old frame is there again.
-  void restore(std::uint32_t slot) {
-    table_.slots[slot].word.store(slot_word(sequences_[slot]), std::memory_order_release);  // as in try_take
     in_flight_[slot] = 0;
   }
 
@@ -195,9 +190,10 @@ class SlotWriter {
     const std::uint64_t seq = sequences_[slot];
     word.store(slot_word(seq) | 1);
     FRAMEBUS_STEP("claim:marked");
-    if (seq != 0 && is_held(frame_word(seq, slot))) {
+    const bool held = seq != 0 && is_held(frame_word(seq, slot));
+    if (held || rehearsal_) {
       word.store(slot_word(seq), std::memory_order_release);  // release: the frame is as it was published
-      return false;
+      return !held;
     }
     // Readers that see the mark wait for the decision, so none of them moves its cursor past `seq` before this count.
     losers_ = seq > needed_ ? losers(seq) : 0;
@@ -230,6 +226,7 @@ class SlotWriter {
   std::uint64_t needed_ = 0;              // as of the latest claim
   std::uint64_t needed_elsewhere_ = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t losers_ = 0;
+  bool rehearsal_ = false;
 };
 
 // A reader's half, on the reader's own record.

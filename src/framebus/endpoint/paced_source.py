@@ -32,6 +32,7 @@ class PacedSource(BaseSource):
         self._waits = waits
         self._origin: tuple[int, int] | None = None  # both clocks at the first frame
         self._ready: Frame | None = None
+        self._is_warm = False  # before_frame was called for `_ready`
         self._last_seq = 0
 
     @abstractmethod
@@ -76,14 +77,17 @@ class PacedSource(BaseSource):
         )
 
     def _receive(self, deadline: Deadline) -> Frame:
-        if self._ready is None:
-            self._ready = self._make()
-        self._wait_for(self._ready, deadline)
-        frame, self._ready = self._ready, None
-        return frame
+        while True:
+            if self._ready is None:
+                self._ready, self._is_warm = self._make(), False
+            frame = self._ready
+            self._wait_for(frame, deadline)
+            self._check_open()
+            if self._ready is frame:  # before_frame may have received it
+                self._ready = None
+                return frame
 
     def _wait_for(self, frame: Frame, deadline: Deadline) -> None:
-        warm_up = self.before_frame
         while self._waits:
             early_s = (frame.timestamp_ns - time.monotonic_ns()) / 1e9
             if early_s <= 0:
@@ -92,11 +96,15 @@ class PacedSource(BaseSource):
             if left == 0:
                 raise deadline.fail(f"the next frame of {self.url!r} is due in {early_s:.3f} s, and not")
             pause_s = early_s
-            if warm_up is not None and early_s > 2 * WARM_UP_S:
+            before_frame = None if self._is_warm else self.before_frame
+            if before_frame is not None and early_s > 2 * WARM_UP_S:
                 pause_s -= WARM_UP_S
-            elif warm_up is not None and early_s > WARM_UP_S / 2:
-                warm_up()
-                warm_up = None
+            elif before_frame is not None and early_s > WARM_UP_S / 2:
+                self._is_warm = True
+                before_frame()
+                self._check_open()
+                if self._ready is not frame:
+                    return
                 continue
             if self._stop.wait(min(pause_s, threading.TIMEOUT_MAX) if left is None else min(pause_s, left)):
                 raise ChannelClosed(f"{self.url!r} was closed while the next frame was waited for")

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from framebus.channel.publisher import Publisher
 from framebus.channel.subscriber import Subscriber
 from framebus.endpoint import BaseSource, Sink, Source
 from framebus.endpoint.registry import sink as open_sink, source as open_source
@@ -95,16 +96,16 @@ def relay(
 
 @contextmanager
 def _warmed_up(source: Source, sink: Sink) -> Iterator[None]:
-    """Has the sink warm up before each frame, where it can and the source knows when one comes."""
-    warm_up = getattr(sink, "warm_up", None)
-    if warm_up is None or not isinstance(source, BaseSource) or source.before_frame is not None:
+    """Has a Publisher warm up before each frame, where the source knows when one comes and has no before_frame."""
+    if not (isinstance(sink, Publisher) and isinstance(source, BaseSource)) or source.before_frame is not None:
         yield
         return
-    source.before_frame = warm_up
+    source.before_frame = warm_up = sink.warm_up
     try:
         yield
     finally:
-        source.before_frame = None
+        if source.before_frame is warm_up:
+            source.before_frame = None
 
 
 class _Loop:

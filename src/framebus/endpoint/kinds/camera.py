@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol
 
@@ -114,11 +113,12 @@ class CameraSource(BaseSource):
                 if left == 0:
                     raise deadline.fail(f"{self.url!r} gave no picture")
                 pause_s = _SLICE_S if left is None else min(left, _SLICE_S)
-                if self.before_frame is not None and not self._pace.is_warm:
+                before_frame = self.before_frame
+                if before_frame is not None and not self._pace.is_warm:
                     warm_up_in_s = self._pace.due_s() - WARM_UP_S
                     if warm_up_in_s <= 0:
                         self._pace.is_warm = True
-                        self._warm_up(self.before_frame)
+                        before_frame()  # with the lock: a picture that comes meanwhile is put down after it
                         continue
                     pause_s = min(pause_s, warm_up_in_s)
                 self._news.wait(pause_s)
@@ -133,14 +133,6 @@ class CameraSource(BaseSource):
             wall_time_ns=taken.wall_time_ns,
             pixel_format="BGR8",
         )
-
-    def _warm_up(self, before_frame: Callable[[], object]) -> None:
-        """Calls it, and lets the thread that takes pictures put one down meanwhile."""
-        self._news.release()
-        try:
-            before_frame()
-        finally:
-            self._news.acquire()
 
     def _cancel(self) -> None:
         with self._news:
