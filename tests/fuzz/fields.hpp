@@ -66,6 +66,7 @@ inline std::vector<Field> all_fields(const framebus::detail::StoreHeader& header
     const std::vector<Field> slot = slot_fields(header.slots_offset + s * sizeof(SlotRecord));
     fields.insert(fields.end(), slot.begin(), slot.end());
   }
+  add(true, offsetof(StoreHeader, publisher_epoch), 4);
   return fields;
 }
 
