@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is measured at what: the cells of the comparison, neighbours at the same work one after the other.
+"""The cells of the comparison: each is one contender at one task. Those of the same task follow one another.
 
 The policies of waiting are compared with 64 bytes, where waiting is all there is. `rule` says which cells are measured
 in every round.

@@ -218,7 +218,7 @@ void warming_up_changes_nothing() {
   }
   Publisher other(fresh_name());
   for (int i = 0; i < 3; ++i) other.loan<std::uint8_t>({1'000'000}).commit();  // in two slots
-  std::this_thread::sleep_for(20ms);  // far more than the millisecond that so many bytes allow
+  std::this_thread::sleep_for(20ms);  // longer than 1 ns for each byte, after which a slot is cold
   other.warm_up();
   CHECK(other.loan<std::uint8_t>({1'000'000}).target() == Target::cold);  // a rehearsal has warmed no bytes
   publisher.close();

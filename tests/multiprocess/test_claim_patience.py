@@ -96,7 +96,7 @@ def test_the_mark_of_a_publisher_that_died_holds_nobody_up(role: Path, channel_n
             assert next_one.statistics().subscribers == 1
 
 
-def test_nothing_sleeps_or_spins_while_a_publisher_stays_stopped(role: Path, channel_name: str) -> None:
+def test_waits_end_in_time_while_a_publisher_stays_stopped(role: Path, channel_name: str) -> None:
     with stopped(role, channel_name, MARKED[0]) as (publisher, subscriber):
         with pytest.raises(framebus.Timeout):
             subscriber.recv(0.1)
@@ -115,4 +115,14 @@ def test_select_finds_the_frames_once_the_publisher_has_decided(role: Path, chan
         while (frame := subscriber.try_recv()) is None:
             assert select.select([descriptor], [], [], PATIENCE)[0], "the decision was made, and nobody looks again"
         assert frame.seq == 2
+    framebus.Publisher(channel_name).close()  # cleans up
+
+
+def test_wait_is_over_once_the_publisher_has_taken_the_slot(role: Path, channel_name: str) -> None:
+    with stopped(role, channel_name, MARKED[0], f"claim:taken:{FIRST}") as (publisher, subscriber):
+        assert subscriber.try_recv() is None
+        publisher.send_signal(signal.SIGCONT)
+        assert publisher.finish()[0] == -signal.SIGKILL  # it has taken the slot and will never publish it
+        assert framebus.wait([subscriber], timeout=PATIENCE) == [subscriber]
+        assert taken(subscriber) == [2, 3, 4]
     framebus.Publisher(channel_name).close()  # cleans up

@@ -47,6 +47,22 @@ def test_loan_is_of_uint8_unless_told_otherwise(ends: Ends) -> None:
         loan.array.fill(0)
 
 
+def test_each_loan_has_the_shape_and_dtype_that_it_was_asked_for(ends: Ends) -> None:
+    pub, sub = ends
+    changing, constant, name = [4, 5], (4, 5), "uint16"
+    asked: list[tuple[Any, Any]] = [
+        (constant, name), (constant, name), (constant, "uint8"), ((5, 4), "uint8"), (constant, np.dtype(name)),
+        (20, name), (20, "uint8"), (changing, name), (changing, name),
+    ]  # fmt: skip
+    for shape, dtype in [*asked, *reversed(asked), *asked]:
+        changing[0] += 1
+        with pub.loan(shape, dtype) as loan:
+            loan.array[:] = 1
+        expected = (shape,) if isinstance(shape, int) else tuple(shape)
+        with sub.recv(0) as frame:
+            assert (frame.array.shape, frame.array.dtype) == (expected, np.dtype(dtype))
+
+
 def test_loan_of_named_arrays_carries_all_of_them(ends: Ends) -> None:
     publisher, subscriber = ends
     with publisher.loan({"color": ((48, 64, 3), "uint8"), "depth": ((48, 64), "uint16")}) as loan:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tests.support.forking import in_forked_child
 
 import framebus
+from framebus.endpoint import BaseSink, Deadline, OutgoingFrame
 from framebus.endpoint.kinds.camera import CameraSource
 
 SHAPE = (48, 64)
@@ -36,7 +37,7 @@ def send(publisher: framebus.Publisher, how: str, value: int) -> None:
 
 
 def counts(publisher: framebus.Publisher) -> dict[str, Any]:
-    """All statistics but the rate, which falls by itself; as text, where NaN equals NaN."""
+    """All statistics as text, so that NaN equals NaN, without the rate, which decays with time."""
     return {name: repr(value) for name, value in vars(publisher.statistics()).items() if name != "rate_hz"}
 
 
@@ -259,17 +260,43 @@ def test_before_frame_may_use_its_source(monkeypatch: pytest.MonkeyPatch, what: 
         assert sorted(got) == [1, 2, 3, 4, 5]
 
 
-def test_a_relay_uses_no_attribute_of_a_stranger_and_leaves_what_the_program_has_set(channel_name: str) -> None:
-    class Sink(framebus.Publisher):
-        pass
-
+def test_a_relay_leaves_a_before_frame_of_the_program_alone(channel_name: str) -> None:
     def mine() -> None:
         """What the program wants called."""
 
-    with framebus.source("pattern:bars?count=2&fps=20&width=64&height=48") as source, Sink(channel_name) as sink:
+    with (
+        framebus.source("pattern:bars?count=2&fps=20&width=64&height=48") as source,
+        framebus.Publisher(channel_name) as sink,
+    ):
         source.before_frame = mine  # type: ignore[attr-defined]
         framebus.relay(source, sink)
         assert source.before_frame is mine  # type: ignore[attr-defined]
+
+
+def test_a_relay_takes_no_attribute_of_another_sink_for_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(BaseSink):
+        warm_up = 30  # of its own, in seconds
+
+        def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:
+            """Takes it."""
+
+    monkeypatch.setattr("framebus.endpoint.paced_source.WARM_UP_S", EARLY_S)
+    with framebus.source("pattern:bars?count=5&fps=20&width=64&height=48") as source, Other("other:") as sink:
+        assert framebus.relay(source, sink).frames == 5
+
+
+@pytest.mark.parametrize(("how", "loans"), [("send", 0), ("loan", 1)])
+def test_it_goes_the_way_of_the_last_frame(
+    channel_name: str, monkeypatch: pytest.MonkeyPatch, how: str, loans: int
+) -> None:
+    freed: list[int] = []
+    with framebus.Publisher(channel_name) as publisher:
+        for earlier in ("loan", "send"):
+            send(publisher, earlier, 1)
+        send(publisher, how, 2)
+        monkeypatch.setattr(framebus.Loan, "__del__", lambda self: freed.append(id(self)), raising=False)
+        publisher.warm_up()
+        assert len(freed) == loans
 
 
 def test_a_source_that_does_not_wait_calls_nothing(tmp_path: Path) -> None:

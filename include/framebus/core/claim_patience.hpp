@@ -29,7 +29,8 @@ class ClaimPatience {
       cpu_relax();
       return Answer::look_again;
     }
-    // A successor keeps the lock of the channel, but has another epoch.
+    // A successor keeps the lock of the channel, but has another epoch: it changes the epoch after it has got the lock,
+    // so who finds the old epoch and the lock free finds no publisher at all.
     const bool gone = control.block().publisher_epoch.load() != store.publisher_epoch() || !is_publisher_alive(control);
     return gone ? Answer::abandoned : Answer::undecided;
   }

@@ -58,7 +58,9 @@ class Fetcher {
   // when it does.
   [[nodiscard]] bool is_undecided() const noexcept {
     if (undecided_ == 0 || store_ == nullptr || has_moved()) return false;
-    return slot_being_written(store_->table().slots[frame_slot(undecided_)].word.load());  // pairs with try_take
+    const std::uint64_t marked =
+        slot_word(frame_seq(undecided_)) | 1;  // after the decision it is 1, or without the mark
+    return store_->table().slots[frame_slot(undecided_)].word.load() == marked;  // pairs with try_take
   }
   [[nodiscard]] const FetchCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }

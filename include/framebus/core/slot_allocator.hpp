@@ -33,8 +33,8 @@ class SlotAllocator {
 
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
 
-  // At once; nullopt if that would need growth, pages, or waiting. `rehearsal`: the slot that
-  // would be claimed, without claiming it.
+  // At once; nullopt if that would need growth, pages, or waiting. `rehearsal`: the slot that would be claimed, without
+  // claiming it.
   std::optional<ClaimedSlot> try_claim(std::uint64_t bytes, bool rehearsal = false) {
     if (!fits(bytes) || files_.awaits_readers()) return std::nullopt;
     ClaimRules may = rules(bytes, false);

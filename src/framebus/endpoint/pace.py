@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import deque
 
-WARM_UP_S = 300e-6  # so long before a frame is due `before_frame` is called: it takes some 50 µs, and timers are late
+WARM_UP_S = 300e-6  # before_frame is called this long before a frame is due: it takes some 50 µs, and timers are late
 
 
 class Pace:

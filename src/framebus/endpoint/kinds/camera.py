@@ -5,7 +5,7 @@ N is the number of the camera, or the path of its device (camera:/dev/video0). P
 of its own. A thread takes them as they come, so a wait obeys its timeout and Ctrl-C whatever the driver does; where
 `buffer` pictures wait already the oldest is given up and counted in statistics().dropped. The timestamps are when the
 driver has handed a picture over. width, height and fps are wishes: what the camera makes of them shows in the frames.
-`before_frame` is called by the pace of the last few pictures.
+The pace of the last few pictures says when `before_frame` is called.
 
 When a camera delivers no more pictures, for example unplugged, recv() raises EndpointError after the last picture.
 """
@@ -118,7 +118,7 @@ class CameraSource(BaseSource):
                     warm_up_in_s = self._pace.due_s() - WARM_UP_S
                     if warm_up_in_s <= 0:
                         self._pace.is_warm = True
-                        before_frame()  # with the lock: a picture that comes meanwhile is put down after it
+                        before_frame()  # with the lock: a picture that comes meanwhile is added after it
                         continue
                     pause_s = min(pause_s, warm_up_in_s)
                 self._news.wait(pause_s)
