@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much code one call of send(), a loan, recv() or .array executes, by callgrind: what has to come into the caches.
+"""How much code and data one call of send(), a loan, recv() or .array needs: what has to come into the caches.
 
-Two runs of the same program differ by CALLS calls. A line of 64 bytes or a page of 4 KiB counts if it has an
-instruction that every call executes, in framebus, Python, numpy or the C library; the instructions counted are those of
-framebus itself, nanobind included. Needs valgrind.
+Two runs of the same program differ by a number of calls, and callgrind counts. Code: a line of 64 bytes or a page of
+4 KiB counts if it has an instruction that every call executes, in framebus, Python, numpy or the C library; the
+instructions counted are those of framebus itself, nanobind included. Data: callgrind simulates a first-level cache that
+is larger than what a call needs, and the program reads bytes that fill it before each call; the misses are the lines
+that the call touches. Needs valgrind.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from pathlib import Path
 CALLS = 400
 BASE = 100
 WORKS = ("nothing", "send", "loan", "loan_array", "received", "looked_at", "warm_up")
+COLD_CALLS = 20
+CACHE = 1 << 20  # bytes of the simulated cache; a call touches less than a tenth
+SCRUBBED = 4 * CACHE  # bytes that are read before each call
 OURS = "framebus"  # in the name of the object with the instructions of framebus itself
 
 _SETUP = """\
@@ -50,9 +55,13 @@ def warm_up():
 def nothing():
     pass
 work = globals()[sys.argv[1]]
+scrubbed = int(sys.argv[3])
+scrubber = bytes(scrubbed)
 send()
 sub.recv().release()
 for _ in range(int(sys.argv[2])):
+    if scrubbed:
+        scrubber.find(1)
     work()
 pub.close()
 """
@@ -66,16 +75,37 @@ class Code:
     lines: int
     our_lines: int
     pages: int
+    data_lines: float
+
+
+def callgrind(work: str, calls: int, scrubbed: int, folder: Path, *options: str) -> Path:
+    """What callgrind has written about the program, which reads an array of `scrubbed` bytes before each call."""
+    out = folder / f"{work}.{calls}.{scrubbed}"
+    command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={out}", *options]
+    program = [sys.executable, "-c", _SETUP, work, str(calls), str(scrubbed)]
+    subprocess.run([*command, *program], check=True, env=os.environ | {"PYTHONHASHSEED": "0"})
+    return out
 
 
 def run(work: str, calls: int, folder: Path) -> Counter[tuple[str, int]]:
     """How often each instruction was executed, by object and address."""
-    out = folder / f"{work}.{calls}"
-    command = ["valgrind", "--tool=callgrind", "--dump-instr=yes", "--dump-line=no", "--compress-pos=no"]
-    command += ["--compress-strings=no", "--quiet", f"--callgrind-out-file={out}"]
-    environment = os.environ | {"PYTHONHASHSEED": "0"}
-    subprocess.run([*command, sys.executable, "-c", _SETUP, work, str(calls)], check=True, env=environment)
-    return parsed(out)
+    options = ("--dump-instr=yes", "--dump-line=no", "--compress-pos=no", "--compress-strings=no")
+    return parsed(callgrind(work, calls, 0, folder, *options))
+
+
+def misses(work: str, calls: int, folder: Path) -> int:
+    """Lines of data that came into the simulated cache."""
+    out = callgrind(work, calls, SCRUBBED, folder, "--cache-sim=yes", f"--D1={CACHE},16,64")
+    text = out.read_text(encoding="utf-8", errors="replace")
+    events = text.split("events:", 1)[1].split("\n", 1)[0].split()
+    counts = text.rsplit("totals:", 1)[1].split()
+    totals = dict(zip(events, map(int, counts), strict=False))
+    return totals["D1mr"] + totals["D1mw"]
+
+
+def data_lines(work: str, folder: Path) -> float:
+    """Lines of data that one call touches when none is in the cache."""
+    return (misses(work, BASE + COLD_CALLS, folder) - misses(work, BASE, folder)) / COLD_CALLS - SCRUBBED / 64
 
 
 def parsed(out: Path) -> Counter[tuple[str, int]]:
@@ -113,16 +143,16 @@ def measure(work: str, folder: Path) -> Code:
         len(lines),
         len({line for line in lines if OURS in line[0]}),
         len({(where, address // 4096) for where, address in executed}),
+        data_lines(work, folder),
     )
 
 
 def main() -> None:
     if shutil.which("valgrind") is None:
         sys.exit("instructions needs valgrind; run: apt-get install valgrind")
-    print("\none call: instructions of framebus itself, lines of code (of framebus itself), pages of code")
+    print("\none call: instructions of framebus itself, lines of code (of framebus itself), their pages, lines of data")
     with tempfile.TemporaryDirectory() as folder:
         for work in WORKS:
             code = measure(work, Path(folder))
-            print(
-                f"{work:12s} {code.instructions:8.0f}  {code.lines:5d} ({code.our_lines})  {code.pages:4d}", flush=True
-            )
+            lines = f"{code.lines:5d} ({code.our_lines})"
+            print(f"{work:12s} {code.instructions:8.0f}  {lines}  {code.pages:4d}  {code.data_lines:5.0f}", flush=True)
