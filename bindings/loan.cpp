@@ -34,17 +34,13 @@ nb::handle loan_class;    // framebus.Loan; until the end of the interpreter, as
 nb::handle memory_class;  // of Memory
 nb::handle encode;        // encode(meta, pixel_format): checks both, and returns the metadata as bytes
 
-struct Memory {
-  std::shared_ptr<Loan> loan;
-};
-
 class LoanBase {
  public:
-  LoanBase(Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb::handle with_meta, nb::handle with_format)
+  LoanBase(Loan&& loan, std::shared_ptr<Lending> lending, nb::handle with_meta, nb::handle with_format)
       : meta(nb::borrow(with_meta)),
         pixel_format(nb::borrow(with_format)),
         loan_(std::make_shared<Loan>(std::move(loan))),
-        first_frame_(std::move(first_frame)) {}
+        lending_(std::move(lending)) {}
 
   nb::object meta, pixel_format;
   nb::object seq = nb::none();
@@ -56,14 +52,8 @@ class LoanBase {
           "this loan has ended: its frame was sent or dropped; use the array inside the with block, or "
           "copy() it there");
     }
-    if (!arrays_[i].is_valid()) {
-      const nb::object memory = nb::inst_alloc(memory_class);
-      new (nb::inst_ptr<Memory>(memory)) Memory{loan_};
-      nb::inst_mark_ready(memory);
-      bases_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), memory, true);
-      arrays_[i] = array_over(loan_->frame().arrays[i], loan_->data(i), bases_[i], true);
-    }
-    return arrays_[i];
+    if (!arrays_[i].is_valid()) arrays_[i] = lend(loan_->frame().arrays[i], loan_->data(i));
+    return arrays_[i].view;
   }
 
   nb::dict arrays() {
@@ -89,7 +79,7 @@ class LoanBase {
       }
     }
     seq = nb::int_(commit(bytes_view(bytes), copy));
-    first_frame_->sent();
+    lending_->first_frame.sent();
   }
 
   void rehearse() {
@@ -109,6 +99,21 @@ class LoanBase {
   void clear() { meta = pixel_format = nb::none(); }
 
  private:
+  LentArray lend(const framebus::detail::ArrayInfo& info, void* data) {
+    LentArray lent = lending_->kept.take(info, data);
+    if (lent.is_valid()) {
+      nb::inst_ptr<Memory>(lent.memory)->loan = loan_;
+      lent.set_writable(true);
+      return lent;
+    }
+    lent.memory = nb::inst_alloc(memory_class);
+    new (nb::inst_ptr<Memory>(lent.memory)) Memory{loan_};
+    nb::inst_mark_ready(lent.memory);
+    lent.base = array_over(info, data, lent.memory, true);
+    lent.view = array_over(info, data, lent.base, true);
+    return lent;
+  }
+
   std::uint64_t commit(std::string_view bytes, bool copy) {
     if (!copy) return commit_quickly(*loan_, bytes);
     const LongCall call;
@@ -123,12 +128,14 @@ class LoanBase {
     bool escaped = open_ && have_escaped();  // which may run Python code that ends this loan
     if (!open_) framebus::detail::fail(framebus::Errc::loan_ended, "this loan has ended already");
     open_ = false;
-    for (std::size_t i = 0; i < arrays_.size(); ++i) {
+    for (std::uint32_t i = 0; i < loan_->frame().array_count; ++i) {
       if (!arrays_[i].is_valid()) continue;
-      escaped = escaped || Py_REFCNT(bases_[i].ptr()) > 2;  // bases_ and arrays_[i] itself
-      for (nb::object* object : {&arrays_[i], &bases_[i]}) {
-        PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(object->ptr()), NPY_ARRAY_WRITEABLE);
-        object->reset();
+      LentArray ended = std::move(arrays_[i]);
+      ended.set_writable(false);
+      if (Py_REFCNT(ended.base.ptr()) > 2) {  // those of `ended` itself and of its view
+        escaped = true;
+      } else {
+        lending_->kept.keep(loan_->frame().arrays[i], std::move(ended));
       }
     }
     return escaped;
@@ -139,7 +146,7 @@ class LoanBase {
     std::array<Py_ssize_t, framebus::detail::kMaxArrays> others{};
     bool any = false;
     for (std::size_t i = 0; i < arrays_.size(); ++i) {
-      if (arrays_[i].is_valid()) others[i] = Py_REFCNT(arrays_[i].ptr()) - 1;
+      if (arrays_[i].is_valid()) others[i] = Py_REFCNT(arrays_[i].view.ptr()) - 1;
       any = any || others[i] > 0;
     }
     if (!any) return false;
@@ -150,7 +157,7 @@ class LoanBase {
     if (PyDict_CheckExact(variables.ptr()) == 0 && !is_function(frame)) return true;  // a mapping given to exec()
     const nb::object values = object_from_python([&] { return PyMapping_Values(variables.ptr()); });
     for (const nb::handle value : values) {
-      for (std::size_t i = 0; i < arrays_.size(); ++i) others[i] -= value.ptr() == arrays_[i].ptr() ? 1 : 0;
+      for (std::size_t i = 0; i < arrays_.size(); ++i) others[i] -= value.ptr() == arrays_[i].view.ptr() ? 1 : 0;
     }
     if (PyDict_CheckExact(variables.ptr()) != 0 && is_function(frame)) {
       PyDict_Clear(variables.ptr());  // Python before 3.13 would keep this snapshot, and with it all it refers to
@@ -163,8 +170,8 @@ class LoanBase {
   }
 
   std::shared_ptr<Loan> loan_;
-  std::shared_ptr<FirstFrame> first_frame_;
-  std::array<nb::object, framebus::detail::kMaxArrays> bases_, arrays_;  // made when they are first asked for
+  std::shared_ptr<Lending> lending_;
+  std::array<LentArray, framebus::detail::kMaxArrays> arrays_;  // made when they are first asked for
   bool open_ = true;
 };
 
@@ -212,9 +219,9 @@ PyType_Slot slots[] = {{Py_tp_methods, static_cast<void*>(methods)},
 
 }  // namespace
 
-nb::object python_loan(Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb::handle meta, nb::handle pixel_format) {
+nb::object python_loan(Loan&& loan, std::shared_ptr<Lending> lending, nb::handle meta, nb::handle pixel_format) {
   nb::object object = nb::inst_alloc(loan_class);
-  new (nb::inst_ptr<LoanBase>(object)) LoanBase(std::move(loan), std::move(first_frame), meta, pixel_format);
+  new (nb::inst_ptr<LoanBase>(object)) LoanBase(std::move(loan), std::move(lending), meta, pixel_format);
   nb::inst_mark_ready(object);
   return object;
 }

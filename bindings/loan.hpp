@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "call_python.hpp"
+#include "kept_arrays.hpp"
 #include "long_call.hpp"
 
 namespace framebus_python {
@@ -43,8 +44,14 @@ inline std::uint64_t commit_quickly(framebus::Loan& loan, std::string_view meta)
   return loan.commit(meta, check_signals);
 }
 
+// What a publisher shares with its loans, which may outlive it.
+struct Lending {
+  FirstFrame first_frame;
+  KeptArrays kept;
+};
+
 // A framebus.Loan of a claimed slot.
-nb::object python_loan(framebus::Loan&& loan, std::shared_ptr<FirstFrame> first_frame, nb::handle meta,
+nb::object python_loan(framebus::Loan&& loan, std::shared_ptr<Lending> lending, nb::handle meta,
                        nb::handle pixel_format);
 
 // Goes the way of a block: asks the loan of a rehearsal for its array, and ends it without sending.

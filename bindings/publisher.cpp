@@ -131,7 +131,7 @@ class PublisherBase {
     loan.set_timestamps(moment_ns(timestamp_ns, "timestamp_ns"), moment_ns(wall_time_ns, "wall_time_ns"));
     if (rehearsal) return loan.try_commit(text).value_or(0);
     const std::uint64_t seq = commit_quickly(loan, text);
-    first_frame_->sent();
+    lending_->first_frame.sent();
     return seq;
   }
 
@@ -141,13 +141,13 @@ class PublisherBase {
     last_specs_.describe(shape, dtype, d);
     Loan loan = claim(d, 0, timeout_ns(timeout), rehearsal);
     lends_ = true;
-    return python_loan(std::move(loan), first_frame_, meta, pixel_format);
+    return python_loan(std::move(loan), lending_, meta, pixel_format);
   }
 
   [[nodiscard]] bool lends() const noexcept { return lends_; }
   [[nodiscard]] const LastSpecs& last_specs() const noexcept { return last_specs_; }
 
-  void call_after_first_frame(nb::object then) { first_frame_->then = std::move(then); }
+  void call_after_first_frame(nb::object then) { lending_->first_frame.then = std::move(then); }
   void say_closed_by(std::string message) { closed_by_ = std::move(message); }
 
   void close() {
@@ -179,7 +179,7 @@ class PublisherBase {
   }
 
   Publisher publisher_;
-  std::shared_ptr<FirstFrame> first_frame_ = std::make_shared<FirstFrame>();
+  std::shared_ptr<Lending> lending_ = std::make_shared<Lending>();
   std::string closed_by_;  // what the error says instead of that the publisher is closed
   bool lends_ = false;     // the last frame was lent
   LastSpecs last_specs_;
