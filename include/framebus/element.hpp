@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <complex>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -20,10 +19,14 @@ namespace framebus::inline FRAMEBUS_VERSION {
 
 using detail::ElementType;
 
+// std::complex, whose header is for those who use it, or a type like it: real part, then imaginary part.
 template <class T>
-inline constexpr bool is_complex = false;
-template <class T>
-inline constexpr bool is_complex<std::complex<T>> = true;
+concept Complex = requires(const T& number) {
+  requires std::is_floating_point_v<typename T::value_type>;
+  requires sizeof(T) == 2 * sizeof(typename T::value_type) && std::is_trivially_copyable_v<T>;
+  { number.real() } -> std::convertible_to<typename T::value_type>;
+  { number.imag() } -> std::convertible_to<typename T::value_type>;
+};
 
 template <class T>
 inline constexpr bool is_text =  // char means text; bytes are std::byte, std::uint8_t or unsigned char
@@ -36,7 +39,7 @@ constexpr ElementType element_type() noexcept {
   constexpr char order = bytes == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
   constexpr char kind = std::is_same_v<T, bool>        ? 'b'
                         : std::is_same_v<T, std::byte> ? 'u'
-                        : is_complex<T>                ? 'c'
+                        : Complex<T>                   ? 'c'
                         : std::is_floating_point_v<T>  ? 'f'
                         : !std::is_integral_v<T>       ? '?'
                         : is_text<T>                   ? '?'

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API of C++ programs: typed arrays and images, chrono timeouts, loops over frames, moving, codes instead of
 // exceptions.
+#include <array>
+#include <complex>
 #include <cstring>
 #include <framebus/framebus.hpp>
 #include <iterator>
@@ -346,6 +348,11 @@ void every_code_has_a_sentence_of_its_own() {
   CHECK(!std::error_code(0, error_category()));
 }
 
+struct Point {  // two numbers, but no complex one
+  using value_type = float;
+  float x, y;
+};
+
 void element_types_are_those_of_numpy() {
   const auto is = [](ElementType t, char kind, char order, std::uint32_t bytes) {
     return t.kind == kind && t.order == order && t.bytes == bytes;
@@ -357,6 +364,8 @@ void element_types_are_those_of_numpy() {
         text_of(ElementType{'f', '>', 4}) == "foreign-endian float32");
   CHECK(text_of(Shape(1, 2, 3)) == "1x2x3" && text_of(Shape()) == "single value");
   static_assert(!Element<char> && !Element<wchar_t> && !Element<void*> && !Element<std::string>);
+  static_assert(Element<std::complex<float>> && Element<const std::complex<long double>>);
+  static_assert(!Element<std::complex<int>> && !Element<std::array<float, 2>> && !Element<Point>);
 }
 
 }  // namespace

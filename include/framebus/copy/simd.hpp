@@ -14,7 +14,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FRAMEBUS_X86 1
-#include <immintrin.h>
+#include <tmmintrin.h>  // SSSE3; <immintrin.h>, which has AVX, takes a second to compile
 
 #include "framebus/base/namespace.hpp"
 #endif
@@ -41,6 +41,18 @@ inline bool has_ssse3() noexcept {
   return answer;
 }
 
+// Registers of AVX, which may have the bytes of anything.
+using Aligned32 = long long __attribute__((vector_size(32), may_alias));
+using Unaligned32 = long long __attribute__((vector_size(32), may_alias, aligned(1)));
+
+__attribute__((target("avx"))) inline void store_past_cache(Aligned32* to, Aligned32 value) noexcept {
+#ifdef __clang__
+  __builtin_nontemporal_store(value, to);
+#else
+  __builtin_ia32_movntdq256(to, value);
+#endif
+}
+
 // Copies past the cache. Ends without a fence, see finish_stream().
 __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte* from, std::uint64_t bytes) noexcept {
   constexpr std::uint64_t kWidth = 32, kStep = 4 * kWidth;
@@ -48,14 +60,13 @@ __attribute__((target("avx"))) inline void stream(std::byte* to, const std::byte
   std::memcpy(to, from, ahead);
   std::uint64_t at = ahead;
   for (; bytes - at >= kStep; at += kStep) {
-    const auto* in = reinterpret_cast<const __m256i*>(from + at);
-    auto* out = reinterpret_cast<__m256i*>(to + at);
-    const __m256i a = _mm256_loadu_si256(in), b = _mm256_loadu_si256(in + 1);
-    const __m256i c = _mm256_loadu_si256(in + 2), d = _mm256_loadu_si256(in + 3);
-    _mm256_stream_si256(out, a);
-    _mm256_stream_si256(out + 1, b);
-    _mm256_stream_si256(out + 2, c);
-    _mm256_stream_si256(out + 3, d);
+    const auto* in = reinterpret_cast<const Unaligned32*>(from + at);
+    auto* out = reinterpret_cast<Aligned32*>(to + at);
+    const Aligned32 a = in[0], b = in[1], c = in[2], d = in[3];
+    store_past_cache(out, a);
+    store_past_cache(out + 1, b);
+    store_past_cache(out + 2, c);
+    store_past_cache(out + 3, d);
   }
   std::memcpy(to + at, from + at, bytes - at);
 }

@@ -19,8 +19,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 
 #include "framebus/base/namespace.hpp"

@@ -8,16 +8,17 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,11 @@ inline std::string command_line(std::size_t most) {
 }
 
 inline std::uint64_t random_word() {
-  std::random_device device;
-  return static_cast<std::uint64_t>(device()) << 32 | device();
+  std::uint64_t word = 0;
+  while (::getrandom(&word, sizeof word, 0) != sizeof word) {
+    if (errno != EINTR) fail_errno("getrandom");
+  }
+  return word;
 }
 
 // The descriptors that a forked child must not keep.
