@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -27,16 +28,16 @@ KILLS = 15
 GENERATION_OFFSET, VERSION_OFFSET = 84, 8  # in the control block, see docs/protocol.md
 
 
-def publisher(programs: Programs, place: Place, name: str = NAME) -> Program:
+def publisher(programs: Programs, place: Place, name: str = NAME, **options: object) -> Program:
     """A publisher with one frame of 32 x 32."""
-    program = programs.publisher(name, under=place.inside)
+    program = programs.publisher(name, under=place, **options)
     program.ask("send", shape=[32, 32], fill=7)
     return program
 
 
-def leave_stale_channel(programs: Programs, place: Place, name: str = NAME) -> int:
+def leave_stale_channel(programs: Programs, place: Place, name: str = NAME, **options: object) -> int:
     """Kills a publisher; gives what its process id was."""
-    program = publisher(programs, place, name)
+    program = publisher(programs, place, name, **options)
     program.kill()
     return program.pid
 
@@ -62,7 +63,7 @@ def test_all_is_well_where_there_is_nothing(place: Place) -> None:
 
 def test_a_live_channel_is_no_finding_and_keeps_its_files(place: Place, programs: Programs) -> None:
     sender = publisher(programs, place)
-    receiver = programs.subscriber(NAME, under=place.inside)
+    receiver = programs.subscriber(NAME, under=place)
     before = place.files()
     done = place.framebus("doctor", "--clean")
     assert (done.returncode, place.files()) == (WELL, before)
@@ -71,7 +72,7 @@ def test_a_live_channel_is_no_finding_and_keeps_its_files(place: Place, programs
 
 
 def test_a_stale_channel_is_listed_with_who_left_it(place: Place, programs: Programs) -> None:
-    pid = leave_stale_channel(programs, place)
+    pid = leave_stale_channel(programs, place, fork=False)
     done = place.framebus("doctor")
     assert done.returncode == FOUND
     assert "framebus doctor --clean removes what no program uses." in done.stdout
@@ -98,18 +99,18 @@ def test_cleaning_removes_a_stale_channel_and_leaves_its_neighbour(place: Place,
 
 def test_a_channel_whose_publisher_died_is_kept_while_a_subscriber_lives(place: Place, programs: Programs) -> None:
     sender = publisher(programs, place)
-    receiver = programs.subscriber(NAME, under=place.inside)
+    receiver = programs.subscriber(NAME, under=place)
     sender.kill()
     assert place.framebus("doctor", "--clean").returncode == WELL
     assert place.files() == [f"framebus.{NAME}", f"framebus.{NAME}@1"]
-    assert programs.subscriber(NAME, under=place.inside).ask("recv")["seq"] == 1
+    assert programs.subscriber(NAME, under=place).ask("recv")["seq"] == 1
     assert receiver.ask("recv")["seq"] == 1
     assert publisher(programs, place).ask("send", shape=[32, 32]) == 3
 
 
 def test_the_store_of_a_growth_that_a_kill_has_ended_is_removed(place: Place, programs: Programs) -> None:
     sender = publisher(programs, place)
-    receiver = programs.subscriber(NAME, under=place.inside)
+    receiver = programs.subscriber(NAME, under=place)
     sender.kill()
     store = place.shared_memory / f"framebus.{NAME}@1"
     shutil.copy(store, store.with_name(f"framebus.{NAME}@2"))
@@ -128,7 +129,7 @@ def test_a_later_store_of_a_live_publisher_may_be_a_growth_and_is_kept(place: Pl
     assert place.framebus("doctor", "--clean").returncode == WELL
     assert f"framebus.{NAME}@2" in place.files()
     sender.ask("send", shape=[512, 512])  # grows there
-    assert programs.subscriber(NAME, under=place.inside).ask("recv")["seq"] == 2
+    assert programs.subscriber(NAME, under=place).ask("recv")["seq"] == 2
 
 
 def test_a_store_that_a_live_channel_has_left_behind_is_removed(place: Place, programs: Programs) -> None:
@@ -139,7 +140,7 @@ def test_a_store_that_a_live_channel_has_left_behind_is_removed(place: Place, pr
     assert kinds(place) == {f"framebus.{NAME}@1": "orphaned store"}
     assert place.framebus("doctor", "--clean").returncode == WELL
     assert place.files() == [f"framebus.{NAME}", f"framebus.{NAME}@2"]
-    assert programs.subscriber(NAME, under=place.inside).ask("recv")["seq"] == 2
+    assert programs.subscriber(NAME, under=place).ask("recv")["seq"] == 2
 
 
 def test_a_store_without_a_control_block_is_removed(place: Place, programs: Programs) -> None:
@@ -205,7 +206,7 @@ def test_it_fails_where_it_may_not_remove(place: Place, programs: Programs) -> N
 
 def test_it_fails_where_there_is_nothing_to_look_at() -> None:
     nowhere = Place("mount -t tmpfs tmpfs /dev")
-    done = nowhere.framebus("doctor")
+    done = nowhere.run(sys.executable, "-m", "framebus", "doctor")
     nowhere.close()
     assert done.returncode == FAILED
     assert done.stderr == "framebus doctor: cannot look into /dev/shm: No such file or directory\n"
@@ -213,7 +214,7 @@ def test_it_fails_where_there_is_nothing_to_look_at() -> None:
 
 def test_what_belongs_to_another_user_is_shown_but_does_not_count(place: Place, programs: Programs) -> None:
     leave_stale_channel(programs, place, "private")
-    stale = programs.publisher("shared", under=place.inside, mode=0o644)
+    stale = programs.publisher("shared", under=place, mode=0o644)
     stale.kill()
     before = place.files()
     code = (
@@ -232,9 +233,7 @@ def test_what_belongs_to_another_user_is_shown_but_does_not_count(place: Place, 
 
 
 def test_root_cleans_up_after_everybody(place: Place, programs: Programs) -> None:
-    program = programs.start(
-        "as_user", under=place.inside, uid=1234, gid=1234, program="publish", options={"name": NAME}
-    )
+    program = programs.start("as_user", under=place, uid=1234, gid=1234, program="publish", options={"name": NAME})
     program.expect("ready")
     program.ask("send", shape=[8, 8])
     program.kill()
@@ -243,7 +242,7 @@ def test_root_cleans_up_after_everybody(place: Place, programs: Programs) -> Non
 
 
 def restart_killed(programs: Programs, place: Place, script: str, chance: random.Random, **options: object) -> Program:
-    program = programs.start(script, under=place.inside, name=NAME, seed=chance.randrange(1 << 30), **options)
+    program = programs.start(script, under=place, name=NAME, seed=chance.randrange(1 << 30), **options)
     program.expect("ready")
     return program
 
@@ -253,7 +252,7 @@ def test_cleaning_takes_nothing_from_those_who_come_and_go_meanwhile(
     careless: bool, place: Place, programs: Programs
 ) -> None:
     chance = random.Random(4)
-    cleaners = [programs.start("clean", under=place.inside) for _ in range(2)]
+    cleaners = [programs.start("clean", under=place) for _ in range(2)]
     leave_stale_channel(programs, place)
     while place.files():  # so that one of them has had something to do, whoever is faster later
         os.sched_yield()

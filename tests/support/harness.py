@@ -10,25 +10,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.paths import PROGRAMS
+from tests.support.places import IN_PLACE, Place
 
 from framebus import testing
 from framebus.testing import Refused as Refused
 
 
 class Program(testing.Program):
-    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does.
+    """One running program of `programs/`. `under` is a command that starts another, as `nsenter` does, or a place.
 
     A C++ program is given as the path of what was compiled; its options are arguments of the form NAME=VALUE. With
     fork=False a Python program has the command line that its users see.
     """
 
-    def __init__(self, script: str | Path, *, under: Sequence[str] = (), fork: bool = True, **options: object) -> None:
+    def __init__(
+        self, script: str | Path, *, under: Sequence[str] | Place = (), fork: bool = True, **options: object
+    ) -> None:
+        before: list[str] = []
+        if isinstance(under, Place):
+            if fork and not isinstance(script, Path):
+                before, under = [*IN_PLACE, str(under.pid)], ()
+            else:
+                under = under.inside
         if isinstance(script, Path):
             command = [str(script), *(f"{name}={value}" for name, value in options.items())]
             super().__init__(command, under=under, native=True)
         else:
             file = str(PROGRAMS / f"{script}.py")
-            super().__init__([file], options, under=under, python=("-W", "error"), fork=fork)
+            super().__init__([*before, file], options, under=under, python=("-W", "error"), fork=fork)
 
 
 class Programs:

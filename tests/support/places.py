@@ -2,7 +2,8 @@
 """Places of their own for tests: a /dev/shm that is small, read-only or missing, and that no other program sees.
 
 A Place is a mount namespace, held open by a process that does nothing. Its programs are real interpreters that join
-the namespace. It takes root; where that is not so, `needs_root` skips the test and says what makes it run.
+the namespace, or forks of one that do. It takes root; where that is not so, `needs_root` skips the test and says what
+makes it run.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.support.paths import PROGRAMS
+from tests.support.run_forked import run_forked
 from tests.support.waiting import WATCHDOG_S
 
 EMPTY = "mount -t tmpfs -o size=64m,mode=1777 tmpfs /dev/shm"
+IN_PLACE = (str(PROGRAMS / "in_place.py"),)  # the beginning of a command that is forked
 
 
 def _can_unshare() -> bool:
@@ -45,6 +49,11 @@ class Place:
         assert self._holder.stdout.readline() == b"ready\n", f"could not set up: {setup}"
 
     @property
+    def pid(self) -> int:
+        """The process that holds the namespace open."""
+        return self._holder.pid
+
+    @property
     def inside(self) -> Sequence[str]:
         """The beginning of a command that runs in this place."""
         return ("nsenter", f"--target={self._holder.pid}", "--mount", "--")
@@ -67,8 +76,9 @@ class Place:
         return self.run(sys.executable, "-W", "error", "-c", code, *arguments)
 
     def framebus(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the command `framebus` here."""
-        return self.run(sys.executable, "-m", "framebus", *arguments)
+        """Run the command `framebus` here, in a forked interpreter."""
+        command = (*IN_PLACE, str(self.pid), "-m", "framebus", *arguments)
+        return run_forked(("-W", "error"), command)
 
     def close(self) -> None:
         """Let go of the namespace; it ends with its last program."""
