@@ -3,20 +3,22 @@
 
 Each test is a program of its own with real forks: its threads use one kind of end all the time, and meanwhile it forks
 children that close what they have inherited, or forget it, and end. A child that waits for a thread of its parent never
-ends; the program gives up on it after PATIENCE, which is a watchdog.
+ends; the program gives up on it after PATIENCE, which is a watchdog. What the threads do once the fork has happened is
+nothing to the child: they rest until the next one.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from tests.support.bus import message_bus, needs_bus
+from tests.support.run_forked import run_forked
 
 HEAD = """
 import os, select, signal, sys, threading, time
@@ -26,14 +28,25 @@ name, rest = sys.argv[1], sys.argv[2:]
 image = np.zeros((48, 64, 3), np.uint8)
 PATIENCE = 60
 stopping = False
+forking, working = threading.Event(), []
 def in_thread(work):
+    inside = threading.Event()
+    working.append(inside)
     def forever():
         while not stopping:
+            if not forking.is_set():
+                inside.clear()
+                forking.wait()
+            inside.set()
             try: work()
             except framebus.Error: pass
     threading.Thread(target=forever, daemon=True).start()
-def in_child(work):
+def in_child(work, after=0.0):
+    forking.set()
+    for inside in working: inside.wait()
+    time.sleep(after)
     child = os.fork()
+    if child: forking.clear()
     if child == 0:
         try: work()
         except SystemExit as end: status = end.code or 0
@@ -93,22 +106,31 @@ if sink: in_thread(lambda: sink.send(image, timeout=0.003))
 """
 FORKS = """
 for i in range(12):
-    time.sleep(0.001 * (i % 4))  # not to wait for anything: so that the threads are somewhere else
     in_child((lambda: None) if i % 3 == 0 else (lambda: [end.close() for end in ends]) if i % 3 == 1 else
-             (lambda: sys.exit(0 if _core.end_long_calls() else "there is a thread inside")))
+             (lambda: sys.exit(0 if _core.end_long_calls() else "there is a thread inside")),
+             after=0.002 * (1 + i % 4))  # not to wait for anything: so that the threads are somewhere else
 stopping = True
 print("done", flush=True)
 os._exit(0)
 """
 
 
+PYTHON = ("-W", "ignore::DeprecationWarning")
+
+
 def check(program: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Runs a program in a fork of an interpreter that has imported numpy and framebus."""
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(program)
+        file.flush()
+        done = run_forked(PYTHON, [file.name, *arguments], env)
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def check_from_the_start(program: str, *arguments: str) -> None:
+    """Runs a program in an interpreter that has imported nothing yet."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=env,
+        [sys.executable, *PYTHON, "-c", program, *arguments], capture_output=True, text=True, timeout=300
     )
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
 
@@ -140,7 +162,7 @@ def test_a_child_waits_for_no_thread_that_uses_an_endpoint(channel_name: str, tm
     sink_first = kind not in ("dde poke", "mailslot", "msg")
     arguments = (channel_name, source, sink, str(sink_first))
     with message_bus() if kind.startswith("dde") else nullcontext() as bus:
-        env = None if bus is None else {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address}
+        env = None if bus is None else {"DBUS_SESSION_BUS_ADDRESS": bus.address}
         check(HEAD + ENDPOINT + FORKS, *arguments, env=env)
 
 
@@ -184,16 +206,16 @@ IMPORTS = {
 }
 IMPORTING = """
 pub = framebus.Publisher(name); pub.send(image)
-begun, forking = threading.Event(), threading.Event()
+begun, go_on = threading.Event(), threading.Event()
 class Slow:
     # Finds nothing, but holds up one import until the fork is about to come.
     def find_spec(self, module, path=None, target=None):
         if module == rest[0] and threading.current_thread() is not threading.main_thread():
-            begun.set(); forking.wait()
+            begun.set(); go_on.wait()
 sys.meta_path.insert(0, Slow())
 threading.Thread(target=use_it, daemon=True).start()
 begun.wait()
-os.register_at_fork(before=forking.set)  # runs before those that were registered earlier
+os.register_at_fork(before=go_on.set)  # runs before those that were registered earlier
 in_child(use_it)
 print("done", flush=True)
 os._exit(0)
@@ -203,11 +225,11 @@ os._exit(0)
 @pytest.mark.usefixtures("leftovers")
 @pytest.mark.parametrize("module", list(IMPORTS))
 def test_a_child_can_import_what_a_thread_of_its_parent_was_importing(channel_name: str, module: str) -> None:
-    check(HEAD + IMPORTS[module] + IMPORTING, channel_name, module)
+    check_from_the_start(HEAD + IMPORTS[module] + IMPORTING, channel_name, module)
 
 
 def test_what_waits_in_an_event_loop_is_there_from_the_start_and_asyncio_is_not() -> None:
     """So no first recv_async() imports anything while another thread forks; and the package needs no asyncio."""
-    check(
+    check_from_the_start(
         "import sys, framebus\nif 'framebus.channel.aio' in sys.modules and 'asyncio' not in sys.modules: print('done')"
     )
