@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.run_forked import run_forked
 
 HEAD = """
 import sys, threading
@@ -34,14 +35,23 @@ WAITS = {
 }
 
 
+FORKED = 4  # times
+
+
 @pytest.mark.parametrize("wait", list(WAITS))
-def test_program_ends_cleanly_while_a_daemon_thread_is_inside(channel_name: str, wait: str) -> None:
-    for _ in range(5):
-        done = subprocess.run(
-            [sys.executable, "-c", f"{HEAD}{WAITS[wait]}\n", channel_name], capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        # A thread that comes out of a call at this very moment may still say that its end is closed; nothing else.
-        assert done.stderr == "" or "Exception in thread" in done.stderr
-        assert "terminate called" not in done.stderr
-        assert list(Path("/dev/shm").glob(f"framebus.{channel_name}*")) == []
+def test_program_ends_cleanly_while_a_daemon_thread_is_inside(channel_name: str, tmp_path: Path, wait: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"{HEAD}{WAITS[wait]}\n")
+    command = [str(program), channel_name]
+    check(subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60), channel_name)
+    program.write_text(f"{program.read_text()}sys.exit()\n")  # takes the whole interpreter apart in a forked one, too
+    for _ in range(FORKED):
+        check(run_forked((), command), channel_name)
+
+
+def check(done: subprocess.CompletedProcess[str], channel_name: str) -> None:
+    assert done.returncode == 0, done.stderr
+    # A thread that comes out of a call at this very moment may still say that its end is closed; nothing else.
+    assert done.stderr == "" or "Exception in thread" in done.stderr
+    assert "terminate called" not in done.stderr
+    assert list(Path("/dev/shm").glob(f"framebus.{channel_name}*")) == []

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.compiled import CppPrograms
+from tests.support.harness import Programs
 from tests.support.started import Started
 
 import framebus
@@ -96,20 +96,12 @@ def test_recv_gives_the_frames_that_came_with_the_close_before_it_says_closed(
 
 @pytest.mark.parametrize(("how", "place"), [(how, place) for how in (*LOOPS, *ENDS_BY_ERROR) for place in places(how)])
 def test_frames_of_a_publisher_that_died_come_before_its_death(
-    iterate: Path, channel_name: str, how: str, place: str
+    iterate: Path, programs: Programs, channel_name: str, how: str, place: str
 ) -> None:
-    program = (
-        "import sys, framebus, numpy as np\n"
-        "publisher = framebus.Publisher(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
-        "for _ in range(3): publisher.send(np.zeros(64, np.uint8))\n"
-        "print('sent', flush=True); sys.stdin.readline()\n"
-    )
-    with Started(sys.executable, "-c", program, channel_name) as victim:
-        assert victim.line() == "ready"
-        reader = Reader(iterate, place, how, channel_name, "every", "once")
-        victim.tell("go")
-        assert victim.line() == "sent"
-        victim.kill()
+    victim = programs.publisher(channel_name)
+    reader = Reader(iterate, place, how, channel_name, "every", "once")
+    victim.ask("send", shape=[64], count=3)
+    victim.kill()
     assert reader.go_on() == ["1", "2", "3", "publisher_died"]
     framebus.Publisher(channel_name).close()  # cleans up
 

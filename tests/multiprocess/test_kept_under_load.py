@@ -11,7 +11,6 @@ import asyncio
 import gc
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 import pytest
 from tests.support.bus import message_bus, needs_bus
 from tests.support.desktop import display
+from tests.support.run_forked import run_forked
 from tests.support.started import Started
 
 import framebus
@@ -233,10 +233,7 @@ WITHOUT_A_WAIT = {"camera"}
 def test_a_signal_handler_may_close_the_end_that_it_has_interrupted(
     channel_name: str, kind: str, surroundings: dict[str, str]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(HANDLER), kind, channel_name],
-        capture_output=True, text=True, timeout=WATCHDOG_S, check=False, env={**os.environ, **surroundings},
-    )  # fmt: skip
+    done = run_forked(("-W", "error"), [str(HANDLER), kind, channel_name], surroundings)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "ChannelClosed True\n"
 

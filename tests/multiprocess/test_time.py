@@ -140,7 +140,7 @@ def test_frames_and_deaths_pass_between_time_namespaces_and_only_the_figures_are
 ) -> None:
     elsewhere = [*place.inside, "unshare", "--time", f"--monotonic={offset}", "--fork", "--kill-child"]
     sender = programs.publisher(NAME, under=elsewhere)
-    receiver = programs.subscriber(NAME, under=place.inside, every=True, reconnect=False, wait=wait)
+    receiver = programs.subscriber(NAME, under=place, every=True, reconnect=False, wait=wait)
     for number in range(1, 6):
         receiver.tell("recv", timeout=30.0)
         sender.ask("send", shape=[100])
@@ -161,8 +161,8 @@ def test_frames_and_deaths_pass_between_time_namespaces_and_only_the_figures_are
 @needs_root
 @pytest.mark.parametrize("reconnect", [True, False], ids=["reconnect", "no-reconnect"])
 def test_a_publisher_that_stands_still_is_not_dead(place: Place, programs: Programs, reconnect: bool) -> None:
-    sender = programs.publisher(NAME, under=place.inside)
-    receiver = programs.subscriber(NAME, under=place.inside, every=True, reconnect=reconnect)
+    sender = programs.publisher(NAME, under=place)
+    receiver = programs.subscriber(NAME, under=place, every=True, reconnect=reconnect)
     sender.ask("send", shape=[100], count=3)
     sender.signal(signal.SIGSTOP)
     assert [receiver.ask("recv")["seq"] for _ in range(3)] == [1, 2, 3]
@@ -171,7 +171,7 @@ def test_a_publisher_that_stands_still_is_not_dead(place: Place, programs: Progr
             receiver.ask("recv", timeout=1.0)  # 20 of the longest slices that anybody sleeps
         assert refused.value.error == "Timeout"
         assert f"its publisher, process {sender.pid}, is alive and has sent 3" in refused.value.message
-    late = programs.subscriber(NAME, under=place.inside)
+    late = programs.subscriber(NAME, under=place)
     assert late.ask("recv")["seq"] == 3
     assert place.framebus("doctor", "--clean").returncode == 0
     usurper = place.python(f"import framebus; framebus.Publisher({NAME!r})")
