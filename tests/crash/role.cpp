@@ -7,6 +7,7 @@
 //   role drop NAME FRAMES        prints "ready", waits for a line, sends frames of 64 bytes with on_full=drop, and
 //                                prints how many were dropped
 //   role subscribe NAME FRAMES   fetches every frame and checks every byte
+//   role iterate ...             see iterate.hpp
 //
 // A subscriber that has received its frames prints "done" and stays until its standard input ends.
 //
@@ -16,6 +17,8 @@
 #include <cstring>
 #include <framebus/framebus.hpp>
 #include <string>
+
+#include "iterate.hpp"
 
 namespace {
 
@@ -86,9 +89,12 @@ int subscribe(const std::string& name, std::uint64_t frames) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string role = argc > 1 ? argv[1] : "";
+  if (argc == 6 && role == "iterate") {
+    return iterating::iterate(argv[2], argv[3], std::string(argv[4]) == "every", std::string(argv[5]) == "again");
+  }
   if (argc != 4) return 2;
   try {
-    const std::string role = argv[1];
     const auto frames = static_cast<std::uint64_t>(std::atoll(argv[3]));
     if (role == "drop") return drop(argv[2], frames);
     return role == "subscribe" ? subscribe(argv[2], frames) : publish(argv[2], frames, role == "lose");

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A loop over a channel ends when the publisher closes, at whatever moment that comes, and with all frames before it.
 
-The reader stops at a step between two looks (tests/crash/iterate.cpp, FRAMEBUS_STOP_AT); meanwhile this process sends
+The reader stops at a step between two looks (tests/crash/iterate.hpp, FRAMEBUS_STOP_AT); meanwhile this process sends
 what is left and closes, dies or is replaced; then the reader goes on. What happens once in some thousand loops happens
 every time here. The threads at the end try moments that nobody has thought of.
 """
@@ -19,13 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.compiled import CppPrograms
 from tests.support.harness import Programs
 from tests.support.started import Started
 
 import framebus
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds; a watchdog
 IMAGE = np.zeros(64, np.uint8)
 LOOPS = ["loop", "next", "timed", "brief", "look"]
@@ -34,16 +32,11 @@ ENDS_BY_ERROR = ["recv", "try"]
 PLACES = ["recv:ending_read:1", "recv:nothing_found:1", "wait:woken:1", "recv:ending_read:2", "recv:nothing_found:2"]
 
 
-@pytest.fixture(scope="session")
-def iterate(cpp_programs: CppPrograms) -> Path:
-    return cpp_programs.compiled(ROOT / "tests/crash/iterate.cpp", "-DFRAMEBUS_CRASH_POINTS")
-
-
 class Reader:
     """A reader that is stopped at a step until it is let go."""
 
     def __init__(self, program: Path, stop_at: str, *options: str) -> None:
-        self.process = Started(program, *options, env={"FRAMEBUS_STOP_AT": stop_at})
+        self.process = Started(program, "iterate", *options, env={"FRAMEBUS_STOP_AT": stop_at})
         assert self.process.line() == "attached"
         _, status = os.waitpid(self.process.pid, os.WUNTRACED)
         assert os.WIFSTOPPED(status), f"it never came to {stop_at}"
@@ -67,28 +60,28 @@ LOOPS_AND_PLACES = [(how, place) for how in LOOPS for place in places(how)]
 @pytest.mark.parametrize("reconnect", ["once", "again"])
 @pytest.mark.parametrize(("how", "place"), LOOPS_AND_PLACES)
 def test_a_loop_ends_after_the_frames_that_came_with_the_close(
-    iterate: Path, channel_name: str, how: str, place: str, reconnect: str
+    role: Path, channel_name: str, how: str, place: str, reconnect: str
 ) -> None:
     with framebus.Publisher(channel_name) as publisher:
-        reader = Reader(iterate, place, how, channel_name, "every", reconnect)
+        reader = Reader(role, place, how, channel_name, "every", reconnect)
         for _ in range(3):
             publisher.send(IMAGE)
     assert reader.go_on() == ["1", "2", "3", "ended"]
 
 
 @pytest.mark.parametrize(("how", "place"), LOOPS_AND_PLACES)
-def test_a_loop_ends_where_nothing_came_with_the_close(iterate: Path, channel_name: str, how: str, place: str) -> None:
+def test_a_loop_ends_where_nothing_came_with_the_close(role: Path, channel_name: str, how: str, place: str) -> None:
     with framebus.Publisher(channel_name):
-        reader = Reader(iterate, place, how, channel_name, "newest", "once")
+        reader = Reader(role, place, how, channel_name, "newest", "once")
     assert reader.go_on() == ["ended"]
 
 
 @pytest.mark.parametrize(("how", "place"), [(how, place) for how in ENDS_BY_ERROR for place in places(how)])
 def test_recv_gives_the_frames_that_came_with_the_close_before_it_says_closed(
-    iterate: Path, channel_name: str, how: str, place: str
+    role: Path, channel_name: str, how: str, place: str
 ) -> None:
     with framebus.Publisher(channel_name) as publisher:
-        reader = Reader(iterate, place, how, channel_name, "every", "once")
+        reader = Reader(role, place, how, channel_name, "every", "once")
         for _ in range(3):
             publisher.send(IMAGE)
     assert reader.go_on() == ["1", "2", "3", "channel_closed"]
@@ -96,10 +89,10 @@ def test_recv_gives_the_frames_that_came_with_the_close_before_it_says_closed(
 
 @pytest.mark.parametrize(("how", "place"), [(how, place) for how in (*LOOPS, *ENDS_BY_ERROR) for place in places(how)])
 def test_frames_of_a_publisher_that_died_come_before_its_death(
-    iterate: Path, programs: Programs, channel_name: str, how: str, place: str
+    role: Path, programs: Programs, channel_name: str, how: str, place: str
 ) -> None:
     victim = programs.publisher(channel_name)
-    reader = Reader(iterate, place, how, channel_name, "every", "once")
+    reader = Reader(role, place, how, channel_name, "every", "once")
     victim.ask("send", shape=[64], count=3)
     victim.kill()
     assert reader.go_on() == ["1", "2", "3", "publisher_died"]
@@ -108,10 +101,10 @@ def test_frames_of_a_publisher_that_died_come_before_its_death(
 
 @pytest.mark.parametrize(("how", "place"), LOOPS_AND_PLACES)
 def test_a_loop_without_reconnect_ends_where_the_next_publisher_has_come_already(
-    iterate: Path, channel_name: str, how: str, place: str
+    role: Path, channel_name: str, how: str, place: str
 ) -> None:
     with framebus.Publisher(channel_name):
-        reader = Reader(iterate, place, how, channel_name, "newest", "once")
+        reader = Reader(role, place, how, channel_name, "newest", "once")
     with framebus.Publisher(channel_name):
         assert reader.go_on() == ["ended"]
 

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// A reader that is stopped at a step: built with FRAMEBUS_CRASH_POINTS by tests/multiprocess/test_iteration_ends.py.
+// A reader that is stopped at a step, for tests/multiprocess/test_iteration_ends.py: a part of role.cpp, so that one
+// compilation makes both.
 //
-//   iterate HOW NAME every|newest once|again
+//   role iterate HOW NAME every|newest once|again
 //
 // HOW says how it waits: loop (range-for), next, timed (next with a timeout that is never reached), brief (next with
 // one that is reached repeatedly), recv, try (try_recv repeatedly), look (try_next repeatedly). `again` is reconnect.
 // Prints "attached", the number of each frame, and finally "ended" or the code of the error.
+#pragma once
+
 #include <cstdio>
-#include <cstdlib>
 #include <framebus/framebus.hpp>
 #include <string>
 
-namespace {
+namespace iterating {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-void print(const framebus::Frame& frame) { std::printf("%llu\n", static_cast<unsigned long long>(frame.seq())); }
+inline void print(const framebus::Frame& frame) { std::printf("%llu\n", static_cast<unsigned long long>(frame.seq())); }
 
 // One frame; false at the end.
-bool fetch(framebus::Subscriber& subscriber, const std::string& how) {
+inline bool fetch(framebus::Subscriber& subscriber, const std::string& how) {
   if (how == "recv") {
     print(subscriber.recv(seconds(60)));
     return true;
@@ -48,7 +50,7 @@ bool fetch(framebus::Subscriber& subscriber, const std::string& how) {
   return frame.has_value();
 }
 
-const char* name_of(framebus::Errc code) {
+inline const char* name_of(framebus::Errc code) {
   switch (code) {
     case framebus::Errc::channel_closed:
       return "channel_closed";
@@ -59,14 +61,9 @@ const char* name_of(framebus::Errc code) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc != 5) return 2;
-  const std::string how = argv[1];
+inline int iterate(const std::string& how, const std::string& name, bool every, bool reconnect) {
   try {
-    framebus::Subscriber subscriber(
-        argv[2], {.every = std::string(argv[3]) == "every", .hold = 8, .reconnect = std::string(argv[4]) == "again"});
+    framebus::Subscriber subscriber(name, {.every = every, .hold = 8, .reconnect = reconnect});
     std::puts("attached");
     std::fflush(stdout);
     if (how == "loop") {
@@ -80,4 +77,7 @@ int main(int argc, char** argv) {
     std::puts(name_of(error.code()));
     std::fprintf(stderr, "%s\n", error.what());
   }
+  return 0;
 }
+
+}  // namespace iterating
