@@ -25,6 +25,7 @@ pytestmark = needs_root
 WELL, FOUND, FAILED = 0, 1, 2
 NAME = "camera0"
 KILLS = 15
+PROGRESS = 8  # between two kills, of ten lives of a publisher each
 GENERATION_OFFSET, VERSION_OFFSET = 84, 8  # in the control block, see docs/protocol.md
 
 
@@ -259,7 +260,8 @@ def test_cleaning_takes_nothing_from_those_who_come_and_go_meanwhile(
     options = {"churn": {"careless": careless}, "visit": {}}
     running = {script: restart_killed(programs, place, script, chance, **options[script]) for script in options}
     for _ in range(KILLS):
-        running["churn"].expect("progress")
+        for _ in range(PROGRESS):
+            running["churn"].expect("progress")
         victim = chance.choice(list(running))
         running[victim].kill()
         running[victim] = restart_killed(programs, place, victim, chance, **options[victim])
