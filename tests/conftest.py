@@ -46,6 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         side_by_side.arrange(items)
 
 
+def pytest_collection_finish() -> None:
+    """Leaves out of every later collection of garbage what is there before the first test, thousands of tests above all.
+
+    They live until the end of the run. Without them gc.collect(), which many tests call, takes a tenth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the watchdog begins
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     turns = item.config.stash.get(_TURNS, None)
