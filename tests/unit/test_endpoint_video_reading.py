@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +52,31 @@ def clip(path: Path, *options: object, seconds: float = 1, size: str = "64x48") 
     return path
 
 
-@pytest.mark.parametrize("codec", [["-c:v", "mpeg2video", "-bf", "0"], ["-c:v", "libx264", "-bf", "3"]])
-@pytest.mark.parametrize("offsets", [(0, 0), (0, 5000), (5000, 0), (0, 95000, 7), (95443.3, 0)])
+OFFSETS = [(0, 0), (0, 5000), (5000, 0), (0, 95000, 7), (95443.3, 0)]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, float], bytes]:
+    """The same second as a transport stream, in each codec and from each of the times of OFFSETS."""
+    folder = tmp_path_factory.mktemp("parts")
+    outputs: list[object] = []
+    paths: dict[tuple[str, float], Path] = {}
+    for codec, depending in (("mpeg2video", 0), ("libx264", 3)):
+        for offset in {offset for offsets in OFFSETS for offset in offsets}:
+            paths[codec, offset] = folder / f"{codec}-{offset}.ts"
+            encoded = ["-pix_fmt", "yuv420p", "-c:v", codec, "-bf", depending]
+            outputs += [*encoded, "-output_ts_offset", offset, paths[codec, offset]]
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:d=1:r=25", *outputs)
+    return {which: path.read_bytes() for which, path in paths.items()}
+
+
+@pytest.mark.xdist_group("parts of a transport stream")
+@pytest.mark.parametrize("codec", ["mpeg2video", "libx264"])
+@pytest.mark.parametrize("offsets", OFFSETS)
 def test_pictures_go_on_evenly_where_the_clock_of_a_transport_stream_is_set(
-    tmp_path: Path, codec: list[str], offsets: tuple[float, ...]
+    tmp_path: Path, parts: dict[tuple[str, float], bytes], codec: str, offsets: tuple[float, ...]
 ) -> None:
-    data = b""
-    for offset in offsets:
-        data += clip(tmp_path / "part.ts", *codec, "-output_ts_offset", offset).read_bytes()
-    (tmp_path / "joined.ts").write_bytes(data)
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts[codec, offset] for offset in offsets))
     frames = read(tmp_path / "joined.ts")
     assert len(frames) >= 25 * len(offsets) - 1
     # Where two pieces are joined a damaged picture may have been left out.
@@ -110,22 +127,26 @@ def test_start_finds_its_place_also_behind_a_clock_that_starts_again(tmp_path: P
 MATRICES = {"bt709": "bt709", "smpte170m": "bt601", "bt2020nc": "bt2020"}
 
 
-@pytest.mark.parametrize("size", [(64, 48), (1280, 720)], ids=["SD", "HD"])
+@pytest.mark.parametrize("size", [(64, 48), (64, 720)], ids=["SD", "HD"])
 @pytest.mark.parametrize("matrix", ["bt709", "smpte170m", "bt2020nc", None])
-@pytest.mark.parametrize("extent", ["tv", "pc"])
-@pytest.mark.parametrize("stored", ["yuv444p", "yuv420p", "yuv444p10le"])
 def test_colours_are_read_by_the_tags_of_the_file_or_by_its_size(
-    tmp_path: Path, size: tuple[int, int], matrix: str | None, extent: str, stored: str
+    tmp_path: Path, size: tuple[int, int], matrix: str | None
 ) -> None:
     really = MATRICES[matrix] if matrix else "bt709" if size[1] >= 720 else "bt601"
-    path = tmp_path / "colour.mkv"
-    tags = ["-color_range", extent] + (["-colorspace", matrix] if matrix else [])
-    scale = f"scale=out_color_matrix={really}:out_range={extent}"
-    kept = ["-c:v", "libx264", "-qp", 0]
-    source = f"color=0x20c828:s={size[0]}x{size[1]}:d=0.04:r=25,format=rgb24,{scale},format={stored}"
-    ffmpeg("-f", "lavfi", "-i", source, *kept, *tags, path)
-    (frame,) = read(path)
-    assert np.abs(frame.array.reshape(-1, 3).astype(int) - (0x28, 0xC8, 0x20)).max() <= 3
+    colour = f"color=0x20c828:s={size[0]}x{size[1]}:d=0.04:r=25,format=rgb24"
+    inputs: list[object] = []
+    outputs: list[object] = []
+    paths = []
+    for extent, stored in product(("tv", "pc"), ("yuv444p", "yuv420p", "yuv444p10le")):
+        scale = f"scale=out_color_matrix={really}:out_range={extent}"
+        inputs += ["-f", "lavfi", "-i", f"{colour},{scale},format={stored}"]
+        tags = ["-color_range", extent] + (["-colorspace", matrix] if matrix else [])
+        outputs += ["-map", len(paths), "-c:v", "libx264", "-qp", 0, *tags, tmp_path / f"{stored}-{extent}.mkv"]
+        paths.append(tmp_path / f"{stored}-{extent}.mkv")
+    ffmpeg(*inputs, *outputs)
+    for path in paths:
+        (frame,) = read(path)
+        assert np.abs(frame.array.reshape(-1, 3).astype(int) - (0x28, 0xC8, 0x20)).max() <= 3, path.stem
 
 
 @pytest.mark.parametrize("extent", ["tv", "pc"])
@@ -143,16 +164,29 @@ def test_grey_is_read_by_its_range(tmp_path: Path, extent: str, stored: str) -> 
     assert (frame.array[0, 0], frame.array[0, -1]) == (0, (1 << bits) - 1)
 
 
-@pytest.fixture(params=[0, 90, 180, 270])
-def turned(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A video of 128x96 with a display matrix."""
-    path = clip(tmp_path / "plain.mp4", seconds=0.2, size="128x96")
+ANGLES = (0, 90, 180, 270)
+
+
+@pytest.fixture(scope="module")
+def all_turned(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """One video of 128x96 with each of the display matrices."""
+    folder = tmp_path_factory.mktemp("turned")
+    path = clip(folder / "plain.mp4", seconds=0.2, size="128x96")
+    found = {angle: folder / f"{angle}.mp4" for angle in ANGLES}
+    inputs = [word for angle in ANGLES for word in ("-display_rotation", angle, "-i", path)]
+    outputs = [word for number, angle in enumerate(ANGLES) for word in ("-map", number, "-c", "copy", found[angle])]
     try:
-        ffmpeg("-display_rotation", request.param, "-i", path, "-c", "copy", tmp_path / "turned.mp4")
+        ffmpeg(*inputs, *outputs)
     except subprocess.CalledProcessError:  # before FFmpeg 6
-        clockwise = -request.param % 360
-        ffmpeg("-i", path, "-c", "copy", "-metadata:s:v", f"rotate={clockwise}", tmp_path / "turned.mp4")
-    return tmp_path / "turned.mp4"
+        for angle, out in found.items():
+            ffmpeg("-i", path, "-c", "copy", "-metadata:s:v", f"rotate={-angle % 360}", out)
+    return found
+
+
+@pytest.fixture(params=[pytest.param(angle, marks=pytest.mark.xdist_group("turned videos")) for angle in ANGLES])
+def turned(request: pytest.FixtureRequest, all_turned: dict[int, Path]) -> Path:
+    """A video of 128x96 with a display matrix."""
+    return all_turned[request.param]
 
 
 def test_pictures_are_turned_as_ffmpeg_and_opencv_turn_them(turned: Path) -> None:
