@@ -46,10 +46,14 @@ def aim_of(task: Task) -> Aim | None:
 
 def going_on(cells: Sequence[Cell]) -> list[Cell]:
     """The cells of the next round, in their order, once every cell has had the first."""
-    return [cell for cell in cells if _goes_on(cell, cells)]
+    peers: dict[Task, list[Cell]] = {}
+    for cell in cells:
+        if not cell.contender.ours:
+            peers.setdefault(cell.task, []).append(cell)
+    return [cell for cell in cells if _goes_on(cell, peers.get(cell.task, []))]
 
 
-def _goes_on(cell: Cell, cells: Sequence[Cell]) -> bool:
+def _goes_on(cell: Cell, rivals: Sequence[Cell]) -> bool:
     aim = aim_of(cell.task)
     if aim is None or cell.given_up:
         return False
@@ -57,7 +61,6 @@ def _goes_on(cell: Cell, cells: Sequence[Cell]) -> bool:
         return cell.contender.title in aim.ours
     if not cell.taken:
         return True  # to be tried again
-    rivals = [one for one in cells if one.task == cell.task and not one.contender.ours]
     return any(_is_near(cell, rivals, figure) for figure in aim.figures)
 
 
