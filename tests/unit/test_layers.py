@@ -15,6 +15,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import GenericAlias
 
@@ -88,12 +89,18 @@ def is_module(package: Path, name: str) -> bool:
     return name == "_core" or (package / name).is_dir() or (package / f"{name}.py").is_file()
 
 
+@cache
+def imports(text: str) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """Returns the statements of a module that import something."""
+    return tuple(node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def imported_names(path: Path, inside: tuple[str, ...]) -> Iterator[str]:
     """Yields the full dotted name of everything that the module at `path`, in the package `inside`, imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in imports(path.read_text(encoding="utf-8")):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = inside[: len(inside) - node.level + 1] if node.level else ()
             module = [*base, *(node.module or "").split(".")]
             yield from (".".join([*filter(None, module), alias.name]) for alias in node.names)

@@ -30,6 +30,10 @@ pytestmark = pytest.mark.repository
 CPP_TEXT = re.compile(
     r"""//[^\n]*|/\*.*?\*/|R"(\w*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|(?<!\w)'(?:\\.|[^'\\\n])+'""", re.DOTALL
 )
+# Python: the same. A prefix of a literal stays outside, but for that of a docstring it does not matter.
+PYTHON_TEXT = re.compile(
+    r"""#[^\n]*|\"""(?:\\.|[^\\])*?\"""|'''(?:\\.|[^\\])*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", re.DOTALL
+)
 WORD = re.compile(r"[A-Za-z_]\w*")
 FILE = re.compile(r"(?<![\w{}$:/~.<*-])[\w*][\w*./-]*\.(?:py|hpp|cpp|md|sh|pml|toml|pyi)(?![\w/({}-])")
 FOLDER = re.compile(rf"(?<![\w{{}}$:/~.-])(?:{'|'.join(FOLDERS)}|docs)/[\w*./-]*[\w*/]")
@@ -68,22 +72,37 @@ def files() -> frozenset[str]:
     return frozenset(path.relative_to(ROOT).as_posix() + "/" * path.is_dir() for path in found)
 
 
+def docstring_lines(tree: ast.Module) -> set[int]:
+    """Returns the lines in which docstrings begin. Walks statements only, since no expression has a docstring."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    lines: set[int] = set()
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            lines.add(node.body[0].lineno)
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inside = getattr(node, field, ())
+            nodes += inside if isinstance(inside, list) else ()
+    return lines
+
+
 def python_parts(text: str) -> tuple[list[tuple[int, str]], set[str]]:
     """Returns comments and docstrings, each with its line, and the names in everything else."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
-        node.body[0].lineno
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
-    }
+    docstrings = docstring_lines(ast.parse(text))
     comments: list[tuple[int, str]] = []
-    names: set[str] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and token.start[0] in docstrings):
-            comments.append((token.start[0], token.string))
-        else:
-            names.update(WORD.findall(token.string))
-    return comments, names
+    rest: list[str] = []
+    end, line, counted = 0, 1, 0
+    for match in PYTHON_TEXT.finditer(text):
+        begin = match.start()
+        line += text.count("\n", counted, begin)
+        counted = begin
+        if match.group().startswith("#") or line in docstrings:
+            rest.append(text[end:begin])
+            comments.append((line, match.group()))
+            end = match.end()
+    rest.append(text[end:])
+    return comments, set(WORD.findall("\n".join(rest)))
 
 
 def cpp_parts(text: str) -> tuple[list[tuple[int, str]], set[str]]:
