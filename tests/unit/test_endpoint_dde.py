@@ -160,7 +160,7 @@ def test_a_bus_that_stands_still_stops_no_sink_and_is_not_taken_for_broken(own_b
         before = open_descriptors()
         os.kill(own_bus.process.pid, signal.SIGSTOP)
         image = np.zeros(8, np.uint8)
-        for number in range(20_000):  # announcements of far more than a socket takes
+        for number in range(5_000):  # announcements of far more than a socket takes
             image[0] = number % 256
             sink.send(image)
         with pytest.raises(framebus.Timeout):

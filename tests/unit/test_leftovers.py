@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -17,14 +18,13 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.repository
 SHARED_MEMORY = Path("/dev/shm")
 
-LEAVES = {
-    "by the run itself": ("f'framebus.test-{os.getpid()}-{NAME}'", "open(PATH, 'w').close()", True),
-    "a base image": ("f'test-{os.getpid()}-{NAME}'", "open(PATH, 'w').close()", True),
-    "under a name of no run": ("f'framebus.{NAME}'", "open(PATH, 'w').close()", True),
-    "by another run": ("f'framebus.test-1-{NAME}'", "open(PATH, 'w').close()", False),
-    "by another program": ("NAME", "open(PATH, 'w').close()", False),
-    "nothing": ("NAME", "pass", False),
+# Names of files, as the run writes them: those that it answers for, and those that others do.
+OF_THE_RUN = {
+    "itself": "f'framebus.test-{os.getpid()}-{NAME}'",
+    "a-base-image": "f'test-{os.getpid()}-{NAME}'",
+    "under-a-name-of-no-run": "f'framebus.{NAME}'",
 }
+OF_OTHERS = {"another-run": "f'framebus.test-1-{NAME}'", "another-program": "NAME"}
 HELPER = """
 import mmap, os, sys
 if os.fork():
@@ -57,17 +57,34 @@ def run_of(test: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "action", "fails"), LEAVES.values(), ids=LEAVES.keys())
-def test_a_run_fails_by_what_it_has_left_and_by_nothing_else(
-    name: str, tmp_path: Path, path: str, action: str, fails: bool
-) -> None:
-    done = run_of(
-        f"import os\nNAME = {name!r}\ndef test_x():\n    PATH = '/dev/shm/' + {path}\n    {action}\n", tmp_path
+def run_that_leaves(names: dict[str, str], word: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run in which each test leaves one file, with the word and the key in its name."""
+    tests = (
+        f"def test_{number}():\n    NAME = '{word}-{which}'\n    open('/dev/shm/' + {name}, 'w').close()\n"
+        for number, (which, name) in enumerate(names.items())
     )
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
-    assert (done.returncode != 0) == fails, done.stdout
-    assert ("this run of the tests has left files behind: /dev/shm/" in done.stdout) == fails
-    assert (name in done.stdout) == fails
+    done = run_of("import os\n" + "".join(tests), folder)
+    assert f"{len(names)} passed" in done.stdout, done.stdout + done.stderr
+    return done
+
+
+def test_a_run_fails_by_each_file_that_it_has_left(name: str, tmp_path: Path) -> None:
+    done = run_that_leaves(OF_THE_RUN, name, tmp_path)
+    assert done.returncode != 0, done.stdout
+    (said,) = re.findall(
+        "^E +AssertionError: this run of the tests has left files behind: (.*)", done.stdout, re.MULTILINE
+    )
+    for which in OF_THE_RUN:
+        assert re.search(rf"/dev/shm/[\w.-]*{name}-{which}\b", said), said
+    assert len(said.split("; ")) == len(OF_THE_RUN)
+
+
+def test_a_run_does_not_fail_by_what_others_have_left(name: str, tmp_path: Path) -> None:
+    done = run_that_leaves(OF_OTHERS, name, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert len(list(SHARED_MEMORY.glob(f"*{name}*"))) == len(OF_OTHERS)
+    assert "has left files behind" not in done.stdout
+    assert name not in done.stdout
 
 
 def test_a_forked_helper_that_outlives_the_run_is_found_with_its_file(name: str, tmp_path: Path) -> None:

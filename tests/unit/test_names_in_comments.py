@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
