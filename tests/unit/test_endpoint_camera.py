@@ -150,9 +150,10 @@ def test_a_slow_receiver_gets_the_newest_and_is_told_what_it_missed(device: OnDe
 
 
 def test_the_garbage_collector_of_a_forked_child_leaves_the_pictures_alone(device: OnDemand) -> None:
+    frozen = gc.get_freeze_count()  # by conftest.py, before the first test
     with CameraSource("test", device, 2):
-        assert in_forked_child(gc.get_freeze_count)["value"] > 0
-    assert gc.get_freeze_count() == 0
+        assert in_forked_child(gc.get_freeze_count)["value"] > frozen
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_close_ends_a_wait_of_another_thread_and_gives_the_camera_back(device: OnDemand) -> None:
