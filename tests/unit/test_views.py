@@ -45,7 +45,7 @@ KEPT: dict[str, Callable[[framebus.Frame], Any]] = {
 
 def overwrite(publisher: framebus.Publisher) -> None:
     """Send as many frames as it takes to use every slot that may be used many times over."""
-    for _ in range(1000):
+    for _ in range(200):
         publisher.send(MARKER)
 
 
