@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("include", "bindings", "src", "tests", "benchmarks", "examples", "scripts")
 SOURCES = (".py", ".hpp", ".cpp", ".pml")
 
-pytestmark = pytest.mark.repository
+# One worker reads the repository, once for all.
+pytestmark = [pytest.mark.repository, pytest.mark.xdist_group("names in comments")]
 
 # C++: comments and literals, of which the first that begins is it.
 CPP_TEXT = re.compile(
