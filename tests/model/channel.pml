@@ -39,6 +39,20 @@ init {
     :: LATE -> skip
     :: else -> lock[0] = OWNED; lock[READERS - 1] = OWNED; readers = BIT(0) | BIT(READERS - 1)
     fi;
+#if BEGIN
+    d_step {
+      generation = 1; named = BIT(1); writing = 1;
+      do
+      :: SEQ(head) < BEGIN ->
+         head = FRAME(SEQ(head) + 1, SEQ(head));
+         truth[SEQ(head)] = BYTES(SEQ(head), 0);
+         store[1].word[SLOT(head)] = WORD(SEQ(head));
+         store[1].bytes[SLOT(head)] = truth[SEQ(head)];
+         store[1].directory[SEQ(head) % DIRECTORY] = head
+      :: else -> break
+      od
+    };
+#endif
     run publisher();
     run reader(0);
 #if READERS == 2

@@ -4,6 +4,9 @@
 #ifndef FRAMES
 #define FRAMES 5            /* to be published; at most 15 */
 #endif
+#ifndef BEGIN
+#define BEGIN 0             /* frames that were published before anybody looked; at most SLOTS */
+#endif
 #ifndef SLOTS
 #define SLOTS 4             /* at most 4; the sum of budgets + 2 is READERS + 2 */
 #endif
