@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.clips import HEIGHT, PICTURES, WIDTH, make_clip
-from tests.support.compiled import needs_compiler
-from tests.support.compiler import compile_cpp
+from tests.support.compiled import CppPrograms, needs_compiler
 from tests.support.started import PYTHON, Started
 
 EXAMPLES = Path(__file__).parents[2] / "examples/python"
@@ -50,11 +49,8 @@ def may_be_torn(pair: str, received: int) -> int:
 
 @needs_compiler
 @pytest.mark.parametrize("pair", CPP_PAIRS)
-def test_program_b_gets_what_program_a_captures(tmp_path: Path, channel_name: str, pair: str) -> None:
-    program_a, program_b = (
-        compile_cpp(CPP_EXAMPLES / f"{program}.cpp", tmp_path / program, "-Wall", "-Wextra", "-Werror")
-        for program in CPP_PAIRS[pair]
-    )
+def test_program_b_gets_what_program_a_captures(cpp_programs: CppPrograms, channel_name: str, pair: str) -> None:
+    program_a, program_b = (cpp_programs.compiled(CPP_EXAMPLES / f"{program}.cpp") for program in CPP_PAIRS[pair])
     until_the_end = start(program_b, channel_name, "0")
     one_frame = start(program_b, channel_name, "1")
     capture = start(program_a, channel_name, "200", "320", "240")

@@ -10,14 +10,14 @@ namespace numbered {
 
 inline constexpr std::uint64_t kA = 0x9E3779B97F4A7C15, kB = 0xC2B2AE3D27D4EB4F;
 
-constexpr std::uint64_t word(std::uint64_t number, std::uint64_t i) { return i == 0 ? number : number * kA + i * kB; }
-
-// The last word may be cut off.
+// Every word but the first, which is the number, is the one before and kB. The last word may be cut off. These loops
+// are cheap without optimisation, too.
 inline void fill(std::span<std::uint8_t> bytes, std::uint64_t number) {
-  for (std::size_t i = 0, at = 0; at < bytes.size(); ++i, at += 8) {
-    const std::uint64_t w = word(number, i);
-    std::memcpy(bytes.data() + at, &w, at + 8 <= bytes.size() ? 8 : bytes.size() - at);
-  }
+  std::uint8_t* at = bytes.data();
+  std::size_t left = bytes.size();
+  std::uint64_t word = number, next = number * kA + kB;
+  for (; left >= 8; left -= 8, at += 8, word = next, next += kB) std::memcpy(at, &word, 8);
+  std::memcpy(at, &word, left);
 }
 
 // The number that the frame begins with.
@@ -28,11 +28,14 @@ inline std::uint64_t number_in(std::span<const std::uint8_t> bytes) {
 }
 
 inline bool is_whole(std::span<const std::uint8_t> bytes, std::uint64_t number) {
-  for (std::size_t i = 0, at = 0; at < bytes.size(); ++i, at += 8) {
-    const std::uint64_t w = word(number, i);
-    if (std::memcmp(bytes.data() + at, &w, at + 8 <= bytes.size() ? 8 : bytes.size() - at) != 0) return false;
+  const std::uint8_t* at = bytes.data();
+  std::size_t left = bytes.size();
+  std::uint64_t word = number, next = number * kA + kB, found = 0;
+  for (; left >= 8; left -= 8, at += 8, word = next, next += kB) {
+    std::memcpy(&found, at, 8);
+    if (found != word) return false;
   }
-  return true;
+  return std::memcmp(at, &word, left) == 0;
 }
 
 }  // namespace numbered
