@@ -3,12 +3,17 @@
 
 A command ends with a status that says what happened and at most one line beside its result, and never in a traceback.
 COMMANDS has them all: a test fails where a new one is missing.
+
+`framebus list` is started in an interpreter of its own under every condition, and each command in one that prints JSON.
+The others are forks, which go on where an interpreter has started.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from tests.support.forked_commands import ForkedCommand, Redirect, run_forked
 from tests.support.processes import runs
 from tests.support.started import Started
 from tests.support.waiting import WATCHDOG_S, wait_until
@@ -68,16 +74,34 @@ def channel(channel_name: str) -> Iterator[str]:
 
 
 def words_of(words: tuple[str, ...], channel: str, folder: Path) -> list[str]:
-    return [*FRAMEBUS, *(word.format(channel=channel, folder=folder) for word in words)]
+    return [word.format(channel=channel, folder=folder) for word in words]
+
+
+def redirected(shell: str) -> Redirect:
+    """What redirections in the words of a shell say, for a fork."""
+    found: dict[int, str | int | None] = {}
+    for word in shell.split():
+        number, sign, target = re.fullmatch("(2?)([<>])(.+)", word).groups()  # type: ignore[union-attr]
+        found[int(number or "<>".index(sign))] = None if target == "&-" else target
+    return found
 
 
 def run(
-    name: str, channel: str, folder: Path, *more: str, redirect: str = "", env: dict[str, str] | None = None
+    name: str,
+    channel: str,
+    folder: Path,
+    *more: str,
+    redirect: str = "",
+    env: dict[str, str] | None = None,
+    fork: bool = True,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end under a shell that redirects its descriptors."""
-    first, *others = COMMANDS[name].words
+    """Run a command to its end with its descriptors redirected as a shell does; by a shell where it is no fork."""
+    words = words_of(COMMANDS[name].words, channel, folder)
+    words[1:1] = more
+    if fork:
+        return run_forked(*words, redirect=redirected(redirect), env=env)
     return subprocess.run(
-        [*SH, f'exec "$@" {redirect}', "sh", *words_of((first, *more, *others), channel, folder)],
+        [*SH, f'exec "$@" {redirect}', "sh", *FRAMEBUS, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=WATCHDOG_S,
@@ -107,7 +131,7 @@ def test_the_table_has_every_command() -> None:
     ],
 )
 def test_command_does_its_work(channel: str, tmp_path: Path, name: str, redirect: str, env: dict[str, str]) -> None:
-    done = run(name, channel, tmp_path, redirect=redirect, env=env)
+    done = run(name, channel, tmp_path, redirect=redirect, env=env, fork=name != "list")
     assert b"Traceback" not in done.stdout + done.stderr
     assert done.returncode in ((0, 1) if name == "doctor" else (0,)), done.stderr
     assert bool(done.stdout) == COMMANDS[name].prints, "standard output has the result and nothing else"
@@ -115,25 +139,35 @@ def test_command_does_its_work(channel: str, tmp_path: Path, name: str, redirect
         assert own_lines(done.stderr) == []
 
 
-@pytest.mark.parametrize("name", PRINTING)
-@pytest.mark.parametrize("more", [(), ("--json",)], ids=["", "json"])
+UNWRITABLE = {
+    ">&-": "can't write to standard output: it is closed",
+    ">/dev/full": "can't write to standard output: No space left on device",
+    ">&- 2>&- <&-": None,
+    ">&- 2>&-": None,
+    ">/dev/full 2>/dev/full": None,
+}
+# A demo and a bench take long, since they start interpreters; what they print is written by the same few lines.
+SELECTED = {
+    "bench": [(False, ">&-"), (False, ">/dev/full"), (False, ">&- 2>&- <&-")],
+    "demo": [(False, ">&-"), (False, ">/dev/full 2>/dev/full"), (True, ">/dev/full"), (True, ">&- 2>&- <&-")],
+}
+
+
 @pytest.mark.parametrize(
-    ("redirect", "status", "said"),
+    ("name", "as_json", "redirect"),
     [
-        (">&-", 1, "can't write to standard output: it is closed"),
-        (">/dev/full", 1, "can't write to standard output: No space left on device"),
-        (">&- 2>&-", 1, None),
-        (">/dev/full 2>/dev/full", 1, None),
-        (">&- 2>&- <&-", 1, None),
+        (name, as_json, redirect)
+        for name in PRINTING
+        for as_json, redirect in SELECTED.get(name, itertools.product((False, True), UNWRITABLE))
     ],
 )
 def test_result_that_can_not_be_written_is_an_error_in_one_line(
-    channel: str, tmp_path: Path, name: str, more: tuple[str, ...], redirect: str, status: int, said: str | None
+    channel: str, tmp_path: Path, name: str, as_json: bool, redirect: str
 ) -> None:
-    if name == "bench":
-        more = ()
-    done = run(name, channel, tmp_path, *more, redirect=redirect)
-    assert (done.returncode, done.stdout) == (status, b"")
+    said = UNWRITABLE[redirect]
+    more = ["--json"] if as_json else []
+    done = run(name, channel, tmp_path, *more, redirect=redirect, fork=name != "list" or as_json)
+    assert (done.returncode, done.stdout) == (1, b"")
     expected = [] if said is None else [f"framebus {name}: {said}"]
     assert [line for line in own_lines(done.stderr) if line.startswith(("framebus ", "Traceback"))] == expected
 
@@ -144,7 +178,7 @@ def test_output_that_nobody_reads_ends_a_command_quietly(channel: str, tmp_path:
     os.close(reading)
     words = words_of(COMMANDS[name].words, channel, tmp_path)
     try:
-        done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, timeout=WATCHDOG_S, check=False)
+        done = run_forked(*words, redirect={1: writing}, pass_fds=[writing])
     finally:
         os.close(writing)
     assert (done.returncode, own_lines(done.stderr)) == (141, [])
@@ -155,10 +189,13 @@ def test_result_for_scripts_is_json(channel: str, tmp_path: Path, name: str) -> 
     words = COMMANDS[name].words
     if name == "bench":
         done = subprocess.run(
-            words_of((*words, "--json"), channel, tmp_path), capture_output=True, timeout=WATCHDOG_S, check=False
+            [*FRAMEBUS, *words_of((*words, "--json"), channel, tmp_path)],
+            capture_output=True,
+            timeout=WATCHDOG_S,
+            check=False,
         )
     else:
-        done = run(name, channel, tmp_path, "--json")
+        done = run(name, channel, tmp_path, "--json", fork=False)
     found = json.loads(done.stdout)
     if name == "list":
         [one] = [each for each in found if each["name"] == channel]
@@ -177,9 +214,7 @@ def test_result_for_scripts_is_json(channel: str, tmp_path: Path, name: str) -> 
 
 
 def test_report_of_a_relay_into_a_pipe_does_not_go_into_the_pipe() -> None:
-    done = subprocess.run(
-        [*FRAMEBUS, *RELAY, "pipe:stdout", "--json"], capture_output=True, timeout=WATCHDOG_S, check=False
-    )
+    done = run_forked(*RELAY, "pipe:stdout", "--json")
     assert json.loads(done.stderr)["frames"] == 5
     assert b'"frames"' not in done.stdout
 
@@ -190,7 +225,7 @@ def test_signal_ends_a_command_and_what_it_has_started(
     channel: str, tmp_path: Path, name: str, number: signal.Signals
 ) -> None:
     below: list[psutil.Process] = []
-    with Started(*words_of(ENDLESS[name], channel, tmp_path), stdin=None, start_new_session=True) as process:
+    with ForkedCommand(*words_of(ENDLESS[name], channel, tmp_path), session=True) as process:
         if name == "relay":
             with framebus.Subscriber(f"{channel}-relay", connect_timeout=WATCHDOG_S) as subscriber:
                 subscriber.recv(WATCHDOG_S)
@@ -210,7 +245,7 @@ def test_signal_ends_a_command_and_what_it_has_started(
 @pytest.mark.parametrize("name", ["relay", "run"])
 def test_command_under_nohup_does_not_mind_its_terminal(channel: str, tmp_path: Path, name: str) -> None:
     script = 'trap "" HUP; exec "$@"'
-    with Started(*SH, script, "sh", *words_of(ENDLESS[name], channel, tmp_path)) as process:
+    with Started(*SH, script, "sh", *FRAMEBUS, *words_of(ENDLESS[name], channel, tmp_path)) as process:
         if name == "relay":
             with framebus.Subscriber(f"{channel}-relay", connect_timeout=WATCHDOG_S) as subscriber:
                 subscriber.recv(WATCHDOG_S)
@@ -243,7 +278,11 @@ def _ignores_sighup(pid: int) -> bool:
     ],
 )
 def test_argument_that_is_not_utf_8_is_refused_in_one_line(words: list[bytes]) -> None:
-    done = subprocess.run([*map(os.fsencode, FRAMEBUS), *words], capture_output=True, timeout=WATCHDOG_S, check=False)
+    if words[0] == b"run":
+        command = [*map(os.fsencode, FRAMEBUS), *words]
+        done = subprocess.run(command, capture_output=True, timeout=WATCHDOG_S, check=False)
+    else:
+        done = run_forked(*map(os.fsdecode, words))
     assert (done.returncode, done.stdout) == (2, b"")
     [line] = own_lines(done.stderr)
     assert line.startswith(f"framebus {words[0].decode()}: ")
@@ -263,11 +302,9 @@ def test_argument_that_is_not_utf_8_is_refused_in_one_line(words: list[bytes]) -
 )
 @pytest.mark.parametrize("env", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "COLUMNS": "10"}], ids=["", "narrow C"])
 def test_mistake_in_the_arguments_is_told_in_one_line(words: list[str], said: str, env: dict[str, str]) -> None:
-    done = subprocess.run(
-        [*FRAMEBUS, *words], capture_output=True, text=True, timeout=WATCHDOG_S, check=False, env={**os.environ, **env}
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    [line] = done.stderr.splitlines()
+    done = run_forked(*words, env=env)
+    assert (done.returncode, done.stdout) == (2, b"")
+    [line] = done.stderr.decode().splitlines()
     assert line.startswith("framebus ")
     assert said.lower() in line.lower()
     assert line.endswith("--help")
@@ -280,7 +317,7 @@ def test_signals_that_a_command_inherits_do_not_change_how_it_ends(channel: str,
     if how == "blocked":
         prepare = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})"
     start = f"import os, signal, sys; {prepare}; os.execv(sys.argv[1], sys.argv[1:])"
-    words = [sys.executable, "-c", start, *words_of(ENDLESS["run"], channel, tmp_path)]
+    words = [sys.executable, "-c", start, *FRAMEBUS, *words_of(ENDLESS["run"], channel, tmp_path)]
     with Started(*words) as process:
         assert process.stderr is not None
         assert "has been started" in process.stderr.readline()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus demo`, as a user starts it: what it shows, how it ends, and that nothing of it stays behind."""
+"""`framebus demo`: what it shows, how it ends, and that nothing of it stays behind.
+
+The one on a terminal has an interpreter of its own, the others are forks.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 from tests.support.clips import make_clip
-from tests.support.started import Started
+from tests.support.forked_commands import ForkedCommand
 from tests.support.waiting import WATCHDOG_S
 
 import framebus
@@ -24,17 +27,16 @@ from framebus.demo.pattern import Board
 from framebus.demo.side_by_side import CAPTION_HEIGHT, MARGIN, WIDTH
 
 
-class Demo(Started):
+class Demo(ForkedCommand):
     """A running `framebus demo`."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.picture = folder / "framebus-demo.png"
-        super().__init__(sys.executable, "-m", "framebus", "demo", *arguments, cwd=folder, stdin=None)
+        super().__init__("demo", *arguments, cwd=folder)
         self.before = ""
 
     def wait_until_it_plays(self) -> dict[str, psutil.Process]:
         """Returns player and worker, once frames have come through."""
-        assert self.stdout is not None
         for line in self.stdout:
             self.before += line
             if re.search(r"channel to here: [1-9]", line):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus relay` and `framebus endpoints`, as a shell runs them."""
+"""`framebus relay` and `framebus endpoints`, as a shell runs them; those joined by a pipe are no forks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import sys
 
 import numpy as np
 import pytest
+from tests.support.forked_commands import ForkedCommand
 from tests.support.started import Started
 
 import framebus
 from framebus.testing.process import WATCHDOG_S
-
-FRAMEBUS = (sys.executable, "-m", "framebus")
 
 
 def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: str) -> None:
@@ -21,7 +20,7 @@ def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: st
     image = np.arange(12, dtype="<u2").reshape(3, 4)
     with (
         framebus.Publisher(channel_name, on_full="block") as publisher,
-        Started(*FRAMEBUS, "relay", f"{channel_name}?every&history=3", other, "--limit", "3") as process,
+        ForkedCommand("relay", f"{channel_name}?every&history=3", other, "--limit", "3") as process,
         framebus.Subscriber(other, every=True, history=3, connect_timeout=WATCHDOG_S) as subscriber,
     ):
         for number in range(3):
@@ -45,7 +44,7 @@ def test_relay_moves_frames_with_all_they_carry_until_the_limit(channel_name: st
 
 def test_relay_ends_when_the_publisher_closes(channel_name: str) -> None:
     other = f"{channel_name}-copy"
-    with framebus.Publisher(channel_name) as publisher, Started(*FRAMEBUS, "relay", channel_name, other) as process:
+    with framebus.Publisher(channel_name) as publisher, ForkedCommand("relay", channel_name, other) as process:
         publisher.send(np.zeros((2, 2), np.uint8))
         with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S) as subscriber:
             subscriber.recv(WATCHDOG_S)
@@ -79,7 +78,7 @@ def test_two_relays_are_joined_by_a_pipe_of_the_shell(channel_name: str) -> None
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int, channel_name: str) -> None:
     other = f"{channel_name}-copy"
-    with framebus.Publisher(channel_name) as publisher, Started(*FRAMEBUS, "relay", channel_name, other) as process:
+    with framebus.Publisher(channel_name) as publisher, ForkedCommand("relay", channel_name, other) as process:
         publisher.send(np.zeros((2, 2), np.uint8))
         with framebus.Subscriber(other, history=1, connect_timeout=WATCHDOG_S, reconnect=False) as subscriber:
             subscriber.recv(WATCHDOG_S)
@@ -100,7 +99,7 @@ def test_relay_closes_its_sink_when_it_is_asked_to_end(number: int, status: int,
     ],
 )
 def test_relay_says_what_is_wrong(arguments: tuple[str, ...], status: int, message: str) -> None:
-    with Started(*FRAMEBUS, "relay", *arguments) as process:
+    with ForkedCommand("relay", *arguments) as process:
         found, output, errors = process.finish()
     assert (found, output) == (status, "")
     assert message in errors
@@ -108,7 +107,7 @@ def test_relay_says_what_is_wrong(arguments: tuple[str, ...], status: int, messa
 
 
 def test_endpoints_are_listed_with_what_they_are_for() -> None:
-    with Started(*FRAMEBUS, "endpoints") as process:
+    with ForkedCommand("endpoints") as process:
         status, output, errors = process.finish()
     assert (status, errors) == (0, "")
     for info in framebus.endpoints():
@@ -116,11 +115,11 @@ def test_endpoints_are_listed_with_what_they_are_for() -> None:
 
 
 def test_the_options_of_one_endpoint_are_listed() -> None:
-    with Started(*FRAMEBUS, "endpoints", "shm") as process:
+    with ForkedCommand("endpoints", "shm") as process:
         status, output, errors = process.finish()
     assert (status, errors) == (0, "")
     assert "seconds to wait for a program that publishes it" in output
-    with Started(*FRAMEBUS, "endpoints", "nope") as process:
+    with ForkedCommand("endpoints", "nope") as process:
         status, output, errors = process.finish()
     assert (status, output) == (2, "")
     assert "there is no 'nope'; there are " in errors

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framebus run`, as a user starts it: waits for a channel, supervises a program, and exits with its status."""
+"""`framebus run`, in a fork: waits for a channel, supervises a program, and exits with its status."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.forked_commands import ForkedCommand
 from tests.support.harness import Programs
 from tests.support.launching import Journal
 from tests.support.processes import end, runs, wait_for_exit
-from tests.support.started import PYTHON, Started
 from tests.support.waiting import wait_until
 
 import framebus
@@ -20,11 +20,11 @@ import framebus
 PICTURE = np.zeros((1080, 1920, 3), np.uint8)
 
 
-class Run(Started):
+class Run(ForkedCommand):
     """A running `framebus run`."""
 
     def __init__(self, *arguments: str) -> None:
-        super().__init__(*PYTHON, "-m", "framebus", "run", *arguments, stdin=None, start_new_session=True)
+        super().__init__("run", *arguments, session=True)
 
 
 class Runs:

@@ -37,6 +37,7 @@ class Forked:
         stderr: BinaryIO | Any,
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
+        imports: Sequence[str] = (),
     ) -> None:
         """Starts it. Raises OSError.
 
@@ -46,11 +47,12 @@ class Forked:
             stderr: the file for its standard error.
             pass_fds: descriptors that it inherits, by the same numbers.
             env: environment variables beside those of this process.
+            imports: modules that its fork server has imported, beside numpy and framebus.
         """
         self.returncode: int | None = None
         self.stderr = None
         environment = {**os.environ, **(env or {})}
-        self._server = _server_for(python, environment)
+        self._server = _server_for(python, environment, imports)
         program_in, ours_in = fds.pipe()
         ours_out, program_out = fds.pipe()
         self.stdin = open(ours_in, "wb")
@@ -111,7 +113,7 @@ class _Server:
     time limit of pytest do, and that answer then comes before the next one.
     """
 
-    def __init__(self, python: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, python: Sequence[str], env: Mapping[str, str], imports: Sequence[str]) -> None:
         self._running = 0
         self._number = 0
         self.owner = os.getpid()
@@ -122,7 +124,7 @@ class _Server:
                 end.setsockopt(socket.SOL_SOCKET, option, LARGEST)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-X", "faulthandler", *python, "-m", SERVER, str(theirs.fileno())],
+                [sys.executable, "-X", "faulthandler", *python, "-m", SERVER, str(theirs.fileno()), *imports],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -161,17 +163,17 @@ _servers: dict[tuple[object, ...], _Server] = {}
 _servers_lock = threading.Lock()
 
 
-def _server_for(python: Sequence[str], env: Mapping[str, str]) -> _Server:
-    """Returns the fork server for these options and for those variables that an interpreter reads when it starts."""
+def _server_for(python: Sequence[str], env: Mapping[str, str], imports: Sequence[str]) -> _Server:
+    """Returns the fork server for these options and imports, and for the variables that an interpreter reads first."""
     read = {name: value for name, value in env.items() if name.startswith(_READ_AT_START)}
-    key = (*python, *sorted(read.items()))
+    key = (*python, *sorted(read.items()), *imports)
     with _servers_lock:
         server = _servers.pop(key, None)
         if server is None or server.owner != os.getpid():
             idle = [key for key, server in _servers.items() if server.is_idle]
             if len(_servers) >= _MOST_SERVERS and idle:
                 _servers.pop(idle[0]).close()
-            server = _Server(python, env)
+            server = _Server(python, env, imports)
         _servers[key] = server  # the newest comes last
         return server
 

@@ -2,8 +2,9 @@
 """Starts Python programs as forks of an interpreter that has imported numpy and framebus already.
 
 A program in an interpreter of its own spends ten times as long on these imports as most tests take. The fork server is
-such an interpreter that has imported them and has done nothing else: no thread, no channel, no open file. Each program
-is a fork of it. Nothing joins the program to the test but its standard streams and the descriptors it was given.
+such an interpreter that has imported them, and the modules that it was told, and has done nothing else: no thread, no
+channel, no open file. Each program is a fork of it. Nothing joins the program to the test but its standard streams and
+the descriptors it was given.
 
 Promise: a program cannot tell that it was forked, but for its parent and its command line. It has the arguments,
 environment, current folder, descriptors and `__main__` module that an interpreter of its own would give it. When it
@@ -119,6 +120,8 @@ def _end() -> None:
 
 def _main() -> None:
     on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test, which then ends
+    for name in sys.argv[2:]:
+        importlib.import_module(name)
     assert len(os.listdir("/proc/self/task")) == 1, "a fork copies one thread only"
     gc.collect()
     gc.freeze()
