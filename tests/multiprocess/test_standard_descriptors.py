@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind of end in a program without standard input, output or error: nothing of it is ever descriptor 0, 1 or 2.
 
-A program of its own opens the end, with one of 0, 1 and 2 closed or all three; frames go through; it writes garbage to
-all three, as a print or a warning of a C library would; more frames go through, unharmed. Then it closes 0, 1 and 2 and
-goes on with larger frames, for which a channel needs files of another generation. Whatever sits at these numbers must
-be /dev/null or nothing at all times.
+A program opens the end, with one of 0, 1 and 2 closed (in a fork) or all three (in an interpreter of its own); frames
+go through; it writes garbage to all three, as a print or a warning of a C library would; more frames go through,
+unharmed. Then it closes 0, 1 and 2 and goes on with larger frames, for which a channel needs files of another
+generation. Whatever sits at these numbers must be /dev/null or nothing at all times.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ import framebus.baseimage
 pytestmark = [needs_bus, needs_display]
 
 SMALL, LARGE = (24, 32), (240, 320)
-PYTHON = [sys.executable, "-W", "error", str(PROGRAMS / "without_streams.py")]
-CLOSED = ((0,), (1,), (2,), (0, 1, 2))
+PROGRAM = str(PROGRAMS / "without_streams.py")
+PYTHON = [sys.executable, "-W", "error", PROGRAM]
+ALL = (0, 1, 2)
+CLOSED = ((0,), (1,), (2,), ALL)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def test_nothing_of_an_end_is_a_standard_stream(
     name: str, closed: tuple[int, ...], channel_name: str, tmp_path: Path, cpp_programs: CppPrograms
 ) -> None:
     kind = KINDS[name]
-    command = [str(cpp_programs["without_streams"])] if kind.native else PYTHON
+    forks = not kind.native and closed != ALL
+    command = [str(cpp_programs["without_streams"])] if kind.native else [PROGRAM] if forks else PYTHON
     with ExitStack() as ends:
         given: dict[str, Any] = {"name": channel_name, "folder": tmp_path, "port": free_port()}
         if kind.target.startswith("pipe:"):
@@ -170,7 +173,7 @@ def test_nothing_of_an_end_is_a_standard_stream(
             peer = ends.enter_context(left_by_the_dead(channel_name))
         passed = [given["writing" if kind.sends else "reading"]] if "reading" in given else []
         program = ends.enter_context(
-            streamless(closed, command, kind.opens, target, str(tmp_path / "journal"), pass_fds=passed)
+            streamless(closed, command, kind.opens, target, str(tmp_path / "journal"), pass_fds=passed, forks=forks)
         )
         for number in passed:
             os.close(number)
@@ -265,10 +268,13 @@ class Exchange:
 
 
 def prepare(kind: Kind, folder: Path) -> None:
-    """Makes the files that a source of files reads."""
+    """Makes what a source finds when it opens: files, or a picture numbered 0, which does not count."""
     if kind.opens == "source" and "images:" in kind.target:
         for count in range(8):
             Image.fromarray(np.full((*SMALL, 3), 20 + 18 * count, np.uint8)).save(folder / f"{count}.png")
+    elif kind.peer == "clipboard:" and not kind.sends:
+        with framebus.sink("clipboard:") as left:  # instead of what another test has left there
+            left.send(np.zeros((*SMALL, 3), np.uint8))
     elif "clip.mkv" in kind.target and not kind.sends:
         with framebus.sink(f"video:{folder}/clip.mkv") as clip:
             for count in range(8):
