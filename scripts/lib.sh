@@ -37,7 +37,7 @@ use_venv() {
     "$python" -m venv "$venv" || die "$python cannot make a virtual environment; run scripts/system-packages"
   fi
   export PATH=$venv/bin:$PATH
-  unset PYTHONHOME PYTHONPATH
+  unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 }
 
 source_hash() {  # of everything that decides what gets installed
@@ -109,7 +109,7 @@ cpp_tests() {
       grep -qa "$runtime" "$program" || { say "$name: $program was built without the sanitizer"; return 1; }
     done
   fi
-  "${runner[@]}" ctest --test-dir "$build" --verbose >"$log" 2>&1 || { cat "$log"; say "$name: a test failed"; return 1; }
+  "${runner[@]}" ctest --test-dir "$build" --parallel "$(nproc)" --verbose >"$log" 2>&1 || { cat "$log"; say "$name: a test failed"; return 1; }
   left=$(comm -13 <(sort <<<"$before") <(ls -A /dev/shm | sort) | grep -E '^framebus\.(cpp|hostile)' || true)
   [[ -z $left ]] || { say "$name: the tests left in /dev/shm: $left"; return 1; }
   count=$(count_checks "$log" "${tests:-0}") || { cat "$log"; say "$name: $count"; return 1; }

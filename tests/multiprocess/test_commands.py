@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from tests.support.forked_commands import ForkedCommand, Redirect, run_forked
+from tests.support.forked_commands import ForkedCommand, Redirect, run_command
 from tests.support.processes import runs
 from tests.support.started import Started
 from tests.support.waiting import WATCHDOG_S, wait_until
@@ -99,7 +99,7 @@ def run(
     words = words_of(COMMANDS[name].words, channel, folder)
     words[1:1] = more
     if fork:
-        return run_forked(*words, redirect=redirected(redirect), env=env)
+        return run_command(*words, redirect=redirected(redirect), env=env)
     return subprocess.run(
         [*SH, f'exec "$@" {redirect}', "sh", *FRAMEBUS, *words],
         stdin=subprocess.DEVNULL,
@@ -178,7 +178,7 @@ def test_output_that_nobody_reads_ends_a_command_quietly(channel: str, tmp_path:
     os.close(reading)
     words = words_of(COMMANDS[name].words, channel, tmp_path)
     try:
-        done = run_forked(*words, redirect={1: writing}, pass_fds=[writing])
+        done = run_command(*words, redirect={1: writing}, pass_fds=[writing])
     finally:
         os.close(writing)
     assert (done.returncode, own_lines(done.stderr)) == (141, [])
@@ -214,7 +214,7 @@ def test_result_for_scripts_is_json(channel: str, tmp_path: Path, name: str) -> 
 
 
 def test_report_of_a_relay_into_a_pipe_does_not_go_into_the_pipe() -> None:
-    done = run_forked(*RELAY, "pipe:stdout", "--json")
+    done = run_command(*RELAY, "pipe:stdout", "--json")
     assert json.loads(done.stderr)["frames"] == 5
     assert b'"frames"' not in done.stdout
 
@@ -282,7 +282,7 @@ def test_argument_that_is_not_utf_8_is_refused_in_one_line(words: list[bytes]) -
         command = [*map(os.fsencode, FRAMEBUS), *words]
         done = subprocess.run(command, capture_output=True, timeout=WATCHDOG_S, check=False)
     else:
-        done = run_forked(*map(os.fsdecode, words))
+        done = run_command(*map(os.fsdecode, words))
     assert (done.returncode, done.stdout) == (2, b"")
     [line] = own_lines(done.stderr)
     assert line.startswith(f"framebus {words[0].decode()}: ")
@@ -302,7 +302,7 @@ def test_argument_that_is_not_utf_8_is_refused_in_one_line(words: list[bytes]) -
 )
 @pytest.mark.parametrize("env", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "COLUMNS": "10"}], ids=["", "narrow C"])
 def test_mistake_in_the_arguments_is_told_in_one_line(words: list[str], said: str, env: dict[str, str]) -> None:
-    done = run_forked(*words, env=env)
+    done = run_command(*words, env=env)
     assert (done.returncode, done.stdout) == (2, b"")
     [line] = done.stderr.decode().splitlines()
     assert line.startswith("framebus ")

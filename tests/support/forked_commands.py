@@ -164,7 +164,7 @@ def _text(file: io.BufferedIOBase | io.BufferedReader) -> io.TextIOWrapper:
     return io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
 
 
-def run_forked(
+def run_command(
     *words: object, redirect: Redirect | None = None, pass_fds: Sequence[int] = (), env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Runs a `framebus` command to its end, with standard input at its end, as subprocess.run() does."""
