@@ -12,7 +12,8 @@
 
 #include <cxxabi.h>
 #include <nanobind/nanobind.h>
-#include <unistd.h>
+
+#include <framebus/os/os.hpp>
 
 namespace framebus_python {
 
@@ -25,7 +26,7 @@ auto run_python(const Call& call) -> decltype(call()) {
   try {
     return call();
   } catch (const abi::__forced_unwind&) {
-    for (;;) ::pause();
+    framebus::detail::os::stop_thread();
   }
 #else
   return call();

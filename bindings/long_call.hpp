@@ -9,7 +9,6 @@
 #pragma once
 
 #include <nanobind/nanobind.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <framebus/error.hpp>
@@ -36,7 +35,7 @@ inline bool must_stop() noexcept {
 inline void stop_if_exiting() noexcept {
   if (!must_stop()) return;
   LongCalls::instance().inside.fetch_sub(1);
-  for (;;) ::pause();
+  framebus::detail::os::stop_thread();
 }
 
 // Releases the GIL while it exists.
@@ -76,8 +75,7 @@ inline bool end_long_calls() {
   const nb::gil_scoped_release release;
   const std::atomic<int>& inside = LongCalls::instance().inside;
   while (inside.load() != 0 && framebus::detail::os::monotonic_ns() < deadline) {
-    constexpr struct timespec kPause = {0, 1'000'000};
-    ::nanosleep(&kPause, nullptr);
+    framebus::detail::os::sleep_ns(1'000'000);
   }
   return inside.load() == 0;
 }

@@ -41,7 +41,7 @@ struct ControlPage {
 
 inline ControlPage page_of(const os::File& control) {
   ControlPage page;
-  if (::pread(control.fd(), page.bytes, sizeof page.bytes, 0) < 0) os::fail_on(control, "cannot read a control block");
+  os::read_beginning(control, page.bytes, sizeof page.bytes);
   return page;
 }
 
@@ -123,9 +123,9 @@ inline std::optional<Finding> examine_store(const os::File& file, Finding findin
 inline std::optional<Finding> examine_file(const std::string& name) {
   Finding finding;
   finding.path = std::string(kDirectory) + "/" + name;
-  struct stat s{};
-  if (::lstat(finding.path.c_str(), &s) != 0) return std::nullopt;
-  const os::FileStat stat = os::file_stat_of(s);
+  const auto there = os::stat(finding.path);
+  if (!there) return std::nullopt;
+  const os::FileStat& stat = *there;
   finding.bytes = stat.allocated_bytes;
   finding.inode = stat.inode;
   finding.owner = stat.owner;
@@ -144,10 +144,8 @@ inline std::optional<Finding> examine_file(const std::string& name) {
     if (!file.is_open()) return std::nullopt;
     return named->generation == 0 ? examine_control(file, finding) : examine_store(file, finding, named->generation);
   } catch (const Error& error) {
-    if (error.code() != Errc::permission_denied || stat.owner == ::geteuid()) throw;
-    char mode[8];
-    std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(stat.mode));
-    finding.why = std::string("closed to user ") + std::to_string(::geteuid()) + ": mode " + mode;
+    if (error.code() != Errc::permission_denied || stat.owner == os::user_id()) throw;
+    finding.why = "closed to user " + std::to_string(os::user_id()) + ": mode " + os::mode_text(stat.mode);
     return finding;
   }
 }
@@ -156,9 +154,7 @@ inline std::optional<Finding> examine_file(const std::string& name) {
 
 // All findings, sorted by path.
 inline std::vector<Finding> examine() {
-  const detail::os::File directory(detail::os::open_path(detail::kDirectory, O_RDONLY | O_DIRECTORY));
-  if (!directory.is_open())
-    detail::fail_errno(std::string("cannot look into ") + detail::kDirectory, detail::kDirectory);
+  detail::os::check_directory(detail::kDirectory);
   std::vector<std::string> names = detail::os::list_files(detail::kDirectory, detail::kFilePrefix);
   std::sort(names.begin(), names.end());
   std::vector<Finding> findings;

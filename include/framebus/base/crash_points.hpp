@@ -7,21 +7,25 @@
 // meanwhile, and continues the program (SIGCONT). A rare race thus happens every time.
 #pragma once
 
-#include <unistd.h>
-
 #include <atomic>
-#include <csignal>
 #include <cstdlib>
 #include <string>
 
 #include "framebus/base/namespace.hpp"
 
+namespace framebus::inline FRAMEBUS_VERSION::detail::os {
+
+inline void kill_process() noexcept;  // both are defined in os/
+inline void stop_process() noexcept;
+
+}  // namespace framebus::inline FRAMEBUS_VERSION::detail::os
+
 namespace framebus::inline FRAMEBUS_VERSION::detail::crash {
 
-// The step that one environment variable names, and the signal for it.
+// The step that one environment variable names, and what happens there.
 class Trigger {
  public:
-  Trigger(const char* variable, int signal) : signal_(signal) {
+  Trigger(const char* variable, void (*act)() noexcept) : act_(act) {
     const char* const text = std::getenv(variable);
     if (text == nullptr) return;
     text_ = text;
@@ -29,17 +33,17 @@ class Trigger {
     left_ = std::atoi(text_.c_str() + text_.rfind(':') + 1);
   }
   void arrive(const char* name) noexcept {
-    if (!name_.empty() && name_ == name && left_.fetch_sub(1) == 1) ::kill(::getpid(), signal_);
+    if (!name_.empty() && name_ == name && left_.fetch_sub(1) == 1) act_();
   }
 
  private:
-  int signal_;
+  void (*act_)() noexcept;
   std::string text_, name_;
   std::atomic<int> left_{0};
 };
 
 inline void step(const char* name) noexcept {
-  static Trigger crash("FRAMEBUS_CRASH_AT", SIGKILL), stop("FRAMEBUS_STOP_AT", SIGSTOP);
+  static Trigger crash("FRAMEBUS_CRASH_AT", os::kill_process), stop("FRAMEBUS_STOP_AT", os::stop_process);
   crash.arrive(name);
   stop.arrive(name);
 }

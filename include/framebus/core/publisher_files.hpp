@@ -25,8 +25,6 @@
 // that has not rejoined is not yet one: without the pause it would lose the last frames.
 #pragma once
 
-#include <time.h>
-
 #include <algorithm>
 #include <limits>
 #include <memory>
@@ -229,12 +227,11 @@ class PublisherFiles {
 // been woken and rejoin within milliseconds. The limit is for readers that do not fetch, may not attach, or hold a
 // frame of the old block. To be called without the mutex.
 inline void await_readers(std::shared_ptr<Control> replaced) noexcept {
-  constexpr struct timespec kPause = {0, 1'000'000};
   constexpr int kPauses = 500;
   try {
     for (int i = 0; replaced != nullptr && i < kPauses; ++i) {
       while (replaced != nullptr && !has_readers(*replaced)) replaced = replaced->predecessor;
-      if (replaced != nullptr) ::nanosleep(&kPause, nullptr);
+      if (replaced != nullptr) os::sleep_ns(1'000'000);
     }
   } catch (const Error&) {
     // Closing cannot fail: where the kernel can't be asked, no reader is waited for.

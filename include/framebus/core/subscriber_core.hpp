@@ -28,8 +28,7 @@ class SubscriberCore final : ExitHandler {
     const std::int64_t deadline = deadline_after(options_.connect_timeout.ns());
     while (!at_.attach()) {
       if (os::monotonic_ns() >= deadline) fail_not_found(name);
-      constexpr struct timespec kPause = {0, 5'000'000};
-      ::nanosleep(&kPause, nullptr);
+      os::sleep_ns(5'000'000);
       if (interrupt != nullptr) interrupt();
     }
     Participation::instance().handles.add(*this);

@@ -27,7 +27,7 @@ inline void write_identity(Identity& identity) {
 inline std::string command_of(const Identity& shared) {
   char copy[kCommandBytes];
   std::memcpy(copy, shared.command, sizeof copy);
-  std::string command(copy, ::strnlen(copy, sizeof copy));
+  std::string command(copy, strnlen(copy, sizeof copy));
   std::replace_if(command.begin(), command.end(), [](unsigned char c) { return c < ' ' || c == 127; }, '?');
   return command;
 }

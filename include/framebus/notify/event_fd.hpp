@@ -4,8 +4,6 @@
 // Promise: it is readable from signal() to clear(), which any thread may call. A forked child does not have it.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <mutex>
 #include <utility>
@@ -70,14 +68,12 @@ class EventFd {
   // False if it is signalled already.
   bool try_signal() noexcept {
     if (signalled_) return false;
-    const std::uint64_t one = 1;
-    signalled_ = ::write(fd_.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
+    signalled_ = os::signal(fd_);
     return true;
   }
 
   void drain() noexcept {
-    std::uint64_t count = 0;
-    static_cast<void>(!::read(fd_.fd(), &count, sizeof count));
+    os::drain(fd_);
     signalled_ = false;
   }
 

@@ -20,9 +20,6 @@
 // and makes its own notifier; it never touches the inherited one, whose locks may be held permanently.
 #pragma once
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <atomic>
 #include <list>
@@ -155,18 +152,7 @@ class FallbackNotifier {
 
   void start() {
     stop_ = false;
-    sigset_t all, before;  // signals go to the program's own threads, except those that a fault of this thread causes
-    ::sigfillset(&all);
-    for (const int own : {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, own);
-    ::pthread_sigmask(SIG_BLOCK, &all, &before);
-    try {
-      thread_ = std::thread([this] { run(); });
-      ::pthread_setname_np(thread_.native_handle(), "framebus");
-    } catch (...) {
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      throw;
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    thread_ = os::start_background_thread([this] { run(); });
   }
 
   void run() {

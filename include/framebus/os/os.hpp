@@ -10,7 +10,9 @@
 #include "framebus/os/linux/futex_many.hpp"
 #include "framebus/os/linux/futex_ring.hpp"
 #include "framebus/os/linux/lock.hpp"
+#include "framebus/os/linux/mapping.hpp"
 #include "framebus/os/linux/process.hpp"
+#include "framebus/os/linux/thread.hpp"
 #else
 #error "framebus: this system is not supported yet; the folder os/linux shows what one has to provide"
 #endif

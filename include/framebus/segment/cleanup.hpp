@@ -51,13 +51,13 @@ inline std::optional<NamedFile> parse_file_name(std::string_view file) {
 }
 
 // May this process unlink files of that user in a directory with the sticky bit?
-inline bool may_remove(std::uint32_t owner) noexcept { return ::geteuid() == owner || ::geteuid() == 0; }
+inline bool may_remove(std::uint32_t owner) noexcept { return os::user_id() == owner || os::user_id() == 0; }
 
 // Is a file with the name of a frame store one by its first bytes, of any layout version? A control block counts too:
 // its publisher was killed before it got its own name (succession.hpp).
-inline bool is_store(const os::File& file) noexcept {
+inline bool is_store(const os::File& file) {
   std::uint64_t magic = 0;
-  if (::pread(file.fd(), &magic, sizeof magic, 0) != static_cast<ssize_t>(sizeof magic)) return false;
+  if (os::read_beginning(file, &magic, sizeof magic) != sizeof magic) return false;
   return magic == kStoreMagic || magic == kControlMagic;
 }
 
@@ -65,7 +65,6 @@ struct StoreFile {
   std::string path;
   std::uint32_t generation = 0;
   os::FileStat stat;
-  std::uint32_t group = 0;
 };
 
 // The stores of a channel that this user may remove. A file that only has the name of a store is left out.
@@ -75,21 +74,17 @@ inline std::vector<StoreFile> stores_of(const std::string& channel) {
   for (const std::string& name : os::list_files(kDirectory, prefix)) {
     const auto named = parse_file_name(name);
     const std::string path = std::string(kDirectory) + "/" + name;
-    struct stat s{};
-    if (!named || ::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode) || !may_remove(s.st_uid)) continue;
+    const auto there = os::stat(path);
+    if (!named || !there || !there->regular || !may_remove(there->owner)) continue;
     const os::File file = os::open_existing(path, false);
-    if (file.is_open() && is_store(file)) stores.push_back({path, named->generation, os::file_stat_of(s), s.st_gid});
+    if (file.is_open() && is_store(file)) stores.push_back({path, named->generation, *there});
   }
   return stores;
 }
 
 // Unlinks the file and appends it to `removed`, or throws the reason.
 inline void remove_file(const std::string& path, std::vector<std::string>& removed) {
-  if (::unlink(path.c_str()) == 0) {
-    removed.push_back(path);
-  } else if (errno != ENOENT) {
-    fail_errno("cannot remove " + path, path);
-  }
+  if (os::unlink(path)) removed.push_back(path);
 }
 
 // No participant: removes everything. Returns whether that is the case, also if the files were just replaced or
@@ -129,7 +124,7 @@ inline bool remove_stores_without_control(const std::string& channel, std::vecto
   const auto control = make_control(channel, stores.front().stat.mode & 0666);
   // Owned as if the owner's publisher had made it, so that no program is refused because of its owner.
   const std::uint32_t owner = stores.front().stat.owner;
-  if (::fchown(control->file().fd(), owner, stores.front().group) != 0 && owner != ::geteuid()) {
+  if (!os::set_owner(control->file(), owner, stores.front().stat.group) && owner != os::user_id()) {
     fail_errno("cannot give " + control->path() + " to the owner of " + stores.front().path, control->path());
   }
   os::try_lock(control->file(), 0, kLockBytes);  // always free: the file has no name yet

@@ -145,10 +145,10 @@ inline std::string no_room(const std::string& what, std::uint64_t wanted) {
 // Subscribers open only stores of the channel's owner, and only the owner can remove the store that a new one replaces.
 inline void check_still_owner(const Control& control) {
   const std::uint32_t owner = os::stat(control.file()).owner;
-  if (owner == ::geteuid()) return;
+  if (owner == os::user_id()) return;
   fail(Errc::permission_denied,
        "channel '" + control.name() + "' was opened by user " + std::to_string(owner) +
-           " and needs a new store, but this program has become user " + std::to_string(::geteuid()) +
+           " and needs a new store, but this program has become user " + std::to_string(os::user_id()) +
            "; change the user before opening the Publisher, or give it max_bytes= and send "
            "one frame before the change",
        EPERM, control.path());
@@ -164,7 +164,7 @@ inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t g
   if (!os::reserve(file, 0, header.payload_offset)) {
     fail(Errc::frame_too_large, no_room("the index of channel '" + control.name() + "'", header.payload_offset));
   }
-  if (::pwrite(file.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) fail_errno("pwrite");
+  os::write_beginning(file, &header, sizeof header);
   return std::make_shared<Store>(std::move(file), header, true);
 }
 
@@ -179,7 +179,7 @@ inline std::shared_ptr<Store> open_store(const Control& control, std::uint32_t g
          path + ": belongs to user " + std::to_string(f.owner) + ", the channel to another; not opened");
   }
   StoreHeader header{};
-  if (::pread(file.fd(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
+  if (os::read_beginning(file, &header, sizeof header) != sizeof header ||
       !is_consistent(header, control.block(), generation, f.bytes)) {
     fail(Errc::corrupt_channel, path + ": not a frame store of generation " + std::to_string(generation) +
                                     " of this channel (" + std::to_string(f.bytes) + " bytes); restart its publisher");

@@ -16,9 +16,6 @@
 // std::exit() may have interrupted the thread that holds them.
 #pragma once
 
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -34,8 +31,7 @@ namespace framebus::inline FRAMEBUS_VERSION::detail {
 inline std::unique_lock<std::mutex> lock_briefly(std::mutex& mutex) noexcept {
   std::unique_lock lock(mutex, std::try_to_lock);
   for (int i = 0; i < 100 && !lock.owns_lock(); ++i) {
-    constexpr struct timespec kPause = {0, 1'000'000};
-    ::nanosleep(&kPause, nullptr);
+    os::sleep_ns(1'000'000);
     lock = std::unique_lock(mutex, std::try_to_lock);
   }
   return lock;
@@ -95,7 +91,7 @@ class Participation {
   void stop_if_ending() const noexcept {
     const std::thread::id ender = ender_.load();
     if (ender == std::thread::id() || ender == std::this_thread::get_id()) return;
-    for (;;) ::pause();
+    os::stop_thread();
   }
 
  private:

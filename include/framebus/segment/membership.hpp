@@ -11,9 +11,6 @@
 // participant stays in a file that has lost its name without noticing it.
 #pragma once
 
-#include <sched.h>
-#include <time.h>
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -128,11 +125,10 @@ class RetryBackoff {
   void pause() {
     constexpr int kYields = 100;
     constexpr int kRounds = 3000;
-    constexpr struct timespec kPause = {0, 1'000'000};
     if (++rounds_ < kYields) {
-      ::sched_yield();
+      os::yield();
     } else if (rounds_ < kRounds) {
-      ::nanosleep(&kPause, nullptr);
+      os::sleep_ns(1'000'000);
     } else {
       fail(Errc::timeout, "the files of channel '" + name_ +
                               "' are being removed by a process that makes no progress; is one of its programs "

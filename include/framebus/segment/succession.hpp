@@ -86,11 +86,7 @@ inline bool replace_named(const Control& fresh, const Control& old) {
     os::unlink_quietly(way);
     return false;
   }
-  if (std::rename(way.c_str(), fresh.path().c_str()) != 0) {
-    const int error = errno;
-    os::unlink_quietly(way);
-    fail_errno("cannot replace " + fresh.path(), fresh.path(), error);
-  }
+  os::replace(way, fresh.path());
   FRAMEBUS_STEP("move:named");
   return true;
 }

@@ -8,8 +8,6 @@
 // taken over.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <memory>
 #include <string>
 
@@ -38,7 +36,7 @@ inline bool remove_if_abandoned(const std::string& name) {
   const os::File file = os::open_existing(control_path(name), true);
   if (!file.is_open()) return true;
   // The whole file, of any length: another layout may lock other bytes.
-  if (os::stat(file).owner != ::geteuid() || !os::try_lock(file, 0, 0)) return false;
+  if (os::stat(file).owner != os::user_id() || !os::try_lock(file, 0, 0)) return false;
   if (!os::is_named(file, control_path(name))) return true;  // there is another one now
   remove_stores(name, 0);
   os::unlink_quietly(control_path(name));
@@ -71,10 +69,10 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
     }
     if (control == nullptr) return control;
     const std::uint32_t owner = os::stat(control->file()).owner;
-    if (owner != ::geteuid()) {
+    if (owner != os::user_id()) {
       fail(Errc::permission_denied,
            control->path() + " belongs to user " + std::to_string(owner) + ", you are user " +
-               std::to_string(::geteuid()) + "; a channel can only be published by its owner, choose another name",
+               std::to_string(os::user_id()) + "; a channel can only be published by its owner, choose another name",
            EPERM, control->path());
     }
     if (os::try_lock(control->file(), kPublisherByte)) {
@@ -92,27 +90,23 @@ inline std::shared_ptr<Control> lock_existing(const std::string& name) {
 // Does the file grant a right that `mode` does not grant, or that it grants to our group and not to the file's?
 inline bool grants_more(const os::File& file, std::uint32_t mode) {
   constexpr std::uint32_t kGroupBits = 070;
-  struct stat s{};
-  if (::fstat(file.fd(), &s) != 0) os::fail_on(file, "fstat");
-  if ((s.st_mode & 07777 & ~mode) != 0) return true;
-  return s.st_gid != ::getegid() && (s.st_mode & kGroupBits) != 0;
+  const os::FileStat s = os::stat(file);
+  if ((s.mode & ~mode) != 0) return true;
+  return s.group != os::group_id() && (s.mode & kGroupBits) != 0;
 }
 
 // Sets mode and group of a file of this user. At no moment does either group have a right that its mode does not grant.
 inline void set_mode(const os::File& file, std::uint32_t mode, const std::string& path) {
-  struct stat s{};
-  if (::fstat(file.fd(), &s) != 0) os::fail_on(file, "fstat");
+  const os::FileStat s = os::stat(file);
   const auto change = [&](std::uint32_t to) {
-    if (::fchmod(file.fd(), to) != 0) fail_errno("cannot change the mode of " + path, path);
+    if (!os::set_mode(file, to)) fail_errno("cannot change the mode of " + path, path);
   };
-  const gid_t group = ::getegid();
-  if (s.st_gid != group) {
+  const std::uint32_t group = os::group_id();
+  if (s.group != group) {
     change(0600);
-    if (::fchown(file.fd(), static_cast<uid_t>(-1), group) != 0) {
-      fail_errno("cannot give " + path + " to group " + std::to_string(group), path);
-    }
+    if (!os::set_group(file, group)) fail_errno("cannot give " + path + " to group " + std::to_string(group), path);
     change(mode);
-  } else if ((s.st_mode & 07777) != mode) {
+  } else if (s.mode != mode) {
     change(mode);
   }
 }
@@ -121,8 +115,8 @@ inline void set_mode(const os::File& file, std::uint32_t mode, const std::string
 // program opens it.
 inline void set_store_mode(const Control& control, std::uint32_t mode) {
   const std::string path = store_path(control.name(), control.block().generation.load());
-  struct stat s{};
-  if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode) || s.st_uid != ::geteuid()) return;
+  const auto there = os::stat(path);
+  if (!there || !there->regular || there->owner != os::user_id()) return;
   const os::File store = os::open_existing(path, false);
   if (store.is_open()) set_mode(store, mode, path);
 }

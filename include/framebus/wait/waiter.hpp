@@ -97,8 +97,7 @@ class Waiter {
   // In place of wait(), where the publisher is about to decide on the next frame: that changes no word, and it needs a
   // processor. Looking again is worthwhile, as after `news`.
   static WaitResult pause() noexcept {
-    constexpr struct timespec kPause = {0, 50'000};
-    ::nanosleep(&kPause, nullptr);
+    os::sleep_ns(50'000);
     return WaitResult::news;
   }
 

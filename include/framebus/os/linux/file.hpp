@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files in shared memory on Linux: opened safely, created without a name, linked when complete, reserved, mapped.
+// Files in shared memory on Linux: opened safely, created without a name, linked when complete,
+// reserved.
 //
 // Promises: a path is never followed through a symlink, opening never blocks (FIFO), and only a regular file is
 // accepted; a file gets its name when it is complete; a lock belongs to the open file description and ends with it.
@@ -7,15 +8,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,7 +24,6 @@
 #include "framebus/base/namespace.hpp"
 #include "framebus/error.hpp"
 #include "framebus/os/linux/fds.hpp"
-#include "framebus/os/linux/sigbus.hpp"
 
 namespace framebus::inline FRAMEBUS_VERSION::detail::os {
 
@@ -51,10 +50,22 @@ class File {
   int fd_ = -1;
 };
 
+// Makes an eventfd readable; false if that fails.
+inline bool signal(const File& event) noexcept {
+  const std::uint64_t one = 1;
+  return ::write(event.fd(), &one, sizeof one) == static_cast<ssize_t>(sizeof one);
+}
+// Makes it unreadable.
+inline void drain(const File& event) noexcept {
+  std::uint64_t count = 0;
+  static_cast<void>(!::read(event.fd(), &count, sizeof count));
+}
+
 struct FileStat {
   std::uint64_t bytes = 0;
   std::uint64_t allocated_bytes = 0;
   std::uint32_t owner = 0;
+  std::uint32_t group = 0;
   std::uint32_t mode = 0;
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
@@ -65,10 +76,18 @@ inline FileStat file_stat_of(const struct stat& s) noexcept {
   return {static_cast<std::uint64_t>(s.st_size),
           static_cast<std::uint64_t>(s.st_blocks) * 512,
           s.st_uid,
+          s.st_gid,
           static_cast<std::uint32_t>(s.st_mode & 07777),
           s.st_dev,
           s.st_ino,
           S_ISREG(s.st_mode)};
+}
+
+// As chmod takes it: "0640".
+inline std::string mode_text(std::uint32_t mode) {
+  char text[8];
+  std::snprintf(text, sizeof text, "%04o", mode);
+  return text;
 }
 
 // The path that an open file was opened by or has been renamed to; empty for a file without a name.
@@ -91,12 +110,19 @@ inline FileStat stat(const File& file) {
   return file_stat_of(s);
 }
 
+// What is at `path`, which is not followed if it is a symlink; nullopt if nothing is.
+inline std::optional<FileStat> stat(const std::string& path) noexcept {
+  struct stat s{};
+  if (::lstat(path.c_str(), &s) != 0) return std::nullopt;
+  return file_stat_of(s);
+}
+
 // Is `path` still the name of this file?
 inline bool is_named(const File& file, const std::string& path) {
-  struct stat s{};
-  if (::lstat(path.c_str(), &s) != 0) return false;
+  const auto there = stat(path);
+  if (!there) return false;
   const FileStat mine = stat(file);
-  return s.st_ino == mine.inode && s.st_dev == mine.device;
+  return there->inode == mine.inode && there->device == mine.device;
 }
 
 // Has the file lost its last name, so that it can't be opened any more? One system call, without a path.
@@ -105,15 +131,28 @@ inline bool is_unlinked(const File& file) noexcept {
   return ::fstat(file.fd(), &s) == 0 && s.st_nlink == 0;
 }
 
-inline bool exists(const std::string& path) noexcept {
-  struct stat s{};
-  return ::lstat(path.c_str(), &s) == 0;
-}
+inline bool exists(const std::string& path) noexcept { return stat(path).has_value(); }
 
 inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
-  struct stat s{};
-  return ::lstat(path.c_str(), &s) == 0 ? static_cast<std::uint64_t>(s.st_blocks) * 512 : 0;
+  const auto there = stat(path);
+  return there ? there->allocated_bytes : 0;
 }
+
+// Reads from the beginning; the number of bytes, fewer at the end of the file. Throws if that fails.
+inline std::size_t read_beginning(const File& file, void* to, std::size_t bytes) {
+  const ssize_t n = ::pread(file.fd(), to, bytes, 0);
+  if (n < 0) fail_on(file, "cannot read shared memory");
+  return static_cast<std::size_t>(n);
+}
+
+// Writes the beginning, which exists.
+inline void write_beginning(const File& file, const void* from, std::size_t bytes) {
+  if (::pwrite(file.fd(), from, bytes, 0) != static_cast<ssize_t>(bytes)) fail_on(file, "cannot write shared memory");
+}
+
+// The user and the group of this process, by which files are owned and opened.
+inline std::uint32_t user_id() noexcept { return ::geteuid(); }
+inline std::uint32_t group_id() noexcept { return ::getegid(); }
 
 // Opens a regular file; returns a File that is not open if the path does not exist.
 inline File open_existing(const std::string& path, bool writable) {
@@ -125,13 +164,11 @@ inline File open_existing(const std::string& path, bool writable) {
                                     "device); remove it by hand if no program needs it");
   }
   if (fd < 0 && errno == EACCES) {
-    struct stat s{};
-    if (::lstat(path.c_str(), &s) == 0) {
-      char mode[8];
-      std::snprintf(mode, sizeof mode, "%04o", static_cast<unsigned>(s.st_mode & 07777));
+    if (const auto s = stat(path)) {
       fail(Errc::permission_denied,
-           path + ": permission denied; it belongs to user " + std::to_string(s.st_uid) + ", group " +
-               std::to_string(s.st_gid) + ", with mode " + mode + ", you are user " + std::to_string(::geteuid()) +
+           path + ": permission denied; it belongs to user " + std::to_string(s->owner) + ", group " +
+               std::to_string(s->group) + ", with mode " + mode_text(s->mode) + ", you are user " +
+               std::to_string(user_id()) +
                "; its publisher can share it: mode=0o660 with its group, mode=0o666 with all",
            EACCES, path);
     }
@@ -169,10 +206,19 @@ inline File create_unnamed(const std::string& directory, std::uint64_t bytes, st
   return file;
 }
 
+// False, and errno, where this user may not.
+inline bool set_mode(const File& file, std::uint32_t mode) noexcept { return ::fchmod(file.fd(), mode) == 0; }
+inline bool set_group(const File& file, std::uint32_t group) noexcept {
+  return ::fchown(file.fd(), static_cast<uid_t>(-1), group) == 0;
+}
+inline bool set_owner(const File& file, std::uint32_t owner, std::uint32_t group) noexcept {
+  return ::fchown(file.fd(), owner, group) == 0;
+}
+
 // Sets the group of a file to that of another one, as far as this user may.
 inline void take_group(const File& file, const File& from) noexcept {
   struct stat s{};
-  if (::fstat(from.fd(), &s) != 0 || ::fchown(file.fd(), static_cast<uid_t>(-1), s.st_gid) != 0) return;
+  if (::fstat(from.fd(), &s) == 0) static_cast<void>(set_group(file, s.st_gid));
 }
 
 // Links a file without a name to `path`; false if the name is taken.
@@ -201,7 +247,29 @@ inline std::vector<std::string> list_files(const std::string& directory, std::st
   return names;
 }
 
+// Throws where the directory can't be looked into.
+inline void check_directory(const std::string& directory) {
+  if (!File(open_path(directory.c_str(), O_RDONLY | O_DIRECTORY)).is_open()) {
+    fail_errno("cannot look into " + directory, directory);
+  }
+}
+
 inline void unlink_quietly(const std::string& path) noexcept { ::unlink(path.c_str()); }
+
+// False if there is no such file. Throws if that fails.
+inline bool unlink(const std::string& path) {
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno == ENOENT) return false;
+  fail_errno("cannot remove " + path, path);
+}
+
+// Gives the file at `from` the name `to`, in place of another file; removes `from` if that fails, and throws.
+inline void replace(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) == 0) return;
+  const int error = errno;
+  unlink_quietly(from);
+  fail_errno("cannot replace " + to, to, error);
+}
 
 inline std::uint64_t free_bytes(const std::string& directory) noexcept {
   struct statvfs s{};
@@ -228,47 +296,5 @@ inline bool reserve(const File& file, std::uint64_t offset, std::uint64_t bytes)
   if (error != 0 && error != ENOSPC) fail_on(file, "fallocate", error);
   return error == 0;
 }
-
-class Mapping {
- public:
-  Mapping() = default;
-  Mapping(const File& file, std::uint64_t bytes, bool writable) : bytes_(bytes) {
-    void* p = ::mmap(nullptr, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file.fd(), 0);
-    if (p == MAP_FAILED) fail_on(file, "cannot map " + std::to_string(bytes) + " bytes of shared memory");
-    data_ = static_cast<std::byte*>(p);
-    guard_ = Guard(data_, bytes, writable);
-  }
-  Mapping(Mapping&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), guard_(std::move(other.guard_)) {}
-  Mapping& operator=(Mapping&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(guard_, other.guard_);
-    return *this;
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    guard_ = Guard();  // before the range can be mapped by other code
-    if (data_ != nullptr) ::munmap(data_, bytes_);
-  }
-
-  [[nodiscard]] std::byte* data() const noexcept { return data_; }
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-  // Maps the pages of a range now, in one call, instead of each at its first write. Only saves time: it fails on an old
-  // kernel, and a missing page shows when it is touched.
-  void populate(std::uint64_t offset, std::uint64_t bytes) const noexcept {
-    constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
-    if (bytes != 0) ::madvise(data_ + offset, bytes, kPopulateWrite);
-  }
-
-  // Was the file truncated while it was mapped? Then some of what is read here is zeros.
-  [[nodiscard]] bool is_broken() const noexcept { return guard_.is_broken(); }
-
- private:
-  std::byte* data_ = nullptr;
-  std::uint64_t bytes_ = 0;
-  Guard guard_;
-};
 
 }  // namespace framebus::inline FRAMEBUS_VERSION::detail::os

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,7 +38,6 @@ inline std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); 
 inline std::int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
 
 inline std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(::getpid()); }
-inline std::uint32_t user_id() noexcept { return ::geteuid(); }
 
 // The first `most` bytes of this process's command line, arguments separated by blanks.
 inline std::string command_line(std::size_t most) {
@@ -49,6 +49,10 @@ inline std::string command_line(std::size_t most) {
   std::replace_if(command.begin(), command.end(), [](char c) { return c == '\0' || c == '\n'; }, ' ');
   return command;
 }
+
+// For crash points.
+inline void kill_process() noexcept { ::kill(::getpid(), SIGKILL); }
+inline void stop_process() noexcept { ::kill(::getpid(), SIGSTOP); }
 
 inline std::uint64_t random_word() {
   std::uint64_t word = 0;
