@@ -111,6 +111,8 @@ class LoanBase {
     nb::inst_mark_ready(lent.memory);
     lent.base = array_over(info, data, lent.memory, true);
     lent.view = array_over(info, data, lent.base, true);
+    lent.descr =
+        nb::borrow(reinterpret_cast<PyObject*>(PyArray_DESCR(reinterpret_cast<PyArrayObject*>(lent.view.ptr()))));
     return lent;
   }
 
@@ -132,7 +134,8 @@ class LoanBase {
       if (!arrays_[i].is_valid()) continue;
       LentArray ended = std::move(arrays_[i]);
       ended.set_writable(false);
-      if (Py_REFCNT(ended.base.ptr()) > 2) {  // those of `ended` itself and of its view
+      // More references than those of `ended` itself and of its view?
+      if (!ended.is_whole() || Py_REFCNT(ended.base.ptr()) > 2) {
         escaped = true;
       } else {
         lending_->kept.keep(loan_->frame().arrays[i], std::move(ended));

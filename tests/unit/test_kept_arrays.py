@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 import weakref
 from collections.abc import Callable
 from itertools import product
@@ -59,7 +61,16 @@ def misalign(array: np.ndarray) -> None:
     array.flags.aligned = False
 
 
-CHANGES = (reshape, reshape_base, retype, swap, lock, misalign)
+def retype_both(array: np.ndarray) -> None:
+    assert array.base is not None
+    array.dtype = array.base.dtype = np.dtype("i2")
+
+
+def take_apart(array: np.ndarray) -> None:
+    array.__setstate__((1, (4, 6), np.dtype("u2"), False, bytes(48)))
+
+
+CHANGES = (reshape, reshape_base, retype, retype_both, swap, lock, misalign, take_apart)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of some numpys for some of these
@@ -79,6 +90,39 @@ def test_what_a_program_changed_in_place_does_not_come_back(
     with framebus.Publisher(channel_name) as publisher:
         for _ in range(LOANS):
             lend(publisher, check)
+
+
+def test_other_strides_of_a_length_of_one_do_not_come_back(channel_name: str) -> None:
+    with framebus.Publisher(channel_name) as publisher:
+        for _ in range(LOANS):
+            with publisher.loan((1, 6), "u2") as loan:
+                assert loan.array.strides == (12, 2)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    loan.array.strides = (2, 2)
+
+
+def test_memory_that_a_program_took_from_its_array_stays_mapped_and_what_was_sent_stays(channel_name: str) -> None:
+    """A program that takes the view apart has the only other reference to the base; so a copy is sent."""
+
+    def take(array: np.ndarray) -> np.ndarray:
+        base = array.base
+        assert base is not None
+        take_apart(array)
+        return base
+
+    publisher = framebus.Publisher(channel_name)
+    with framebus.Subscriber(channel_name) as subscriber:
+        with publisher.loan((4, 6), "u2") as loan:
+            loan.array.fill(1)
+            kept = memoryview(take(loan.array))
+        with subscriber.recv(timeout=30) as frame:
+            kept[0, 0] = 99
+            assert (frame.array == 1).all()
+        publisher.close()
+    del publisher, loan
+    gc.collect()
+    assert kept[0, 0] == 99
 
 
 def test_the_next_loan_of_a_slot_may_have_another_type(channel_name: str) -> None:
