@@ -41,7 +41,9 @@ struct ControlPage {
 
 inline ControlPage page_of(const os::File& control) {
   ControlPage page;
-  os::read_beginning(control, page.bytes, sizeof page.bytes);
+  if (os::read_beginning(control, page.bytes, sizeof page.bytes) < 0) {
+    os::fail_on(control, "cannot read a control block");
+  }
   return page;
 }
 

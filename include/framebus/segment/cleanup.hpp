@@ -55,7 +55,7 @@ inline bool may_remove(std::uint32_t owner) noexcept { return os::user_id() == o
 
 // Is a file with the name of a frame store one by its first bytes, of any layout version? A control block counts too:
 // its publisher was killed before it got its own name (succession.hpp).
-inline bool is_store(const os::File& file) {
+inline bool is_store(const os::File& file) noexcept {
   std::uint64_t magic = 0;
   if (os::read_beginning(file, &magic, sizeof magic) != sizeof magic) return false;
   return magic == kStoreMagic || magic == kControlMagic;

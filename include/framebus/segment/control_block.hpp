@@ -71,7 +71,7 @@ inline void check_control(const os::File& file, const std::string& path) {
                                     " bytes, found " + std::to_string(f.bytes) + remedy);
   }
   std::byte line[64] = {};  // what is missing in a file that has just been truncated reads as zeros
-  os::read_beginning(file, line, sizeof line);
+  if (os::read_beginning(file, line, sizeof line) < 0) fail_errno("cannot read " + path, path);
   std::uint64_t magic = 0;
   std::uint32_t numbers[4] = {};
   std::memcpy(&magic, line, sizeof magic);

@@ -164,7 +164,7 @@ inline std::shared_ptr<Store> make_store(const Control& control, std::uint32_t g
   if (!os::reserve(file, 0, header.payload_offset)) {
     fail(Errc::frame_too_large, no_room("the index of channel '" + control.name() + "'", header.payload_offset));
   }
-  os::write_beginning(file, &header, sizeof header);
+  if (!os::write_beginning(file, &header, sizeof header)) fail_errno("pwrite");
   return std::make_shared<Store>(std::move(file), header, true);
 }
 

@@ -138,16 +138,14 @@ inline std::uint64_t allocated_bytes(const std::string& path) noexcept {
   return there ? there->allocated_bytes : 0;
 }
 
-// Reads from the beginning; the number of bytes, fewer at the end of the file. Throws if that fails.
-inline std::size_t read_beginning(const File& file, void* to, std::size_t bytes) {
-  const ssize_t n = ::pread(file.fd(), to, bytes, 0);
-  if (n < 0) fail_on(file, "cannot read shared memory");
-  return static_cast<std::size_t>(n);
+// Reads from the beginning. The number of bytes, fewer at the end of the file; -1 and errno if that fails.
+inline std::int64_t read_beginning(const File& file, void* to, std::size_t bytes) noexcept {
+  return ::pread(file.fd(), to, bytes, 0);
 }
 
-// Writes the beginning, which exists.
-inline void write_beginning(const File& file, const void* from, std::size_t bytes) {
-  if (::pwrite(file.fd(), from, bytes, 0) != static_cast<ssize_t>(bytes)) fail_on(file, "cannot write shared memory");
+// Writes the beginning, which exists. False and errno if that fails.
+inline bool write_beginning(const File& file, const void* from, std::size_t bytes) noexcept {
+  return ::pwrite(file.fd(), from, bytes, 0) == static_cast<ssize_t>(bytes);
 }
 
 // The user and the group of this process, by which files are owned and opened.
