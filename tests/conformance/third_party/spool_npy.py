@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from typing import Annotated
@@ -51,8 +52,9 @@ class Sink(BaseSink):
     def _send(self, frame: OutgoingFrame, deadline: Deadline) -> None:  # noqa: ARG002 - a file takes what it is given
         self._number += 1
         part = self._folder / "next.part"  # whoever is interrupted leaves whole files only
-        with part.open("wb") as file:
-            np.save(file, frame.array)
+        data = io.BytesIO()  # np.save() to a real file loses an exception of a signal handler now and then
+        np.save(data, frame.array)
+        part.write_bytes(data.getbuffer())
         part.rename(self._folder / f"{self._number:08}.npy")
 
 
