@@ -79,7 +79,7 @@ class Code:
 
 
 def callgrind(work: str, calls: int, scrubbed: int, folder: Path, *options: str) -> Path:
-    """What callgrind has written about the program, which reads an array of `scrubbed` bytes before each call."""
+    """Runs the program under callgrind, reading `scrubbed` bytes before each call. Returns the file of counts."""
     out = folder / f"{work}.{calls}.{scrubbed}"
     command = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={out}", *options]
     program = [sys.executable, "-c", _SETUP, work, str(calls), str(scrubbed)]

@@ -111,7 +111,7 @@ PUT_AS_IT_COMES = """
         with (self._folder / f"{time.monotonic_ns():020}.frame").open("wb") as file:
             file.writelines(slowly(pieces))
 """
-# What is right, what is there in its place, which test of the suite finds it, and what that says.
+# By the name of the fault: the right code, the wrong code, the test of the suite that fails, and its message.
 WRONG = {
     "the body is cut elsewhere": (
         "body = wire.HEAD.size +",

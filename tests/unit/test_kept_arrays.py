@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 import framebus
 
-LOANS = 40  # so many that every slot comes again several times
+LOANS = 40  # a channel has 8 slots, so each slot is lent several times
 
 
 def lend(publisher: framebus.Publisher, then: Callable[[np.ndarray], object], dtype: DTypeLike = "u2") -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The system is called in few places: in C++ in include/framebus/os, in Python in the modules that are listed here.
+"""C++ headers call the operating system only in include/framebus/os. Python modules that need POSIX are listed here.
 
-What is outside them is the same on every system.
+All other code is meant to be the same on every system.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ inline FileStat stat(const File& file) {
   return file_stat_of(s);
 }
 
-// What is at `path`, which is not followed if it is a symlink; nullopt if nothing is.
+// The status of the file at `path`; nullopt if there is none. A symlink is not followed.
 inline std::optional<FileStat> stat(const std::string& path) noexcept {
   struct stat s{};
   if (::lstat(path.c_str(), &s) != 0) return std::nullopt;
